@@ -1,0 +1,202 @@
+"""The contract between the dispatcher and an executor: what may run a task, and what it answers.
+
+Standard library and pydantic only, so that an executor depends on nothing but this module.
+An executor never retries, never touches the database and keeps no state that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from logging import Logger
+from typing import Any, ClassVar, Literal, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel
+
+__all__ = [
+    "Accepted",
+    "Attempt",
+    "Capability",
+    "Executor",
+    "ExecutorContext",
+    "HandleRef",
+    "LaunchResult",
+    "Observation",
+    "Phase",
+    "Rejected",
+    "TaskReport",
+    "Unknown",
+]
+
+
+class Capability(StrEnum):
+    """What an executor can do beyond launching; nothing is assumed that is not declared."""
+
+    RUNS_HERE = "runs_here"
+    """The code runs under this process: `launch` never blocks, the executor reports, expiry means lost."""
+    IDEMPOTENT_LAUNCH = "idempotent_launch"
+    """Launching the same external_id twice makes one execution."""
+    OBSERVE = "observe"
+    """`observe` is authoritative."""
+    CANCEL = "cancel"
+    """`cancel` stops the code, not only the bookkeeping."""
+    LOGS = "logs"
+    """Reports and observations carry a log tail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One claimed attempt of a task: everything an executor may know about it."""
+
+    run_id: UUID
+    flow_slug: str
+    flow_version: int
+    step_slug: str
+    step_type: Literal["single", "map"]
+    task_index: int
+    attempt: int
+    attempt_token: UUID = field(repr=False)
+    handler: str
+    params: str | None
+    """JSON text: handler parameter -> "run", "item", a dependency's slug or {"const": value}."""
+    input: str | None = field(repr=False)
+    """JSON text of the input object; None when the task fetches it at its handshake."""
+    options: BaseModel
+    """A validated instance of the executor's StepOptions."""
+    timeout: timedelta
+    heartbeat_timeout: timedelta | None
+    max_attempts: int
+    failures: int
+    external_id: str | None
+    lease_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """What an executor that runs here says of an attempt that ended."""
+
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt_token: UUID = field(repr=False)
+    outcome: Literal["complete", "fail", "release"]
+    output: str | None = field(default=None, repr=False)
+    """JSON text, for `complete`."""
+    error: dict[str, Any] | None = None
+    """`{code, message, type?, traceback?}`, for `fail`."""
+    retryable: bool = True
+    retry_after_seconds: float | None = None
+    log_tail: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The attempt is under way; `handle` is opaque JSON of at most 4 KiB, stored by the core."""
+
+    handle: dict[str, Any] | None = None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The attempt surely did not start."""
+
+    kind: Literal["throttled", "transient", "permanent", "operator"]
+    reason: str
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can say whether the attempt started: only its handshake or its launch deadline will."""
+
+    reason: str
+
+
+LaunchResult = Accepted | Rejected | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class HandleRef:
+    """A launched attempt, by what the core stored of it."""
+
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt: int
+    external_id: str | None
+    handle: dict[str, Any] | None = None
+
+
+class Phase(StrEnum):
+    """Where a launched attempt stands, as seen from outside."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    EXITED_OK = "exited_ok"
+    EXITED_ERROR = "exited_error"
+    NOT_FOUND = "not_found"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What `observe` saw of one attempt."""
+
+    ref: HandleRef
+    phase: Phase
+    code: str | None = None
+    detail: str | None = None
+    log_tail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorContext:
+    """What the dispatcher lends an executor instance while it serves."""
+
+    name: str
+    """The instance's name in the configuration: what steps name as their executor."""
+    worker_id: str
+    settings: BaseModel
+    """A validated instance of the executor's Settings."""
+    logger: Logger
+    report: Callable[[TaskReport], None]
+    """Queues a report; never blocks. For executors with RUNS_HERE."""
+
+
+class Executor(Protocol):
+    """Runs attempts somewhere.  Register the class with the hook `pgflow_register_executors`."""
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[BaseModel]]
+    StepOptions: ClassVar[type[BaseModel]]
+    capabilities: ClassVar[frozenset[Capability]]
+    api_version: ClassVar[int]
+
+    @property
+    def capacity(self) -> int:
+        """How many attempts may be under way at once."""
+        ...
+
+    async def start(self, ctx: ExecutorContext) -> None:
+        """Get ready to launch.  No network is required yet."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop; what still runs here is killed and handed back by a `release` report."""
+        ...
+
+    async def launch(self, attempt: Attempt) -> LaunchResult:
+        """Start the attempt once.  Never retries and never raises for a remote error."""
+        ...
+
+    async def observe(self, refs: Sequence[HandleRef]) -> Sequence[Observation]:
+        """Look at launched attempts without changing them."""
+        ...
+
+    async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
+        """Stop an attempt; twice, or of an unknown one, is no error."""
+        ...
