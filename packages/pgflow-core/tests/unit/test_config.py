@@ -1,0 +1,146 @@
+"""The configuration: where it is found, what wins, and what a mistake is answered with."""
+
+from pathlib import Path
+
+import pytest
+from pgflow.config import Database, Embedded, load, redact
+from pgflow.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in ("PGFLOW_DSN", "DATABASE_URL", "PGFLOW_FLOWS", "PGFLOW_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "pgflow.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(folder: Path, text: str) -> str:
+    write(folder, text)
+    with pytest.raises(ConfigError) as caught:
+        load(folder)
+    return str(caught.value)
+
+
+def test_without_a_file_the_database_is_embedded_in_the_working_directory(tmp_path):
+    config = load(tmp_path)
+    assert config.file is None
+    assert config.database() == Embedded(tmp_path / ".pgflow", "18")
+    assert {name: executor.use for name, executor in config.settings.executors.items()} == {"local": "local"}
+
+
+def test_the_nearest_file_above_is_read_and_its_paths_are_relative_to_it(tmp_path):
+    write(tmp_path, 'flows = ["shop.orders:order"]\npythonpath = ["src"]\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    config = load(below)
+    assert config.root == tmp_path
+    assert config.settings.flows == ["shop.orders:order"]
+    assert config.pythonpath == [tmp_path / "src"]
+    assert config.database() == Embedded(tmp_path / ".pgflow", "18")
+
+
+def test_a_dsn_is_looked_for_in_order(tmp_path, monkeypatch):
+    file = write(tmp_path, 'dsn = "postgresql://in-file/app"\n')
+    config = load(tmp_path)
+
+    def chosen(flag: str | None = None) -> tuple[str, str]:
+        database = config.database(flag)
+        assert isinstance(database, Database)
+        return database.dsn.get_secret_value(), database.source
+
+    assert chosen() == ("postgresql://in-file/app", str(file))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://in-url/app")
+    assert chosen() == ("postgresql://in-url/app", "DATABASE_URL")
+    monkeypatch.setenv("PGFLOW_DSN", "postgresql://in-env/app")
+    assert chosen() == ("postgresql://in-env/app", "PGFLOW_DSN")
+    assert chosen("postgresql://flag/app") == ("postgresql://flag/app", "--dsn")
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setenv("PGFLOW_FLOWS", "")
+    assert isinstance(load(tmp_path).database(), Embedded)
+
+
+def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
+    write(tmp_path, 'flows = ["a:b"]\n[executors.local]\nuse = "local"\nprocesses = 2\n')
+    monkeypatch.setenv("PGFLOW_FLOWS", "x.y:z, v:w")
+    monkeypatch.setenv("PGFLOW_EXECUTORS__LOCAL__PROCESSES", "7")
+    settings = load(tmp_path).settings
+    assert settings.flows == ["x.y:z", "v:w"]
+    assert settings.executors["local"].use == "local"
+    assert settings.executors["local"].settings == {"processes": 7}
+
+
+def test_executors_named_in_the_file_replace_the_default(tmp_path):
+    write(tmp_path, '[executors.gpu]\nuse = "kubernetes"\nnamespace = "jobs"\n')
+    executors = load(tmp_path).settings.executors
+    assert list(executors) == ["gpu"]
+    assert executors["gpu"].settings == {"namespace": "jobs"}
+
+
+def test_an_unknown_key_names_file_key_and_mend(tmp_path):
+    message = refusal(tmp_path, 'flow = ["a:b"]\n')
+    assert message == f"{tmp_path / 'pgflow.toml'}: unknown key `flow`; did you mean `flows`?"
+
+
+def test_an_unknown_key_in_a_table_is_named_with_its_path(tmp_path):
+    message = refusal(tmp_path, "[dispatcher]\ngrase = 3\n")
+    assert "unknown key `dispatcher.grase`; did you mean `grace`?" in message
+
+
+def test_every_mistake_is_told_at_once(tmp_path):
+    message = refusal(tmp_path, "colour = 1\npostgres = '9'\n")
+    assert len(message.splitlines()) == 2
+    assert "unknown key `colour`; known keys are dsn, flows," in message
+    assert "`postgres` is wrong: Input should be '16' or '18'" in message
+
+
+def test_an_executor_without_use_is_refused(tmp_path):
+    assert "key `executors.gpu.use` is missing" in refusal(tmp_path, "[executors.gpu]\nsize = 1\n")
+
+
+def test_a_flow_that_is_no_reference_is_refused_with_the_form(tmp_path):
+    assert 'write it "module:flow"' in refusal(tmp_path, 'flows = ["orders.py"]\n')
+
+
+def test_a_wrong_variable_is_named_instead_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGFLOW_FLOWS", "orders")
+    with pytest.raises(ConfigError, match="environment variable PGFLOW_FLOWS"):
+        load(tmp_path)
+
+
+def test_broken_toml_is_told_with_its_place(tmp_path):
+    assert "(at line 2, column 1" in refusal(tmp_path, 'flows = ["a:b"\n= 3')
+
+
+def test_a_named_file_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path, file=tmp_path / "other.toml")
+
+
+def test_a_password_is_never_shown(tmp_path, monkeypatch):
+    write(tmp_path, 'dsn = "postgresql://ada:swordfish@db.example/app"\n')
+    config = load(tmp_path)
+    assert "swordfish" not in repr(config)
+    assert "swordfish" not in str(config.database())
+    assert str(config.database()).startswith("host=db.example dbname=app user=ada (from ")
+    assert "swordfish" not in refusal(tmp_path, 'dsn = ["swordfish"]\n')
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("postgresql://ada:pw@h:5/app?sslmode=require", "host=h port=5 dbname=app user=ada"),
+        ("host=h password=pw", "host=h"),
+        ("postgresql://", "the default server"),
+        ("pw pw pw", "a DSN that PostgreSQL cannot read"),
+    ],
+)
+def test_redact(dsn, shown):
+    assert redact(dsn) == shown
