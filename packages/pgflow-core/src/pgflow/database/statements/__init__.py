@@ -1,0 +1,1 @@
+"""Every SQL call PGFlow makes, by subject: definitions, runs, tasks and operations."""

@@ -1,0 +1,90 @@
+"""Statements about flows and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pgflow.database.statement import Row, Statement, as_objects, first, only, scalar
+
+__all__ = [
+    "DefinedFlow",
+    "FlowVersion",
+    "active_definition",
+    "define_flow",
+    "delete_flow",
+    "flow_definition",
+    "list_flows",
+]
+
+
+class DefinedFlow(NamedTuple):
+    """What `pgflow.define_flow` answers."""
+
+    flow_slug: str
+    flow_version: int
+    created: bool
+
+
+class FlowVersion(NamedTuple):
+    """One row of `pgflow.flows`; `definition` is JSON text."""
+
+    flow_slug: str
+    flow_version: int
+    is_active: bool
+    created_at: datetime
+    definition: str
+
+
+def define_flow(definition: str) -> Statement[DefinedFlow]:
+    """Store a definition, given as JSON text, and make it the active version of its slug."""
+    return Statement(
+        "select flow_slug, flow_version, created from pgflow.define_flow(%s::jsonb)",
+        (definition,),
+        parse=lambda rows: DefinedFlow(*only(rows)),
+        repeatable=True,
+    )
+
+
+def delete_flow(flow_slug: str, *, force: bool = False) -> Statement[object]:
+    """Delete all versions of a flow; with `force` its runs too."""
+    return Statement("select pgflow.delete_flow(%s, %s)", (flow_slug, force), parse=scalar)
+
+
+_COLUMNS = "select flow_slug, flow_version, is_active, created_at, definition::text from pgflow.flows"
+
+
+def active_definition(flow_slug: str) -> Statement[FlowVersion | None]:
+    """Read the version that new runs of a flow take."""
+    return Statement(
+        _COLUMNS + " where flow_slug = %s and is_active",
+        (flow_slug,),
+        parse=_one_version,
+        repeatable=True,
+    )
+
+
+def flow_definition(flow_slug: str, flow_version: int) -> Statement[FlowVersion | None]:
+    """Read one version of a flow."""
+    return Statement(
+        _COLUMNS + " where flow_slug = %s and flow_version = %s",
+        (flow_slug, flow_version),
+        parse=_one_version,
+        repeatable=True,
+    )
+
+
+def list_flows(*, active_only: bool = True) -> Statement[list[FlowVersion]]:
+    """Read all flows, by slug, newest version first."""
+    return Statement(
+        _COLUMNS + " where is_active or not %s order by flow_slug, flow_version desc",
+        (active_only,),
+        parse=as_objects(FlowVersion),
+        repeatable=True,
+    )
+
+
+def _one_version(rows: Sequence[Row]) -> FlowVersion | None:
+    row = first(rows)
+    return None if row is None else FlowVersion(*row)

@@ -1,0 +1,103 @@
+"""Statements about the installation: its version, its upkeep, its executors, its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from pgflow.database.statement import Statement, only, rest, scalar
+
+__all__ = [
+    "EVENTS_CHANNEL",
+    "READY_CHANNEL",
+    "Probe",
+    "check_invariants",
+    "listen_events",
+    "listen_ready",
+    "maintain",
+    "next_wake_at",
+    "pause_executor",
+    "postpone_lease_expiry",
+    "probe",
+    "probe_without_schema",
+    "prune_runs",
+    "resume_executor",
+]
+
+READY_CHANNEL: Final = "pgflow_ready"
+EVENTS_CHANNEL: Final = "pgflow_events"
+
+
+class Probe(NamedTuple):
+    """What a new connection learns: the schema's version, and which server process serves it."""
+
+    schema_version: int | None
+    backend_pid: int
+
+
+def probe() -> Statement[Probe]:
+    """Ask for the schema version and the server process."""
+    return Statement(
+        "select pgflow.schema_version(), pg_backend_pid()",
+        parse=lambda rows: Probe(*only(rows)),
+        repeatable=True,
+    )
+
+
+def probe_without_schema() -> Statement[Probe]:
+    """Ask for the server process of a database that may have no schema yet."""
+    return Statement(
+        "select null::int, pg_backend_pid()", parse=lambda rows: Probe(*only(rows)), repeatable=True
+    )
+
+
+def listen_ready() -> Statement[None]:
+    """Hear of tasks that became ready; a notification names executors, comma separated."""
+    return Statement("listen pgflow_ready", parse=rest, repeatable=True)
+
+
+def listen_events() -> Statement[None]:
+    """Hear of runs that ended; a notification names run ids, comma separated, or `*`."""
+    return Statement("listen pgflow_events", parse=rest, repeatable=True)
+
+
+def maintain() -> Statement[str]:
+    """Make one bounded pass over leases, deadlines and parked tasks; the answer is JSON text."""
+    return Statement("select pgflow.maintain()::text", parse=scalar, repeatable=True)
+
+
+def postpone_lease_expiry(seconds: float) -> Statement[datetime]:
+    """Let no lease expire for so long: what a dispatcher that was cut off calls before anything else."""
+    return Statement("select pgflow.postpone_lease_expiry(%s)", (seconds,), parse=scalar, repeatable=True)
+
+
+def next_wake_at(executors: Sequence[str]) -> Statement[datetime | None]:
+    """Read when the next parked task of these executors becomes ready."""
+    return Statement("select pgflow.next_wake_at(%s)", (list(executors),), parse=scalar, repeatable=True)
+
+
+def pause_executor(executor: str) -> Statement[object]:
+    """Let nothing new of an executor be claimed."""
+    return Statement("select pgflow.pause_executor(%s)", (executor,), parse=scalar, repeatable=True)
+
+
+def resume_executor(executor: str) -> Statement[object]:
+    """End the pause of an executor."""
+    return Statement("select pgflow.resume_executor(%s)", (executor,), parse=scalar, repeatable=True)
+
+
+def prune_runs(older_than_seconds: float, limit: int) -> Statement[int]:
+    """Delete ended runs, at most `limit`, and say how many."""
+    return Statement(
+        "select pgflow.prune_runs(make_interval(secs => %s), %s)", (older_than_seconds, limit), parse=scalar
+    )
+
+
+def check_invariants() -> Statement[list[str]]:
+    """Read every violation of the engine's invariants, each as text; none is what is expected."""
+    return Statement(
+        "select violation::text from pgflow.check_invariants() as violation",
+        parse=lambda rows: [row[0] for row in rows],
+        repeatable=True,
+    )

@@ -1,0 +1,182 @@
+"""Statements about runs: start, look, cancel, retry, pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from pgflow.database.statement import Statement, as_objects, first, only, scalar
+
+__all__ = [
+    "LogRow",
+    "RunRow",
+    "Started",
+    "StartedMany",
+    "cancel_run",
+    "get_run",
+    "list_runs",
+    "pause_run",
+    "resume_run",
+    "retry_run",
+    "run_flow",
+    "run_flows",
+    "run_status",
+    "task_logs",
+]
+
+
+class Started(NamedTuple):
+    """What `pgflow.run_flow` answers."""
+
+    run_id: UUID
+    status: str
+    flow_version: int
+    created: bool
+
+
+class StartedMany(NamedTuple):
+    """One row of what `pgflow.run_flows` answers; `ordinal` is the input's place, from 1."""
+
+    ordinal: int
+    run_id: UUID
+    created: bool
+
+
+class RunRow(NamedTuple):
+    """One row of `pgflow.runs`; `error` and `tags` are JSON text."""
+
+    run_id: UUID
+    flow_slug: str
+    flow_version: int
+    status: str
+    error: str | None
+    priority: int
+    idempotency_key: str | None
+    tags: str
+    owner: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class LogRow(NamedTuple):
+    """One row of `pgflow.task_logs`."""
+
+    step_slug: str
+    task_index: int
+    attempt: int
+    log_tail: str
+    recorded_at: datetime
+
+
+def run_flow(
+    flow_slug: str,
+    input_json: str,
+    *,
+    run_id: UUID | None = None,
+    flow_version: int | None = None,
+    idempotency_key: str | None = None,
+    priority: int | None = None,
+    start_at: datetime | None = None,
+    tags_json: str = "{}",
+) -> Statement[Started]:
+    """Start one run.  With a run id or an idempotency key it starts once however often it is sent."""
+    return Statement(
+        "select run_id, status, flow_version, created from pgflow.run_flow("
+        "%s, %s::jsonb, run_id => %s, flow_version => %s, idempotency_key => %s, priority => %s, "
+        "start_at => %s, tags => %s::jsonb)",
+        (flow_slug, input_json, run_id, flow_version, idempotency_key, priority, start_at, tags_json),
+        parse=lambda rows: Started(*only(rows)),
+        repeatable=run_id is not None or idempotency_key is not None,
+    )
+
+
+def run_flows(
+    flow_slug: str,
+    inputs_json: Sequence[str],
+    *,
+    flow_version: int | None = None,
+    idempotency_keys: Sequence[str] | None = None,
+    priority: int | None = None,
+    start_at: datetime | None = None,
+    tags_json: str = "{}",
+) -> Statement[list[StartedMany]]:
+    """Start one run an input, all or none."""
+    keys = None if idempotency_keys is None else list(idempotency_keys)
+    return Statement(
+        "select ordinal, run_id, created from pgflow.run_flows("
+        "%s, %s::jsonb[], flow_version => %s, idempotency_keys => %s::text[], priority => %s, "
+        "start_at => %s, tags => %s::jsonb) order by ordinal",
+        (flow_slug, list(inputs_json), flow_version, keys, priority, start_at, tags_json),
+        parse=as_objects(StartedMany),
+        repeatable=keys is not None,
+    )
+
+
+def run_status(run_id: UUID) -> Statement[str | None]:
+    """Read a run's status; None if there is no such run."""
+    return Statement(
+        "select status from pgflow.runs where run_id = %s",
+        (run_id,),
+        parse=lambda rows: None if (row := first(rows)) is None else row[0],
+        repeatable=True,
+    )
+
+
+def get_run(run_id: UUID) -> Statement[str]:
+    """Read a run with its steps and task counts, as JSON text."""
+    return Statement("select pgflow.get_run(%s)::text", (run_id,), parse=scalar, repeatable=True)
+
+
+def list_runs(
+    *,
+    status: str | None = None,
+    flow_slug: str | None = None,
+    tags_json: str | None = None,
+    limit: int = 20,
+) -> Statement[list[RunRow]]:
+    """Read the newest runs that match: of a status, of a flow, with all the tags given."""
+    return Statement(
+        "select run_id, flow_slug, flow_version, status, error::text, priority, idempotency_key, tags::text, "
+        "owner, created_at, finished_at from pgflow.runs "
+        "where (%s::text is null or status = %s) and (%s::text is null or flow_slug = %s) "
+        "and (%s::text is null or tags @> %s::jsonb) order by created_at desc, run_id desc limit %s",
+        (status, status, flow_slug, flow_slug, tags_json, tags_json, limit),
+        parse=as_objects(RunRow),
+        repeatable=True,
+    )
+
+
+def cancel_run(run_id: UUID, reason: str | None = None) -> Statement[str]:
+    """Cancel a run: 'cancelled' or 'already_ended'."""
+    return Statement("select pgflow.cancel_run(%s, %s)", (run_id, reason), parse=scalar, repeatable=True)
+
+
+def retry_run(run_id: UUID, from_step: str | None = None) -> Statement[str]:
+    """Reopen an ended run: what failed, or one step and everything downstream of it."""
+    return Statement("select pgflow.retry_run(%s, %s)", (run_id, from_step), parse=scalar)
+
+
+def pause_run(run_id: UUID) -> Statement[object]:
+    """Let nothing new of a run be claimed."""
+    return Statement("select pgflow.pause_run(%s)", (run_id,), parse=scalar, repeatable=True)
+
+
+def resume_run(run_id: UUID) -> Statement[object]:
+    """End the pause of a run."""
+    return Statement("select pgflow.resume_run(%s)", (run_id,), parse=scalar, repeatable=True)
+
+
+def task_logs(
+    run_id: UUID, *, step_slug: str | None = None, task_index: int | None = None, limit: int = 1000
+) -> Statement[list[LogRow]]:
+    """Read the log tails of a run's attempts, oldest first."""
+    return Statement(
+        "select step_slug, task_index, attempt, log_tail, recorded_at from pgflow.task_logs "
+        "where run_id = %s and (%s::text is null or step_slug = %s) and (%s::int is null or task_index = %s) "
+        "order by recorded_at, step_slug, task_index, attempt limit %s",
+        (run_id, step_slug, step_slug, task_index, task_index, limit),
+        parse=as_objects(LogRow),
+        repeatable=True,
+    )
