@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from logging import Logger
-from typing import Any, ClassVar, Literal, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel
 
 __all__ = [
+    "API_VERSION",
     "Accepted",
     "Attempt",
     "Capability",
@@ -30,6 +32,10 @@ __all__ = [
     "TaskReport",
     "Unknown",
 ]
+
+
+API_VERSION: Final = 1
+"""The version of this contract; a plugin's `api_version` must equal it."""
 
 
 class Capability(StrEnum):
@@ -165,6 +171,8 @@ class ExecutorContext:
     logger: Logger
     report: Callable[[TaskReport], None]
     """Queues a report; never blocks. For executors with RUNS_HERE."""
+    pythonpath: Sequence[Path] = ()
+    """The project's folders that handler modules are imported from, for executors with RUNS_HERE."""
 
 
 class Executor(Protocol):
