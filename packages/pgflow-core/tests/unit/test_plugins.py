@@ -3,7 +3,6 @@
 import textwrap
 
 import pytest
-
 from pgflow.plugins import load_plugins
 
 GOOD = """

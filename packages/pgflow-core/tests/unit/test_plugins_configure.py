@@ -3,11 +3,10 @@
 from typing import Any, cast
 
 import pytest
-from pydantic import BaseModel, ConfigDict, SecretStr
-
 from pgflow.errors import ConfigError, DefinitionError
 from pgflow.executor import Executor
 from pgflow.plugins import PluginProblem, Plugins, configure
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 
 class Settings(BaseModel):
