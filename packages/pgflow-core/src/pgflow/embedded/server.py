@@ -1,0 +1,152 @@
+"""Start an embedded PostgreSQL, or join the one that already serves the folder."""
+
+import atexit
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+from pgflow.embedded.binaries import Version, find_binaries
+from pgflow.embedded.errors import StartTimeout
+from pgflow.embedded.folder import check_version, open_folder, password_of
+from pgflow.embedded.supervision import runs_unsupervised, supervise, wait_for_shutdown
+from pgflow.embedded.supervisor.locks import RETRY_SECONDS, FileLock
+from pgflow.embedded.supervisor.plan import Folder, Plan
+from pgflow.embedded.supervisor.postgres import SUPERUSER, PidFile
+
+#: For servers whose data nobody misses: a crash of the machine may corrupt the cluster.
+THROWAWAY_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+)
+
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+
+
+class EmbeddedServer:
+    """One user's hold on an embedded server, which runs as long as anybody has such a hold.
+
+    The operating system drops the hold of a process that dies, so the server never outlives its users.
+    Leave with `stop()`, as a context manager, or by ending the process.
+    """
+
+    def __init__(self, folder: Folder, version: Version) -> None:
+        self._folder = folder
+        self._version: Version = version
+        self._hold = FileLock(folder.users_lock)
+        self._attached = True
+        self._temporary = False
+        self._process_id = os.getpid()
+        self._password = ""
+        self._port = 0
+
+    @classmethod
+    def ensure(
+        cls,
+        data_dir: Path,
+        *,
+        version: Version = "18",
+        port: int = 0,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Start the server of a folder, or join the running one; `port` and `settings` count for a start.
+
+        Raises a subclass of EmbeddedError that says what is in the way.
+        """
+        binaries = find_binaries(version)
+        folder = open_folder(data_dir)
+        server = cls(folder, version)
+        server._enter(
+            Plan(str(folder.root), str(binaries), port, dict(settings or {}), False, _START_SECONDS)
+        )
+        return server
+
+    @classmethod
+    def temporary(cls, *, version: Version = "18", settings: Mapping[str, str] = THROWAWAY_SETTINGS) -> Self:
+        """Start a server in a folder of its own that is removed with it."""
+        binaries = find_binaries(version)
+        folder = open_folder(Path(tempfile.mkdtemp(prefix="pgflow-")))
+        server = cls(folder, version)
+        server._temporary = True
+        try:
+            server._enter(Plan(str(folder.root), str(binaries), 0, dict(settings), True, _START_SECONDS))
+        except BaseException:
+            shutil.rmtree(folder.root, ignore_errors=True)
+            raise
+        return server
+
+    @property
+    def attached(self) -> bool:
+        """Whether the server was running already when this hold on it was taken."""
+        return self._attached
+
+    @property
+    def port(self) -> int:
+        """The TCP port on 127.0.0.1."""
+        return self._port
+
+    @property
+    def log_file(self) -> Path:
+        """What the server has written since its start."""
+        return self._folder.log
+
+    def dsn(self, database: str = "postgres") -> str:
+        """A connection URI for the superuser, password included: do not print it."""
+        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{quote(database, safe='')}"
+
+    def stop(self) -> None:
+        """Give up the hold; if it was the last one, wait until the server has shut down."""
+        if os.getpid() != self._process_id:
+            return  # a forked copy: the hold is its parent's
+        atexit.unregister(self.stop)
+        self._hold.release()
+        if not wait_for_shutdown(self._folder, timeout=_STOP_SECONDS):
+            raise StartTimeout(f"The embedded PostgreSQL in {self._folder.root} does not stop.")
+        if self._temporary:  # still there if the supervisor was killed
+            shutil.rmtree(self._folder.root, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedServer PostgreSQL {self._version} in {self._folder.root}, port {self._port}>"
+
+    def _enter(self, plan: Plan) -> None:
+        folder = self._folder
+        try:
+            with FileLock(folder.start_lock).held(timeout=_START_SECONDS):
+                # Waits for a supervisor that is just stopping; while it is held none can begin to stop.
+                if not self._hold.acquire(exclusive=False, timeout=_STOP_SECONDS):
+                    raise TimeoutError(folder.users_lock)
+                self._password = password_of(folder)
+                check_version(folder, self._version)
+                self._port = self._join_or_start(plan)
+        except TimeoutError as error:
+            self._hold.release()
+            raise StartTimeout(f"The embedded PostgreSQL is busy: {error} stays locked.") from None
+        except BaseException:
+            self._hold.release()
+            raise
+        atexit.register(self.stop)
+
+    def _join_or_start(self, plan: Plan) -> int:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if FileLock(self._folder.supervisor_lock).is_free() and not runs_unsupervised(self._folder):
+                supervise(plan)
+                self._attached = False
+            seen = PidFile.read(self._folder.cluster)
+            if seen is not None and seen.ready:
+                return seen.port
+            time.sleep(RETRY_SECONDS)
+        raise TimeoutError(self._folder.cluster / "postmaster.pid")

@@ -1,0 +1,128 @@
+"""As whom PostgreSQL runs, since it refuses to run as root and wants a user that has a name.
+
+Root gets a user namespace in which it is `nobody` (files keep their owner), or, where the system refuses
+namespaces as most container runtimes do, becomes `nobody` for real. No account is made and no folder above
+ours is touched.
+"""
+
+import ctypes
+import enum
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+if sys.platform != "win32":
+    import pwd
+    import signal
+
+    _CLONE_NEWUSER = 0x10000000
+    _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+    _CAP_DAC_OVERRIDE = 1
+    _LINUX_CAPABILITY_VERSION_3 = 0x20080522
+    _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Identity(enum.Enum):
+    """The three ways to be somebody PostgreSQL accepts."""
+
+    SELF = "self"
+    NAMESPACE = "namespace"
+    NOBODY = "nobody"
+
+
+def choose_identity(cluster: Path) -> Identity:
+    """The identity for this process and cluster folder; a cluster once given to `nobody` stays so."""
+    if sys.platform == "win32" or (os.geteuid() != 0 and _has_name(os.geteuid())):
+        return Identity.SELF
+    if cluster.exists() and cluster.stat().st_uid != os.geteuid():
+        return Identity.NOBODY
+    if sys.platform == "linux" and _namespaces_allowed():
+        return Identity.NAMESPACE
+    return Identity.NOBODY if os.geteuid() == 0 else Identity.SELF
+
+
+def child_setup(identity: Identity) -> Callable[[], None] | None:
+    """What a forked child does before it executes a program; safe in a single-threaded process only.
+
+    The child gets SIGINT, PostgreSQL's fast shutdown, when the forking thread ends.
+    """
+    if sys.platform == "win32":
+        return None
+    parent = os.getpid()
+
+    def setup() -> None:
+        if identity is Identity.NAMESPACE:
+            _enter_namespace()
+        elif identity is Identity.NOBODY:
+            _become_nobody()
+        if sys.platform == "linux":  # last: a change of user clears it
+            _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0))
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return setup
+
+
+if sys.platform != "win32":
+
+    def give_to_nobody(folder: Path) -> None:
+        """Make `nobody` the owner of a folder and all in it."""
+        user = _nobody()
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                os.chown(Path(parent, name), user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+    def _has_name(uid: int) -> bool:
+        try:
+            pwd.getpwuid(uid)
+        except KeyError:
+            return False
+        return True
+
+    def _nobody() -> pwd.struct_passwd:
+        try:
+            return pwd.getpwnam("nobody")
+        except KeyError:
+            return next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
+
+    def _namespaces_allowed() -> bool:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _enter_namespace()
+            except BaseException:  # nothing may return into the parent's stack
+                os._exit(1)
+            os._exit(0)
+        return os.waitpid(pid, 0)[1] == 0
+
+    def _enter_namespace() -> None:
+        uid, gid, user = os.geteuid(), os.getegid(), _nobody()
+        _check(_libc.unshare(_CLONE_NEWUSER))
+        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+        Path("/proc/self/uid_map").write_text(f"{user.pw_uid} {uid} 1", encoding="ascii")
+        Path("/proc/self/gid_map").write_text(f"{user.pw_gid} {gid} 1", encoding="ascii")
+
+    def _become_nobody() -> None:
+        user = _nobody()
+        keeps = sys.platform == "linux" and _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        if keeps:
+            _keep_file_access()
+
+    def _keep_file_access() -> None:
+        # Interpreters often live below a home folder that only root may enter; without this one
+        # capability `nobody` could not read the binaries. A container may lack it: then it must do without.
+        bit = 1 << _CAP_DAC_OVERRIDE
+        header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)
+        data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable
+        if _libc.capset(header, data) == 0:
+            _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+    def _check(result: int) -> None:
+        if result != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
