@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     dsn: SecretStr | None = None
     flows: Annotated[list[FlowRef], NoDecode, BeforeValidator(_split)] = []
     pythonpath: Annotated[list[Path], NoDecode, BeforeValidator(_split)] = [Path()]
-    data_dir: Path = Path(".pgflow")
+    data_dir: Path = Path(".pgflow/postgres")
     postgres: Literal["16", "18"] = "18"
     executors: dict[str, ExecutorConfig] = {"local": ExecutorConfig(use="local")}
     dispatcher: DispatcherConfig = DispatcherConfig()
@@ -123,7 +123,7 @@ class Embedded:
     """No DSN was given: the embedded PostgreSQL, with its data in `data_dir`."""
 
     data_dir: Path
-    version: str
+    version: Literal["16", "18"]
 
     def __str__(self) -> str:
         return f"embedded PostgreSQL {self.version} in {self.data_dir}"

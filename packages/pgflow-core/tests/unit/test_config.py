@@ -29,7 +29,7 @@ def refusal(folder: Path, text: str) -> str:
 def test_without_a_file_the_database_is_embedded_in_the_working_directory(tmp_path):
     config = load(tmp_path)
     assert config.file is None
-    assert config.database() == Embedded(tmp_path / ".pgflow", "18")
+    assert config.database() == Embedded(tmp_path / ".pgflow" / "postgres", "18")
     assert {name: executor.use for name, executor in config.settings.executors.items()} == {"local": "local"}
 
 
@@ -41,7 +41,7 @@ def test_the_nearest_file_above_is_read_and_its_paths_are_relative_to_it(tmp_pat
     assert config.root == tmp_path
     assert config.settings.flows == ["shop.orders:order"]
     assert config.pythonpath == [tmp_path / "src"]
-    assert config.database() == Embedded(tmp_path / ".pgflow", "18")
+    assert config.database() == Embedded(tmp_path / ".pgflow" / "postgres", "18")
 
 
 def test_a_dsn_is_looked_for_in_order(tmp_path, monkeypatch):

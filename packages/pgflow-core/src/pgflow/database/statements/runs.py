@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from pgflow.database.statement import Statement, as_objects, first, only, scalar
+from pgflow.database.statement import Statement, as_objects, first, only, scalar, scalars
 
 __all__ = [
     "LogRow",
@@ -15,6 +15,7 @@ __all__ = [
     "Started",
     "StartedMany",
     "cancel_run",
+    "find_runs",
     "get_run",
     "list_runs",
     "pause_run",
@@ -144,6 +145,16 @@ def list_runs(
         "and (%s::text is null or tags @> %s::jsonb) order by created_at desc, run_id desc limit %s",
         (status, status, flow_slug, flow_slug, tags_json, tags_json, limit),
         parse=as_objects(RunRow),
+        repeatable=True,
+    )
+
+
+def find_runs(first: UUID, last: UUID, *, limit: int) -> Statement[list[UUID]]:
+    """Read the ids of runs between two ids, both included: how an abbreviated run id is looked up."""
+    return Statement(
+        "select run_id from pgflow.runs where run_id between %s and %s order by run_id limit %s",
+        (first, last, limit),
+        parse=scalars,
         repeatable=True,
     )
 
