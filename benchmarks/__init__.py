@@ -1,0 +1,1 @@
+"""PGFlow measured beside its peers, on one machine, in the same rounds."""

@@ -1,0 +1,41 @@
+"""Who takes part, with which settings: for the peers, the best that were found; their drivers say more."""
+
+import sys
+from pathlib import Path
+
+from benchmarks.participant import Contender
+
+SQL_OPERATIONS = frozenset({"enqueue", "drain", "fan", "contend", "steady", "fill"})
+
+
+def sql_level(name: str = "pgflow-sql", schema: Path | None = None) -> Contender:
+    """Return PGFlow's SQL functions behind a lean client; `schema` is a folder of SQL files to use instead."""
+    command = (sys.executable, "-m", "benchmarks.drivers.pgflow_sql_driver")
+    folder = (str(schema.resolve()),) if schema else ()
+    return Contender(
+        name, command + folder, "SQL functions, 2 connections, 100 tasks an exchange", SQL_OPERATIONS
+    )
+
+
+def product() -> Contender:
+    """Return the whole of PGFlow: client, dispatcher, local executor."""
+    return Contender(
+        "pgflow",
+        (sys.executable, "-m", "benchmarks.drivers.pgflow_driver"),
+        "dispatcher and local executor, Python handlers in child processes",
+        frozenset({"enqueue", "drain", "fan", "latency"}),
+    )
+
+
+def peers(python: Path) -> list[Contender]:
+    """Return the peers that live in the given interpreter's environment."""
+
+    def peer(name: str, settings: str, *more: str, slow: bool = False) -> Contender:
+        command = (str(python), "-m", f"benchmarks.drivers.{name}_driver")
+        return Contender(name, command, settings, frozenset({"enqueue", "drain", "latency", *more}), slow)
+
+    return [
+        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop"),
+        peer("procrastinate", "concurrency 20, pool of 10, uvloop", slow=True),
+        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", slow=True),
+    ]

@@ -1,0 +1,1 @@
+"""The workloads: each says what to run, and which figures come out of it."""
