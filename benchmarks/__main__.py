@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,10 +121,7 @@ def main() -> None:
         "rounds": options.rounds,
         **environment.machine(),
     }
-    with (
-        tempfile.TemporaryDirectory(prefix="pgflow-bench-") as folder,
-        server.running(options.dsn, Path(folder) / "data") as postgres,
-    ):
+    with server.running(options.dsn) as postgres:
         facts |= postgres.settings
         facts |= environment.versions(environment.peers_python(), ("pgqueuer", "procrastinate", "absurd-sdk"))
         arena = Arena(postgres, environment.WORK / "logs")

@@ -9,7 +9,7 @@ SQL_OPERATIONS = frozenset({"enqueue", "drain", "fan", "contend", "steady", "fil
 
 
 def sql_level(name: str = "pgflow-sql", schema: Path | None = None) -> Contender:
-    """Return PGFlow's SQL functions behind a lean client; `schema` is a folder of SQL files to use instead."""
+    """Return PGFlow's SQL functions behind a lean client; `schema` is a folder of SQL to use instead."""
     command = (sys.executable, "-m", "benchmarks.drivers.pgflow_sql_driver")
     folder = (str(schema.resolve()),) if schema else ()
     return Contender(

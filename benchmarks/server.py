@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
+from pgflow.embedded import EmbeddedServer
 from psycopg import conninfo
 
 from benchmarks.measure import find_waldump
@@ -59,20 +59,10 @@ def describe(dsn: str) -> Server:
 
 
 @contextmanager
-def running(dsn: str | None, data: Path) -> Iterator[Server]:
-    """Give the server of `dsn`, or an embedded one in `data` with SETTINGS, stopped at the end."""
+def running(dsn: str | None) -> Iterator[Server]:
+    """Give the server of `dsn`, or an embedded one with SETTINGS in a folder that is removed at the end."""
     if dsn is not None:
         yield describe(dsn)
         return
-    from pgflow.embedded import EmbeddedServer
-
-    server = EmbeddedServer.ensure(data)
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
-        for name, value in SETTINGS.items():
-            connection.execute(f"alter system set {name} = '{value}'".encode())
-    server.stop()  # shared_buffers asks for a restart
-    server = EmbeddedServer.ensure(data)
-    try:
-        yield describe(server.dsn())
-    finally:
-        server.stop()
+    with EmbeddedServer.temporary(settings=SETTINGS) as embedded:
+        yield describe(embedded.dsn())

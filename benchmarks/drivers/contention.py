@@ -9,7 +9,8 @@ import psycopg
 
 COMPLETE = "select pgflow.complete_step_task(%s, %s, %s, %s, '1'::jsonb)"
 CLAIM = """
-select run_id, step_slug, task_index, attempt_token from pgflow.claim_step_tasks('local', 'contention', 500, 600)
+select run_id, step_slug, task_index, attempt_token
+from pgflow.claim_step_tasks('local', 'contention', 500, 600)
 """
 
 WARM = 5  # a client's first tasks, before the clock: its connection plans its statements

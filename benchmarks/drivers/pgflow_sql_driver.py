@@ -128,7 +128,7 @@ def drain(flow: str, count: int, batch: int = 100) -> dict[str, Any]:
 
 
 def fan(items: int, payload: int, dependent: bool, batch: int = 100) -> dict[str, Any]:
-    """Run a map over `items` items of about `payload` bytes and its reduce, from the run's start to its end."""
+    """Run a map over `items` items of about `payload` bytes and its reduce, from start to end."""
     values = ",".join(f'"{"x" * payload}"' if payload else str(index) for index in range(items))
     flow = "fan_after" if dependent else "fan"
     started = time.perf_counter()
@@ -144,7 +144,7 @@ def contend(items: int, clients: int) -> dict[str, Any]:
 
 
 def steady(seconds: float, batch: int = 100) -> dict[str, Any]:
-    """Start and run single tasks for a while; `slices` are each second's tasks per second of exchange time."""
+    """Start and run single tasks for a while; `slices`: each second's tasks per second of exchange."""
     slices: list[float] = []
     ending = time.perf_counter() + seconds
     connection = connections[0]

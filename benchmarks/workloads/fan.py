@@ -8,7 +8,7 @@ from benchmarks.workloads.base import Metrics, per_step
 
 @dataclass(frozen=True)
 class Fan:
-    """A map of `items` items of `payload` bytes (0: small integers), over the run's input or a step's output."""
+    """A map of `items` items of `payload` bytes (0: integers), over the run's input or a step's output."""
 
     items: int
     payload: int = 0
