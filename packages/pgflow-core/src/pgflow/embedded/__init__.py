@@ -8,7 +8,7 @@ from pgflow.embedded.errors import (
     OtherVersion,
     PortTaken,
     ServerFailed,
-    StartTimeout,
+    ServerTimeout,
 )
 from pgflow.embedded.server import THROWAWAY_SETTINGS, EmbeddedServer
 
@@ -21,7 +21,7 @@ __all__ = [
     "OtherVersion",
     "PortTaken",
     "ServerFailed",
-    "StartTimeout",
+    "ServerTimeout",
     "Version",
     "find_binaries",
 ]

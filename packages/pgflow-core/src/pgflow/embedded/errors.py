@@ -34,8 +34,8 @@ class ServerFailed(EmbeddedError):
         self.output = output
 
 
-class StartTimeout(EmbeddedError):
-    """The embedded PostgreSQL did not become ready in time."""
+class ServerTimeout(EmbeddedError):
+    """The embedded PostgreSQL did not start or stop in time."""
 
 
 _MENDS = {

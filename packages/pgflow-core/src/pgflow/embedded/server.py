@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from pgflow.embedded.binaries import Version, find_binaries
-from pgflow.embedded.errors import StartTimeout
+from pgflow.embedded.errors import ServerTimeout
 from pgflow.embedded.folder import check_version, open_folder, password_of
 from pgflow.embedded.supervision import runs_unsupervised, supervise, wait_for_shutdown
-from pgflow.embedded.supervisor.locks import RETRY_SECONDS, FileLock
+from pgflow.embedded.supervisor.locks import RETRY_SECONDS, FileLock, LockGone
 from pgflow.embedded.supervisor.plan import Folder, Plan
 from pgflow.embedded.supervisor.postgres import SUPERUSER, PidFile
 
@@ -26,6 +27,8 @@ THROWAWAY_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
+# Kept, so that no destructor complains about a child that rightly runs on.
+_left_to_others: list[subprocess.Popen[str]] = []
 
 
 class EmbeddedServer:
@@ -39,8 +42,7 @@ class EmbeddedServer:
         self._folder = folder
         self._version: Version = version
         self._hold = FileLock(folder.users_lock)
-        self._attached = True
-        self._temporary = False
+        self._supervisor: subprocess.Popen[str] | None = None
         self._process_id = os.getpid()
         self._password = ""
         self._port = 0
@@ -53,37 +55,40 @@ class EmbeddedServer:
         version: Version = "18",
         port: int = 0,
         settings: Mapping[str, str] | None = None,
+        temporary: bool = False,
     ) -> Self:
-        """Start the server of a folder, or join the running one; `port` and `settings` count for a start.
+        """Start the server of a folder, or join the running one.
 
-        Raises a subclass of EmbeddedError that says what is in the way.
+        `port`, `settings` (configuration parameters) and `temporary` (the folder goes with the server) count
+        for a start only. Raises a subclass of EmbeddedError that says what is in the way.
         """
         binaries = find_binaries(version)
-        folder = open_folder(data_dir)
-        server = cls(folder, version)
-        server._enter(
-            Plan(str(folder.root), str(binaries), port, dict(settings or {}), False, _START_SECONDS)
-        )
-        return server
+        while True:
+            folder = open_folder(data_dir)
+            plan = Plan(
+                str(folder.root), str(binaries), port, dict(settings or {}), temporary, _START_SECONDS
+            )
+            server = cls(folder, version)
+            try:
+                server._enter(plan)
+            except LockGone:  # a temporary folder was removed while we waited for its lock
+                continue
+            return server
 
     @classmethod
     def temporary(cls, *, version: Version = "18", settings: Mapping[str, str] = THROWAWAY_SETTINGS) -> Self:
         """Start a server in a folder of its own that is removed with it."""
-        binaries = find_binaries(version)
-        folder = open_folder(Path(tempfile.mkdtemp(prefix="pgflow-")))
-        server = cls(folder, version)
-        server._temporary = True
+        folder = tempfile.mkdtemp(prefix="pgflow-")
         try:
-            server._enter(Plan(str(folder.root), str(binaries), 0, dict(settings), True, _START_SECONDS))
+            return cls.ensure(Path(folder), version=version, settings=settings, temporary=True)
         except BaseException:
-            shutil.rmtree(folder.root, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
-        return server
 
     @property
     def attached(self) -> bool:
         """Whether the server was running already when this hold on it was taken."""
-        return self._attached
+        return self._supervisor is None
 
     @property
     def port(self) -> int:
@@ -105,10 +110,12 @@ class EmbeddedServer:
             return  # a forked copy: the hold is its parent's
         atexit.unregister(self.stop)
         self._hold.release()
-        if not wait_for_shutdown(self._folder, timeout=_STOP_SECONDS):
-            raise StartTimeout(f"The embedded PostgreSQL in {self._folder.root} does not stop.")
-        if self._temporary:  # still there if the supervisor was killed
-            shutil.rmtree(self._folder.root, ignore_errors=True)
+        is_down = wait_for_shutdown(self._folder, timeout=_STOP_SECONDS)
+        if self._supervisor is not None:
+            if is_down:
+                self._supervisor.wait()
+            else:
+                _left_to_others.append(self._supervisor)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +140,7 @@ class EmbeddedServer:
                 self._port = self._join_or_start(plan)
         except TimeoutError as error:
             self._hold.release()
-            raise StartTimeout(f"The embedded PostgreSQL is busy: {error} stays locked.") from None
+            raise ServerTimeout(f"The embedded PostgreSQL is busy: {error} stays locked.") from None
         except BaseException:
             self._hold.release()
             raise
@@ -143,8 +150,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if FileLock(self._folder.supervisor_lock).is_free() and not runs_unsupervised(self._folder):
-                supervise(plan)
-                self._attached = False
+                self._supervisor = supervise(plan)
             seen = PidFile.read(self._folder.cluster)
             if seen is not None and seen.ready:
                 return seen.port

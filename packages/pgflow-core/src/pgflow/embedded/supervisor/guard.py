@@ -38,7 +38,7 @@ def main() -> int:
         return 0
     finally:
         if plan.remove_afterwards:
-            shutil.rmtree(folder.root, ignore_errors=True)
+            _remove(folder.root)
         alive.release()
 
 
@@ -59,6 +59,13 @@ def _stay(server: subprocess.Popen[bytes], folder: Folder, plan: Plan) -> None:
     signal.signal(signal.SIGINT, on_signal)
     threading.Thread(target=stop_after_last_user, daemon=True).start()
     server.wait()
+
+
+def _remove(root: Path) -> None:
+    # Renamed first: a newcomer finds no folder and makes a new one, and never a half-emptied one.
+    doomed = root.with_name(f"{root.name}.{os.getpid()}")
+    root.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _report(report: Report) -> None:

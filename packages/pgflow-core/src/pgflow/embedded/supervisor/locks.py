@@ -50,8 +50,15 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+class LockGone(Exception):
+    """The lock's file, or the folder it was in, does not exist or was removed while waiting."""
+
+
 class FileLock:
-    """A shared or exclusive lock on a file of its own, not re-entrant; the file must exist unless `create`."""
+    """A shared or exclusive lock on a file of its own, not re-entrant; the file must exist unless `create`.
+
+    Taking it raises LockGone when there is no file.
+    """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
@@ -60,13 +67,19 @@ class FileLock:
 
     def acquire(self, *, exclusive: bool, timeout: float | None = 0) -> bool:
         """Take the lock, waiting up to `timeout` seconds (None: for ever); false when it stays taken."""
-        descriptor = os.open(self.path, self._flags, 0o600)
+        try:
+            descriptor = os.open(self.path, self._flags, 0o600)
+        except FileNotFoundError:
+            raise LockGone(self.path) from None
         deadline = time.monotonic() + (timeout or 0)
         while not _lock(descriptor, exclusive=exclusive, wait=timeout is None):
             if time.monotonic() >= deadline:
                 os.close(descriptor)
                 return False
             time.sleep(RETRY_SECONDS)
+        if not self._is_current(descriptor):
+            os.close(descriptor)
+            raise LockGone(self.path)
         self._descriptor = descriptor
         return True
 
@@ -86,6 +99,12 @@ class FileLock:
             yield
         finally:
             self.release()
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def is_free(self) -> bool:
         """Whether nobody holds it exclusively at this moment."""

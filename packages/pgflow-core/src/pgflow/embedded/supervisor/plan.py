@@ -26,7 +26,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What the server wrote since its last start; the run before is kept beside it as `.old`."""
+        """What the server has written since its last start; the run before is kept beside it as `.old`."""
         return self.root / "server.log"
 
     @property

@@ -1,0 +1,77 @@
+"""Databases for tests: one template with the schema, one copy of it per test."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any, LiteralString
+
+import pgflow_sql
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+
+_TEMPLATE_LOCK = 7150190
+
+
+class Databases:
+    """Makes and drops the databases of a session over one connection."""
+
+    def __init__(self, dsn: Callable[[str], str], session_id: str) -> None:
+        self._dsn = dsn
+        self._template = template_name(session_id)
+        self._connection = psycopg.connect(dsn("postgres"), autocommit=True)
+        self._make_template()
+
+    def create(self) -> str:
+        """The DSN of a new database with PGFlow's schema."""
+        name = f"pgflow_test_{uuid.uuid4().hex[:12]}"
+        self._run("create database {} template {}", name, self._template)
+        return self._dsn(name)
+
+    def drop(self, dsn: str) -> None:
+        """Drop a database of `create`, whoever is still connected to it."""
+        self._run("drop database if exists {} with (force)", str(conninfo_to_dict(dsn)["dbname"]))
+
+    def close(self) -> None:
+        """End the connection; the template stays for the other processes of the session."""
+        self._connection.close()
+
+    def _make_template(self) -> None:
+        # `create database` may not run in a transaction, hence the session-level lock.
+        self._connection.execute("select pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
+        try:
+            query = "select 1 from pg_database where datname = %s"
+            if self._connection.execute(query, [self._template]).fetchone() is None:
+                draft = f"{self._template}_draft"
+                self._run("drop database if exists {} with (force)", draft)
+                self._run("create database {} template template0", draft)
+                with psycopg.connect(self._dsn(draft)) as connection:
+                    pgflow_sql.install(connection)
+                self._run("alter database {} rename to {}", draft, self._template)
+        finally:
+            self._connection.execute("select pg_advisory_unlock(%s)", [_TEMPLATE_LOCK])
+
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def template_name(session_id: str) -> str:
+    """The name of a session's template database."""
+    return f"pgflow_template_{session_id}"
+
+
+def drop_template(dsn: str, session_id: str) -> None:
+    """Drop the template of a session that has ended, on a server that outlives the session."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        name = sql.Identifier(template_name(session_id))
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(name))
+
+
+def violations(dsn: str) -> list[dict[str, Any]]:
+    """The rows of `pgflow.check_invariants()`: none in a sound database."""
+    connect = psycopg.Connection[dict[str, Any]].connect
+    with connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+        missing = "select 1 from pg_proc where proname = 'check_invariants'"
+        if connection.execute(missing).fetchone() is None:
+            return []
+        return connection.execute("select * from pgflow.check_invariants()").fetchall()

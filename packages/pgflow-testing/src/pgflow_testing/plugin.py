@@ -1,0 +1,93 @@
+"""Fixtures that give each test a database of its own with PGFlow in it.
+
+Nothing is started until a test asks for a database. The processes of an xdist session share one server and
+one template: the controller names a folder, the first worker that needs the server starts it there, the rest
+join.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from pgflow_testing.databases import Databases
+    from pgflow_testing.servers import Server
+
+_SESSION_ID = pytest.StashKey[str]()
+_WORKER_INPUT = "pgflow_session_id"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the session; a worker has the name from its controller."""
+    worker_input: dict[str, Any] = getattr(config, "workerinput", {})
+    config.stash[_SESSION_ID] = worker_input.get(_WORKER_INPUT) or uuid.uuid4().hex[:12]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the name of the session to an xdist worker."""
+    node.workerinput[_WORKER_INPUT] = node.config.stash[_SESSION_ID]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave a server that was lent to us as it was; our own go with all that is in them."""
+    dsn = os.environ.get("PGFLOW_TEST_DSN")
+    if dsn and not hasattr(config, "workerinput"):
+        from pgflow_testing.databases import drop_template
+
+        drop_template(dsn, config.stash[_SESSION_ID])
+
+
+@pytest.fixture(scope="session")
+def pgflow_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """A PostgreSQL server, shared by all workers; `dsn(database)` gives a connection string."""
+    from pgflow_testing.servers import take_server
+
+    server = take_server(Path(tempfile.gettempdir(), f"pgflow-tests-{pytestconfig.stash[_SESSION_ID]}"))
+    yield server
+    server.leave()
+
+
+@pytest.fixture(scope="session")
+def _pgflow_databases(pgflow_server: Server, pytestconfig: pytest.Config) -> Iterator[Databases]:
+    from pgflow_testing.databases import Databases
+
+    databases = Databases(pgflow_server.dsn, pytestconfig.stash[_SESSION_ID])
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def pgflow_database(_pgflow_databases: Databases) -> Iterator[str]:
+    """The DSN of a fresh database with the schema; fails the test if its invariants are broken at the end."""
+    from pgflow_testing.databases import violations
+
+    dsn = _pgflow_databases.create()
+    yield dsn
+    try:
+        broken = violations(dsn)
+    finally:
+        _pgflow_databases.drop(dsn)
+    if broken:
+        rows = "\n".join(map(str, broken))
+        pytest.fail(f"pgflow.check_invariants() found after the test:\n{rows}", pytrace=False)
+
+
+@pytest.fixture
+def pgflow_connection(pgflow_database: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """An autocommit connection to `pgflow_database` whose rows are dicts."""
+    import psycopg
+    from psycopg.rows import dict_row
+
+    connect = psycopg.Connection[dict[str, Any]].connect
+    with connect(pgflow_database, autocommit=True, row_factory=dict_row) as connection:
+        yield connection

@@ -1,0 +1,96 @@
+"""Where tests get a PostgreSQL server from, and how the workers of one session share it."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
+from pgflow.embedded.supervisor.locks import FileLock
+
+DSN_VARIABLE = "PGFLOW_TEST_DSN"
+
+# Many databases come and go, and many tests hold several connections each.
+_SETTINGS = {**THROWAWAY_SETTINGS, "max_connections": "200"}
+_IMAGE = "postgres:18-alpine"
+_START_SECONDS = 300
+_LAST_USER_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server and how this process lets go of it."""
+
+    origin: str
+    dsn: Callable[[str], str]
+    leave: Callable[[], None]
+
+
+def take_server(session: Path) -> Server:
+    """The server of PGFLOW_TEST_DSN, else a container if a Docker daemon answers, else the embedded one.
+
+    `session` is a folder that all processes of one test session name; it is made and removed here.
+    """
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        return Server(DSN_VARIABLE, lambda database: _with_database(dsn, database), lambda: None)
+    if docker_answers():
+        return _shared_container(session)
+    server = EmbeddedServer.ensure(session, temporary=True, settings=_SETTINGS)
+    return Server("embedded", server.dsn, server.stop)
+
+
+def docker_answers() -> bool:
+    """Whether something listens where the Docker daemon should; costs no import and no wait without one."""
+    host = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    try:
+        if host.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(1)
+                probe.connect(host.path)
+        elif host.hostname is not None:
+            socket.create_connection((host.hostname, host.port or 2375), timeout=1).close()
+        else:
+            return False
+    except (OSError, AttributeError):  # Windows has no AF_UNIX
+        return False
+    return True
+
+
+def _shared_container(session: Path) -> Server:
+    session.mkdir(parents=True, exist_ok=True)
+    users, address = FileLock(session / "users.lock"), session / "dsn"
+    container = None
+    with FileLock(session / "start.lock").held(timeout=_START_SECONDS):
+        users.acquire(exclusive=False, timeout=_START_SECONDS)
+        if not address.exists():
+            container = _start_container()
+            address.write_text(container.get_connection_url(driver=None), encoding="ascii")
+    dsn = address.read_text(encoding="ascii")
+
+    def leave() -> None:
+        users.release()
+        # The container dies with the process that started it, so that one waits for the others.
+        if container is not None and users.acquire(exclusive=True, timeout=_LAST_USER_SECONDS):
+            container.stop()
+            users.release()
+            shutil.rmtree(session, ignore_errors=True)
+
+    return Server("container", lambda database: _with_database(dsn, database), leave)
+
+
+def _start_container() -> Any:
+    from testcontainers.community.postgres import PostgresContainer
+
+    command = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    return PostgresContainer(_IMAGE).with_command(f"postgres {command}").start()
+
+
+def _with_database(dsn: str, database: str) -> str:
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(dsn, dbname=database)
