@@ -1,0 +1,2439 @@
+-- Generated from ../schema by scripts/refresh.py: change the files there.
+
+-- PGFlow: workflows whose definition, queue and state live in PostgreSQL.
+--
+-- Three groups of tables:
+--   definition  flows, steps, deps                      what to do; immutable once versioned
+--   state       runs, run_steps, map_tasks              what has happened; every fact is stored once
+--   hints       ready_tasks, parked_tasks, timers       where to look next; never a second state
+-- A hint is written in the transaction that makes it true and may outlive its truth: whoever follows one
+-- re-checks the state row.  check_invariants() proves that no state that needs a hint lacks it.
+--
+-- A single step's task is folded into its run_steps row; map_tasks holds map items only.
+-- The contract for readers is the views step_states, step_tasks, task_attempts and task_logs.
+--
+-- Lock order (a transaction may skip levels, never go back up):
+--   1. advisory: migration, then definition(flow), then maintenance (try only)
+--   2. advisory: run locks, all of a call in one statement, ascending by hash, before any row.
+--      Exclusive by default; shared only for reports of map items that cannot empty a counter slot.
+--      Never upgraded: a shared holder that needs the exclusive lock undoes its subtransaction and starts again.
+--   3. rows of run_steps in key order, then map_tasks in key order, then map_counters in key order, then runs.
+--   Claims, heartbeats and the timer sweep take no run lock that they would have to wait for: rows by
+--   `skip locked`, run locks by try.  They wait for nobody, so they cannot be part of a deadlock.
+create schema pgflow;
+comment on schema pgflow is 'PGFlow: workflow definitions, queue and state, and the functions that move them.';
+
+create schema pgflow_locks;
+comment on schema pgflow_locks is 'Advisory locks of PGFlow, all transaction-level, in the two-integer form (class, hash).';
+
+create table pgflow.migrations (
+  version int constraint migrations_pkey primary key,
+  name text not null,
+  checksum text not null,
+  applied_at timestamptz not null default clock_timestamp(),
+  constraint version_counts_from_one check (version >= 1)
+);
+
+comment on table pgflow.migrations is 'The migrations this database has; the last one is the version of its schema.';
+comment on column pgflow.migrations.checksum is 'SHA-256 of the text that was applied, in hexadecimal.';
+
+create table pgflow.flows (
+  flow_slug text not null,
+  flow_version int not null,
+  definition jsonb not null,
+  definition_hash text not null,
+  is_active boolean not null,
+  step_count int not null,
+  created_at timestamptz not null,
+  constraint flows_pkey primary key (flow_slug, flow_version),
+  constraint flows_content_is_unique unique (flow_slug, definition_hash),
+  constraint flow_version_is_positive check (flow_version > 0)
+);
+
+create unique index flows_one_active_version on pgflow.flows (flow_slug) where is_active;
+
+comment on table pgflow.flows is 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
+comment on column pgflow.flows.definition is 'The definition as given, normalised, without filled-in defaults.';
+comment on column pgflow.flows.definition_hash is 'Hex SHA-256 of the normalised definition.';
+
+create table pgflow.steps (
+  step_id int generated always as identity,
+  flow_slug text not null,
+  flow_version int not null,
+  step_slug text not null,
+  step_index int not null,
+  step_type text not null,
+  map_over text,
+  needs_run_input boolean not null,
+  params jsonb,
+  executor text not null,
+  executor_options jsonb not null,
+  handler text,
+  max_attempts int not null,
+  base_delay double precision not null,
+  max_delay double precision not null,
+  backoff text not null,
+  jitter double precision not null,
+  timeout double precision not null,
+  start_delay double precision not null,
+  launch_timeout double precision not null,
+  heartbeat_timeout double precision,
+  when_exhausted text not null,
+  max_failures int not null,
+  required_input jsonb,
+  forbidden_input jsonb,
+  when_unmet text not null,
+  priority int not null,
+  dep_count int not null,
+  is_plain boolean not null,
+  is_output boolean not null,
+  needs_array boolean not null,
+  constraint steps_pkey primary key (step_id),
+  constraint steps_slug_is_unique unique (flow_slug, flow_version, step_slug),
+  constraint steps_belong_to_a_flow foreign key (flow_slug, flow_version) references pgflow.flows on delete cascade,
+  constraint step_type_is_known check (step_type in ('single', 'map')),
+  constraint map_over_is_for_maps check ((step_type = 'map') = (map_over is not null))
+);
+
+comment on table pgflow.steps is 'One row a step of a flow version, options filled in; times are seconds.';
+comment on column pgflow.steps.is_plain is 'A single step without condition or delay: it starts as soon as its dependencies ended.';
+comment on column pgflow.steps.is_output is 'A leaf, or the step that the flow returns: its output is part of the run output.';
+comment on column pgflow.steps.needs_array is 'A map step whose outputs somebody needs as one array when it completes.';
+
+create table pgflow.deps (
+  flow_slug text not null,
+  flow_version int not null,
+  dep_slug text not null,
+  step_slug text not null,
+  dep_id int not null,
+  step_id int not null,
+  is_input boolean not null,
+  constraint deps_pkey primary key (dep_id, step_id),
+  constraint deps_dep_is_a_step foreign key (dep_id) references pgflow.steps on delete cascade,
+  constraint deps_step_is_a_step foreign key (step_id) references pgflow.steps on delete cascade,
+  constraint dep_is_not_itself check (dep_id <> step_id)
+);
+
+create unique index deps_by_step on pgflow.deps (step_id, dep_id);
+
+comment on table pgflow.deps is 'Edges: step_slug waits for dep_slug.';
+comment on column pgflow.deps.is_input is 'False for the source of a map: its items are handed out one by one, never as a whole.';
+
+-- Stable columns first, mutable ones last: the WAL of an update leaves out the common prefix.
+-- No index and no predicate on a column that a step's progress changes: every update stays HOT.
+create table pgflow.runs (
+  created_at timestamptz not null,
+  run_id uuid not null,
+  flow_version int not null,
+  priority int not null,
+  forced_priority int,
+  flow_slug text not null,
+  idempotency_key text,
+  owner text not null,
+  tags jsonb not null,
+  input jsonb not null,
+  remaining_steps int not null,
+  paused_at timestamptz,
+  finished_at timestamptz,
+  status text not null,
+  output jsonb,
+  error jsonb,
+  constraint runs_pkey primary key (run_id),
+  constraint run_status_is_known check (status in ('running', 'completed', 'failed', 'cancelled')),
+  constraint run_finished_at_matches_status check ((status = 'running') = (finished_at is null)),
+  constraint run_remaining_steps_is_not_negative check (remaining_steps >= 0)
+) with (fillfactor = 60);
+
+create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
+create index runs_paused on pgflow.runs (run_id) where paused_at is not null;
+
+comment on table pgflow.runs is 'One row a run of a flow.';
+comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
+comment on column pgflow.runs.forced_priority is 'The priority given to run_flow, which overrides that of the steps.';
+comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
+comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+
+-- Column order: stable, changed at the start, changed by a claim, changed at the end (see runs).
+-- fillfactor 50: room for the new versions of a row on its own page (measured: WAL of a drained task 1240 B at 50, 1407 B at 80).
+create table pgflow.run_steps (
+  run_id uuid not null,
+  step_id int not null,
+  queue_id int not null,
+  step_slug text not null,
+  remaining_deps int not null,
+  started_at timestamptz,
+  task_count int,
+  attempt int not null default 0,
+  failures int not null default 0,
+  launch_failures int not null default 0,
+  failed_tasks int,
+  task_started_at timestamptz,
+  lease_expires_at timestamptz,
+  visible_at timestamptz,
+  token_hash bytea,
+  worker_id text,
+  external_id text,
+  instance_id text,
+  finished_at timestamptz,
+  status text not null,
+  skip_reason text,
+  output jsonb,
+  error jsonb,
+  constraint run_steps_pkey primary key (run_id, step_slug),
+  constraint run_step_status_is_known check (status in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')),
+  constraint run_step_skip_reason_matches_status check ((status = 'skipped') = (skip_reason is not null)),
+  constraint run_step_finished_at_matches_status check ((status in ('pending', 'running')) = (finished_at is null))
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+comment on table pgflow.run_steps is 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
+comment on column pgflow.run_steps.queue_id is 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
+comment on column pgflow.run_steps.task_count is 'Items of a map step; null before it starts and for single steps.';
+comment on column pgflow.run_steps.failed_tasks is 'Items of a map step that failed for good.';
+comment on column pgflow.run_steps.lease_expires_at is 'Of the single task: null means queued.';
+comment on column pgflow.run_steps.task_started_at is 'Of the single task: null with a lease means claimed but not started.';
+comment on column pgflow.run_steps.token_hash is 'First 16 bytes of the SHA-256 of the latest attempt token, while that attempt may still report.';
+
+create table pgflow.map_tasks (
+  run_id uuid not null,
+  step_id int not null,
+  task_index int not null,
+  step_slug text not null,
+  input jsonb not null,
+  attempt int not null default 0,
+  failures int not null default 0,
+  launch_failures int not null default 0,
+  task_started_at timestamptz,
+  lease_expires_at timestamptz,
+  visible_at timestamptz,
+  token_hash bytea,
+  worker_id text,
+  external_id text,
+  instance_id text,
+  finished_at timestamptz,
+  end_status text,
+  output jsonb,
+  error jsonb,
+  constraint map_tasks_pkey primary key (run_id, step_slug, task_index),
+  constraint map_task_end_status_is_known check (end_status in ('completed', 'failed', 'cancelled')),
+  constraint map_task_finished_at_matches_end check ((end_status is null) = (finished_at is null))
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+
+comment on table pgflow.map_tasks is 'One row an item of a map step. Same task columns as run_steps.';
+comment on column pgflow.map_tasks.end_status is 'Null while the task lives; queued, claimed and running are told by the lease.';
+
+-- Sixteen slots a map (slot = task_index % 16): completions of one map from several sessions
+-- rarely meet on the same row.
+create table pgflow.map_counters (
+  run_id uuid not null,
+  step_slug text not null,
+  slot int not null,
+  remaining int not null,
+  constraint map_counters_pkey primary key (run_id, step_slug, slot),
+  constraint map_counter_is_not_negative check (remaining >= 0)
+) with (fillfactor = 50);
+
+comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';
+
+create table pgflow.step_task_attempts (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  outcome text not null,
+  ended_by text not null,
+  error jsonb,
+  worker_id text,
+  external_id text,
+  started_at timestamptz,
+  ended_at timestamptz not null,
+  token_hash bytea,
+  log_tail text,
+  constraint step_task_attempts_pkey primary key (run_id, step_slug, task_index, attempt),
+  constraint attempt_outcome_is_known
+    check (outcome in ('failed', 'timed_out', 'lost', 'launch_failed', 'released', 'cancelled', 'late')),
+  constraint attempt_ended_by_is_known check (ended_by in ('complete', 'fail', 'release', 'launch', 'sweep', 'close'))
+);
+
+comment on table pgflow.step_task_attempts is 'Every ended attempt that did not complete its task.';
+comment on column pgflow.step_task_attempts.ended_by is 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
+
+create table pgflow.completed_task_logs (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  log_tail text not null,
+  recorded_at timestamptz not null,
+  constraint completed_task_logs_pkey primary key (run_id, step_slug, task_index, attempt)
+);
+
+comment on table pgflow.completed_task_logs is 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
+
+create table pgflow.executors (
+  executor text not null,
+  paused_at timestamptz,
+  pause_reason text,
+  constraint executors_pkey primary key (executor)
+);
+
+comment on table pgflow.executors is 'Executors that steps name, and whether claims for them are paused.';
+
+create table pgflow.queues (
+  queue_id int generated always as identity,
+  low_xid bigint not null default 0,
+  executor text not null,
+  priority int not null,
+  constraint queues_pkey primary key (queue_id),
+  constraint queues_of_an_executor foreign key (executor) references pgflow.executors,
+  constraint queue_is_one_executor_and_priority unique (executor, priority)
+) with (fillfactor = 20);
+
+comment on table pgflow.queues is 'One row an executor and priority.';
+comment on column pgflow.queues.low_xid is 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+
+create table pgflow.ready_tasks (
+  xid bigint not null,
+  seq bigint generated always as identity (cache 50),
+  run_id uuid not null,
+  queue_id int not null,
+  step_id int not null,
+  task_index int not null,
+  constraint ready_tasks_pkey primary key (queue_id, xid, seq)
+) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+
+comment on table pgflow.ready_tasks is 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
+comment on column pgflow.ready_tasks.xid is 'Transaction that inserted the entry.';
+comment on column pgflow.ready_tasks.task_index is 'Index of the map item; -1 for the task of a single step.';
+
+create table pgflow.parked_tasks (
+  run_id uuid not null,
+  step_id int not null,
+  task_index int not null,
+  constraint parked_tasks_pkey primary key (run_id, step_id, task_index)
+);
+
+comment on table pgflow.parked_tasks is 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+
+create table pgflow.timers (
+  due_at timestamptz not null,
+  seq bigint generated always as identity (cache 50),
+  kind text not null,
+  run_ids uuid[] not null,
+  step_ids int[] not null,
+  task_indexes int[] not null,
+  constraint timers_pkey primary key (due_at, seq),
+  constraint timer_kind_is_known check (kind in ('lease', 'delay'))
+) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+
+comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay).';
+
+create table pgflow.sweep_marks (
+  only_row boolean not null default true,
+  timer_low timestamptz not null default '-infinity',
+  lease_grace_until timestamptz not null default '-infinity',
+  full_sweep_at timestamptz not null default '-infinity',
+  constraint sweep_marks_pkey primary key (only_row),
+  constraint sweep_marks_has_one_row check (only_row)
+) with (fillfactor = 20);
+
+insert into pgflow.sweep_marks default values;
+
+comment on table pgflow.sweep_marks is 'Where the timer sweep stands.';
+comment on column pgflow.sweep_marks.timer_low is 'Timers due before it were swept; those of transactions that committed later are caught by the full sweep of maintain().';
+comment on column pgflow.sweep_marks.lease_grace_until is 'No lease is declared expired before: the dispatchers were cut off from the database.';
+
+create function pgflow.clock() returns timestamptz
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_fake text := current_setting('pgflow.fake_now', true);
+begin
+  if v_fake <> '' and pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
+    return v_fake::timestamptz;
+  end if;
+  return clock_timestamp();
+end
+$$;
+
+comment on function pgflow.clock() is 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';
+
+create function pgflow.schema_version() returns int
+language sql immutable parallel safe
+set search_path to ''
+as 'select 1';
+
+comment on function pgflow.schema_version() is 'Version of the installed schema; clients refuse one that they do not know.';
+
+-- Without a pinned search_path, so that the planner inlines it into hot statements; every name in it is qualified.
+create function pgflow._token_hash(token uuid) returns bytea
+language sql immutable strict parallel safe
+as 'select pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(token)), 1, 16)';
+
+comment on function pgflow._token_hash(uuid) is 'What is stored of an attempt token: the first 16 bytes of its SHA-256.';
+
+-- UUID version 7 (RFC 9562): 48 bits of milliseconds, then random. PostgreSQL has uuidv7() from 18 on only.
+-- Setting bits 52 and 53 turns the version nibble of a version 4 UUID into 7.
+-- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
+create function pgflow._new_run_id() returns uuid
+language sql volatile
+as $$
+  select pg_catalog.encode(
+    pg_catalog.set_bit(
+      pg_catalog.set_bit(
+        pg_catalog.overlay(
+          pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
+          pg_catalog.substring(pg_catalog.int8send((extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint), 3),
+          1, 6),
+        52, 1),
+      53, 1),
+    'hex')::uuid
+$$;
+
+comment on function pgflow._new_run_id() is 'A time-ordered random UUID (version 7).';
+
+create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- One statement, ascending by hash: two calls over overlapping sets of runs cannot deadlock.
+  if lock_runs.shared then
+    perform pg_advisory_xact_lock_shared(7150104, h.hash)
+    from (select distinct uuid_hash(u.run_id) as hash from unnest(lock_runs.run_ids) u (run_id) order by 1) h;
+  else
+    perform pg_advisory_xact_lock(7150104, h.hash)
+    from (select distinct uuid_hash(u.run_id) as hash from unnest(lock_runs.run_ids) u (run_id) order by 1) h;
+  end if;
+end
+$$;
+
+comment on function pgflow_locks.lock_runs(uuid[], boolean) is 'Take the locks of these runs, ascending, until the transaction ends.';
+
+create function pgflow_locks.try_lock_run(run_id uuid) returns boolean
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  return pg_try_advisory_xact_lock(7150104, uuid_hash(try_lock_run.run_id));
+end
+$$;
+
+comment on function pgflow_locks.try_lock_run(uuid) is 'Take the exclusive lock of a run if nobody holds it.';
+
+create function pgflow_locks.lock_definition(flow_slug text) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  perform pg_advisory_xact_lock(7150102, hashtext(lock_definition.flow_slug));
+end
+$$;
+
+comment on function pgflow_locks.lock_definition(text) is 'Serialise the definition of one flow.';
+
+create function pgflow_locks.try_lock_maintenance() returns boolean
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  return pg_try_advisory_xact_lock(7150103, 0);
+end
+$$;
+
+comment on function pgflow_locks.try_lock_maintenance() is 'Take the maintenance lock if nobody holds it: one pass at a time.';
+
+create function pgflow_locks.lock_migration() returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  perform pg_advisory_xact_lock(7150101, 0);
+end
+$$;
+
+comment on function pgflow_locks.lock_migration() is 'Serialise migrations of the schema.';
+
+create function pgflow._queue_id(executor text, priority int) returns int
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_queue_id int;
+begin
+  select q.queue_id into v_queue_id from pgflow.queues q
+  where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  if v_queue_id is null then
+    insert into pgflow.queues (executor, priority) values (_queue_id.executor, _queue_id.priority)
+    on conflict on constraint queue_is_one_executor_and_priority do nothing;
+    select q.queue_id into v_queue_id from pgflow.queues q
+    where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  end if;
+  return v_queue_id;
+end
+$$;
+
+comment on function pgflow._queue_id(text, int) is 'The queue of an executor and a priority, made if it is new.';
+
+create function pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) returns text
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  if jsonb_typeof(_number_problem.value) <> 'number' then
+    return 'must be a number';
+  end if;
+  if _number_problem.value::numeric not between _number_problem.low and _number_problem.high then
+    return format('must be between %s and %s', _number_problem.low, _number_problem.high);
+  end if;
+  if _number_problem.whole and _number_problem.value::numeric <> trunc(_number_problem.value::numeric) then
+    return 'must be a whole number';
+  end if;
+  return null;
+end
+$$;
+
+comment on function pgflow._number_problem(jsonb, numeric, numeric, boolean) is 'What is wrong with a number, or null.';
+
+create function pgflow._check_slug(kind text, slug jsonb) returns text
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_slug text := _check_slug.slug #>> '{}';
+begin
+  if jsonb_typeof(_check_slug.slug) is distinct from 'string'
+     or v_slug !~ '^[a-zA-Z_][a-zA-Z0-9_]*$' or length(v_slug) > 128 or v_slug in ('run', 'item') then
+    raise exception '% % is not a slug', _check_slug.kind, coalesce(_check_slug.slug::text, 'null')
+      using errcode = 'PF001',
+        hint = 'Use letters, digits and _, not starting with a digit, at most 128 characters; "run" and "item" are reserved.';
+  end if;
+  return v_slug;
+end
+$$;
+
+comment on function pgflow._check_slug(text, jsonb) is 'The slug as text; PF001 if it is not one.';
+
+create function pgflow._check_options(place text, options jsonb) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_key text;
+  v_value jsonb;
+  v_problem text;
+begin
+  if jsonb_typeof(_check_options.options) <> 'object' then
+    raise exception '%: "options" must be an object, not %', _check_options.place, jsonb_typeof(_check_options.options)
+      using errcode = 'PF001';
+  end if;
+  for v_key, v_value in select o.key, o.value from jsonb_each(_check_options.options) o loop
+    -- Durations are at most ten years (315,360,000 s), so that adding one to a timestamp cannot overflow.
+    v_problem := case
+      when v_key in ('max_attempts') then pgflow._number_problem(v_value, 1, 1000000, true)
+      when v_key in ('max_failures') then pgflow._number_problem(v_value, 0, 1000000000, true)
+      when v_key in ('priority') then pgflow._number_problem(v_value, -100, 100, true)
+      when v_key in ('base_delay', 'max_delay', 'start_delay') then pgflow._number_problem(v_value, 0, 315360000, false)
+      when v_key in ('timeout', 'launch_timeout') then pgflow._number_problem(v_value, 0.000001, 315360000, false)
+      when v_key = 'heartbeat_timeout' then
+        case when v_value <> 'null' then pgflow._number_problem(v_value, 0.000001, 315360000, false) end
+      when v_key = 'jitter' then pgflow._number_problem(v_value, 0, 100, false)
+      when v_key = 'backoff' then
+        case when v_value not in ('"exponential"', '"fixed"') then 'must be "exponential" or "fixed"' end
+      when v_key in ('when_exhausted', 'when_unmet') then
+        case when v_value not in ('"fail"', '"skip"', '"skip_cascade"') then 'must be "fail", "skip" or "skip_cascade"' end
+      when v_key in ('required_input', 'forbidden_input') then
+        case when jsonb_typeof(v_value) <> 'object' then 'must be an object' end
+      else 'is not an option'
+    end;
+    if v_problem is not null then
+      raise exception '%: option "%" %', _check_options.place, v_key, v_problem
+        using errcode = 'PF001', detail = format('got %s', v_value);
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._check_options(text, jsonb) is 'PF001 naming the place and the key if an option is unknown or out of range.';
+
+create function pgflow._check_keys(place text, value jsonb, types jsonb) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_key text;
+  v_type text;
+begin
+  if jsonb_typeof(_check_keys.value) is distinct from 'object' then
+    raise exception '% must be an object, not %', _check_keys.place, coalesce(jsonb_typeof(_check_keys.value), 'null')
+      using errcode = 'PF001';
+  end if;
+  for v_key, v_type in select e.key, jsonb_typeof(e.value) from jsonb_each(_check_keys.value) e loop
+    if not _check_keys.types ? v_key then
+      raise exception '%: unknown key "%"', _check_keys.place, v_key
+        using errcode = 'PF001',
+          hint = 'Known keys: ' || (select string_agg(k, ', ' order by k) from jsonb_object_keys(_check_keys.types) k) || '.';
+    end if;
+    if v_type <> 'null' and v_type <> _check_keys.types ->> v_key then
+      raise exception '%: "%" must be of type %, not %', _check_keys.place, v_key, _check_keys.types ->> v_key, v_type
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._check_keys(text, jsonb, jsonb) is 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
+
+create function pgflow._check_references(place text, step jsonb, deps text[]) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_key text;
+  v_value jsonb;
+  v_source text;
+  v_is_map boolean := _check_references.step ->> 'step_type' = 'map';
+begin
+  for v_key, v_value in select p.key, p.value from jsonb_each(nullif(_check_references.step -> 'params', 'null')) p loop
+    v_source := case when jsonb_typeof(v_value) = 'string' then v_value #>> '{}' end;
+    if v_value ? 'const' and jsonb_typeof(v_value) = 'object' and v_value - 'const' = '{}' then
+      continue;
+    elsif v_source is null then
+      raise exception '%: params "%" must be "run", "item", a dependency or {"const": value}', _check_references.place, v_key
+        using errcode = 'PF001';
+    elsif v_source = 'item' and v_is_map or v_source = any (_check_references.deps) then
+      continue;
+    elsif v_source = 'run' and coalesce((nullif(_check_references.step -> 'needs_run_input', 'null'))::boolean, false) then
+      continue;
+    end if;
+    raise exception '%: params "%" names "%", which the step does not receive', _check_references.place, v_key, v_source
+      using errcode = 'PF001', hint = 'List it in "deps", or set "needs_run_input" for "run"; "item" is for map steps.';
+  end loop;
+  for v_key in
+    select k.key
+    from (values ('required_input'), ('forbidden_input')) o (name),
+      jsonb_object_keys(nullif(_check_references.step -> 'options' -> o.name, 'null')) k (key)
+  loop
+    if v_key <> 'run' and v_key <> all (_check_references.deps) then
+      raise exception '%: a condition names "%", which is neither "run" nor one of its deps', _check_references.place, v_key
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._check_references(text, jsonb, text[]) is 'PF001 if params or conditions of a step name what it does not receive.';
+
+create function pgflow._check_step(flow_slug text, step jsonb) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_slug text;
+  v_place text;
+  v_dep text;
+  v_deps text[] := '{}';
+  v_type text;
+  v_map_over text;
+begin
+  v_place := format('flow "%s", step %s', _check_step.flow_slug, coalesce(_check_step.step -> 'step_slug', 'null'));
+  perform pgflow._check_keys(v_place, _check_step.step, '{"step_slug": "string", "step_type": "string", "deps": "array",
+    "map_over": "string", "needs_run_input": "boolean", "params": "object", "executor": "string",
+    "executor_options": "object", "handler": "string", "options": "object"}');
+  v_slug := pgflow._check_slug(format('flow "%s": step_slug', _check_step.flow_slug), _check_step.step -> 'step_slug');
+  v_type := coalesce(_check_step.step ->> 'step_type', 'single');
+  if v_type not in ('single', 'map') then
+    raise exception '%: "step_type" must be "single" or "map", not "%"', v_place, v_type using errcode = 'PF001';
+  end if;
+  if _check_step.step ->> 'executor' = '' or _check_step.step ->> 'handler' = '' then
+    raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
+  end if;
+  for v_dep in
+    select pgflow._check_slug(v_place || ': dependency', d.value)
+    from jsonb_array_elements(case when jsonb_typeof(_check_step.step -> 'deps') = 'array' then _check_step.step -> 'deps' else '[]' end) d
+  loop
+    if v_dep = v_slug then
+      raise exception '%: depends on itself', v_place using errcode = 'PF001';
+    elsif v_dep = any (v_deps) then
+      raise exception '%: dependency "%" is listed twice', v_place, v_dep using errcode = 'PF001';
+    end if;
+    v_deps := v_deps || v_dep;
+  end loop;
+  v_map_over := _check_step.step ->> 'map_over';
+  if v_type = 'single' and v_map_over is not null then
+    raise exception '%: "map_over" is for map steps', v_place using errcode = 'PF001';
+  elsif v_type = 'map' and v_map_over is null and cardinality(v_deps) > 1 then
+    raise exception '%: a map step with several dependencies needs "map_over"', v_place using errcode = 'PF001';
+  elsif v_map_over <> 'run' and v_map_over <> all (v_deps) then
+    raise exception '%: "map_over" names "%", which is neither "run" nor one of its deps', v_place, v_map_over
+      using errcode = 'PF001';
+  end if;
+  perform pgflow._check_options(v_place, coalesce(nullif(_check_step.step -> 'options', 'null'), '{}'));
+  perform pgflow._check_references(v_place, _check_step.step, v_deps);
+end
+$$;
+
+comment on function pgflow._check_step(text, jsonb) is 'PF001 naming the step and the key if a step of a definition is wrong in itself.';
+
+create function pgflow._check_acyclic(flow_slug text, steps jsonb) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_from text[];
+  v_to text[];
+  v_count int;
+begin
+  select array_agg(d.slug), array_agg(s.value ->> 'step_slug') into v_from, v_to
+  from jsonb_array_elements(_check_acyclic.steps) s, jsonb_array_elements_text(nullif(s.value -> 'deps', 'null')) d (slug);
+  -- Take away the edges that leave a step nothing leads to, until nothing moves: what stays is in or behind a cycle.
+  loop
+    v_count := coalesce(cardinality(v_from), 0);
+    exit when v_count = 0;
+    select array_agg(e.source), array_agg(e.target) into v_from, v_to
+    from unnest(v_from, v_to) e (source, target)
+    where e.source in (select t.target from unnest(v_to) t (target));
+    if cardinality(v_from) = v_count then
+      raise exception 'flow "%": steps depend on each other in a cycle: %', _check_acyclic.flow_slug,
+          (select string_agg(distinct format('"%s"', t.target), ', ') from unnest(v_to) t (target))
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._check_acyclic(text, jsonb) is 'PF001 naming the steps if they form a cycle.';
+
+create function pgflow._check_definition(definition jsonb) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_slug text;
+  v_place text;
+  v_problem text;
+begin
+  perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
+    "input_schema": "object", "returns": "string", "steps": "array"}');
+  v_slug := pgflow._check_slug('flow_slug', _check_definition.definition -> 'flow_slug');
+  v_place := format('flow "%s"', v_slug);
+  perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
+  if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
+    raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  perform pgflow._check_step(v_slug, s.value) from jsonb_array_elements(_check_definition.definition -> 'steps') s;
+
+  select format('%s: step "%s" is defined twice', v_place, s.value ->> 'step_slug') into v_problem
+  from jsonb_array_elements(_check_definition.definition -> 'steps') s
+  group by s.value ->> 'step_slug' having count(*) > 1
+  limit 1;
+  if v_problem is null then
+    select format('%s, step "%s": depends on "%s", which is not a step of this flow', v_place, s.value ->> 'step_slug', d.slug)
+      into v_problem
+    from jsonb_array_elements(_check_definition.definition -> 'steps') s,
+      jsonb_array_elements_text(nullif(s.value -> 'deps', 'null')) d (slug)
+    where d.slug not in (select o.value ->> 'step_slug' from jsonb_array_elements(_check_definition.definition -> 'steps') o)
+    limit 1;
+  end if;
+  if v_problem is null and not exists (
+    select from jsonb_array_elements(_check_definition.definition -> 'steps') s
+    where s.value ->> 'step_slug' = coalesce(_check_definition.definition ->> 'returns', s.value ->> 'step_slug'))
+  then
+    v_problem := format('%s: "returns" names "%s", which is not a step', v_place, _check_definition.definition ->> 'returns');
+  end if;
+  if v_problem is not null then
+    raise exception '%', v_problem using errcode = 'PF001';
+  end if;
+  perform pgflow._check_acyclic(v_slug, _check_definition.definition -> 'steps');
+end
+$$;
+
+comment on function pgflow._check_definition(jsonb) is 'PF001 naming flow, step and key if a definition is wrong.';
+
+create function pgflow._normalise(definition jsonb) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_flow jsonb;
+  v_steps jsonb;
+begin
+  -- A key that is null or empty says the same as no key.
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}') into v_flow
+  from jsonb_each(_normalise.definition) e
+  where e.value not in ('null', '{}') or e.key = 'input_schema' and e.value = '{}';
+  select jsonb_agg(
+      (select jsonb_object_agg(e.key, e.value) from jsonb_each(s.value) e
+       where e.value not in ('null', '{}', '[]') and (e.key, e.value) not in (('needs_run_input', 'false'), ('step_type', '"single"')))
+      order by s.ordinality)
+    into v_steps
+  from jsonb_array_elements(_normalise.definition -> 'steps') with ordinality s;
+  return v_flow || jsonb_build_object('steps', v_steps);
+end
+$$;
+
+comment on function pgflow._normalise(jsonb) is 'The definition with keys that say nothing left out; no default is filled in.';
+
+create function pgflow._insert_steps(flow_slug text, flow_version int, definition jsonb) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  insert into pgflow.executors (executor)
+  select distinct coalesce(s.value ->> 'executor', 'local') from jsonb_array_elements(_insert_steps.definition -> 'steps') s
+  order by 1
+  on conflict on constraint executors_pkey do nothing;
+
+  with raw as (
+    select s.ordinality::int - 1 as step_index, s.value as step, s.value ->> 'step_slug' as slug,
+      coalesce(s.value -> 'deps', '[]') as deps,
+      coalesce(_insert_steps.definition -> 'options', '{}') || coalesce(s.value -> 'options', '{}') as options
+    from jsonb_array_elements(_insert_steps.definition -> 'steps') with ordinality s
+  ), typed as (
+    select r.*, coalesce(r.step ->> 'step_type', 'single') as step_type, o.*
+    from raw r, jsonb_to_record(r.options) as o (
+      max_attempts int, base_delay float8, max_delay float8, backoff text, jitter float8, timeout float8, start_delay float8,
+      launch_timeout float8, heartbeat_timeout float8, when_exhausted text, max_failures int, required_input jsonb,
+      forbidden_input jsonb, when_unmet text, priority int)
+  )
+  insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
+    executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
+    launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
+    dep_count, is_plain, is_output, needs_array)
+  select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
+    case when t.step_type = 'map' then coalesce(t.step ->> 'map_over', t.deps ->> 0, 'run') end,
+    coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
+    coalesce(t.step ->> 'executor', 'local'), coalesce(t.step -> 'executor_options', '{}'), t.step ->> 'handler',
+    coalesce(t.max_attempts, 3), coalesce(t.base_delay, 1), coalesce(t.max_delay, 300), coalesce(t.backoff, 'exponential'),
+    coalesce(t.jitter, 0.1), coalesce(t.timeout, 60), coalesce(t.start_delay, 0), coalesce(t.launch_timeout, 300),
+    t.heartbeat_timeout, coalesce(t.when_exhausted, 'fail'), coalesce(t.max_failures, 0),
+    nullif(t.required_input, 'null'), nullif(t.forbidden_input, 'null'), coalesce(t.when_unmet, 'skip'), coalesce(t.priority, 0),
+    jsonb_array_length(t.deps),
+    t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
+      and coalesce(t.start_delay, 0) = 0,
+    t.slug = _insert_steps.definition ->> 'returns' or not exists (select from typed c where c.deps ? t.slug),
+    t.step_type = 'map' and exists (
+      select from typed c
+      where c.deps ? t.slug
+        and (c.step_type = 'single' or coalesce(c.step ->> 'map_over', c.deps ->> 0) <> t.slug
+          or c.required_input ? t.slug or c.forbidden_input ? t.slug))
+  from typed t
+  order by t.step_index;
+
+  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
+  select _insert_steps.flow_slug, _insert_steps.flow_version, p.step_slug, c.step_slug, p.step_id, c.step_id,
+    c.map_over is distinct from p.step_slug
+  from pgflow.steps c,
+    jsonb_array_elements_text(_insert_steps.definition -> 'steps' -> c.step_index -> 'deps') d (slug)
+    join pgflow.steps p on p.step_slug = d.slug
+  where c.flow_slug = _insert_steps.flow_slug and c.flow_version = _insert_steps.flow_version
+    and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
+
+  perform pgflow._queue_id(q.executor, q.priority)
+  from (select distinct s.executor, s.priority from pgflow.steps s
+        where s.flow_slug = _insert_steps.flow_slug and s.flow_version = _insert_steps.flow_version order by 1, 2) q;
+end
+$$;
+
+comment on function pgflow._insert_steps(text, int, jsonb) is 'Write steps, deps and queues of a new flow version, defaults filled in.';
+
+create function pgflow.define_flow(definition jsonb) returns table (flow_slug text, flow_version int, created boolean)
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_slug text;
+  v_definition jsonb;
+  v_hash text;
+  v_version int;
+  v_active boolean;
+  v_created boolean := false;
+begin
+  perform pgflow._check_definition(define_flow.definition);
+  v_slug := define_flow.definition ->> 'flow_slug';
+  v_definition := pgflow._normalise(define_flow.definition);
+  v_hash := encode(sha256(convert_to(v_definition::text, 'UTF8')), 'hex');
+  perform pgflow_locks.lock_definition(v_slug);
+
+  select f.flow_version, f.is_active into v_version, v_active
+  from pgflow.flows f where f.flow_slug = v_slug and f.definition_hash = v_hash;
+  if v_version is null then
+    v_created := true;
+    v_active := false;
+    select coalesce(max(f.flow_version), 0) + 1 into v_version from pgflow.flows f where f.flow_slug = v_slug;
+    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, step_count, created_at)
+    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock());
+    perform pgflow._insert_steps(v_slug, v_version, v_definition);
+  end if;
+  if not v_active then
+    update pgflow.flows f set is_active = false where f.flow_slug = v_slug and f.is_active;
+    update pgflow.flows f set is_active = true where f.flow_slug = v_slug and f.flow_version = v_version;
+  end if;
+  return query select v_slug, v_version, v_created;
+end
+$$;
+
+comment on function pgflow.define_flow(jsonb) is 'Define a flow. The same content activates its version again; new content becomes the next version. PF001 if it is wrong.';
+
+create function pgflow.step(step_slug text, deps text[] default null, step_type text default null, map_over text default null,
+  needs_run_input boolean default null, params jsonb default null, executor text default null,
+  executor_options jsonb default null, handler text default null, options jsonb default null) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  return (
+    select jsonb_object_agg(e.key, e.value)
+    from jsonb_each(jsonb_build_object(
+      'step_slug', step.step_slug, 'deps', to_jsonb(step.deps), 'step_type', step.step_type, 'map_over', step.map_over,
+      'needs_run_input', step.needs_run_input, 'params', step.params, 'executor', step.executor,
+      'executor_options', step.executor_options, 'handler', step.handler, 'options', step.options)) e
+    where e.value <> 'null' or e.key = 'step_slug');
+end
+$$;
+
+comment on function pgflow.step(text, text[], text, text, boolean, jsonb, text, jsonb, text, jsonb) is
+  'A step of a definition, for people who write SQL; use inside pgflow.flow().';
+
+create function pgflow.flow(flow_slug text, variadic steps jsonb[]) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  return jsonb_build_object('flow_slug', flow.flow_slug, 'steps', to_jsonb(flow.steps));
+end
+$$;
+
+comment on function pgflow.flow(text, jsonb[]) is
+  'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
+
+create function pgflow.delete_flow(flow_slug text, force boolean default false) returns boolean
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_runs uuid[];
+begin
+  perform pgflow_locks.lock_definition(delete_flow.flow_slug);
+  select array_agg(r.run_id) into v_runs from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
+  if v_runs is not null then
+    if not delete_flow.force then
+      raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
+        using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
+    end if;
+    perform pgflow_locks.lock_runs(v_runs);
+    perform pgflow._delete_runs(v_runs);
+  end if;
+  delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
+  return found;
+end
+$$;
+
+comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. False if there is none; PF005 while runs exist.';
+
+create function pgflow._map_output(run_id uuid, step_slug text) returns jsonb
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(coalesce(t.output, 'null') order by t.task_index), '[]')
+    from pgflow.map_tasks t
+    where t.run_id = _map_output.run_id and t.step_slug = _map_output.step_slug
+  );
+end
+$$;
+
+comment on function pgflow._map_output(uuid, text) is 'Outputs of a map step in item order; null where an item failed.';
+
+create function pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index int, attempt int) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  return jsonb_build_object(
+      'code', _make_error.code,
+      'message', case when jsonb_typeof(_make_error.error) = 'string' then _make_error.error #>> '{}'
+        else coalesce(nullif(_make_error.error, 'null')::text, _make_error.message) end)
+    || case when jsonb_typeof(_make_error.error) = 'object' then
+        case when _make_error.error ? 'message' then '{}' else jsonb_build_object('message', _make_error.message) end
+        || jsonb_strip_nulls(_make_error.error) else '{}' end
+    || jsonb_strip_nulls(jsonb_build_object('step_slug', _make_error.step_slug, 'task_index', _make_error.task_index,
+        'attempt', _make_error.attempt));
+end
+$$;
+
+comment on function pgflow._make_error(jsonb, text, text, text, int, int) is
+  'An error object {code, message, ..., step_slug, task_index, attempt} from whatever was reported.';
+
+create function pgflow._backoff(step pgflow.steps, failures int) returns double precision
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  return least(
+      step.max_delay,
+      step.base_delay * case when step.backoff = 'exponential' then power(2, least(_backoff.failures - 1, 60)) else 1 end)
+    * (1 + step.jitter * random());
+end
+$$;
+
+comment on function pgflow._backoff(pgflow.steps, int) is 'Seconds to wait after the given number of failures.';
+
+create function pgflow._park_paused(run_ids uuid[]) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_runs uuid[];
+begin
+  select array_agg(r.run_id) into v_runs
+  from pgflow.runs r where r.run_id = any (_park_paused.run_ids) and r.paused_at is not null;
+  if v_runs is null then
+    return;
+  end if;
+  -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+  with moved as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked))
+    returning t.run_id, t.step_id, t.task_index
+  )
+  insert into pgflow.parked_tasks (run_id, step_id, task_index)
+  select m.run_id, m.step_id, m.task_index from moved m
+  on conflict on constraint parked_tasks_pkey do nothing;
+end
+$$;
+
+comment on function pgflow._park_paused(uuid[]) is 'Move ready tasks of those of these runs that are paused out of the way of claims.';
+
+create function pgflow._enqueue(run_ids uuid[], step_ids int[], task_indexes int[], queue_ids int[]) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+begin
+  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+  select v_xid, t.run_id, t.queue_id, t.step_id, t.task_index
+  from unnest(_enqueue.run_ids, _enqueue.step_ids, _enqueue.task_indexes, _enqueue.queue_ids)
+    with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
+  order by t.ordinality;
+  if exists (select from pgflow.runs r where r.paused_at is not null) then
+    perform pgflow._park_paused(_enqueue.run_ids);
+  end if;
+end
+$$;
+
+comment on function pgflow._enqueue(uuid[], int[], int[], int[]) is 'Make tasks ready for claims; those of paused runs are parked.';
+
+create function pgflow._delay(run_ids uuid[], step_ids int[], task_indexes int[], due_ats timestamptz[]) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+  select t.due_at, 'delay', array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
+  from unnest(_delay.run_ids, _delay.step_ids, _delay.task_indexes, _delay.due_ats) t (run_id, step_id, task_index, due_at)
+  group by t.due_at;
+end
+$$;
+
+comment on function pgflow._delay(uuid[], int[], int[], timestamptz[]) is 'Have tasks looked at when their time comes; their visible_at says the same.';
+
+create function pgflow._notify_ready() returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_executors text;
+begin
+  -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
+  select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
+  from pgflow.queues q
+  where exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid);
+  if v_executors is not null then
+    perform pg_notify('pgflow_ready', v_executors);
+  end if;
+end
+$$;
+
+comment on function pgflow._notify_ready() is 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
+
+create function pgflow._notify_ended(run_ids uuid[]) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
+  if cardinality(_notify_ended.run_ids) > 200 then
+    perform pg_notify('pgflow_events', '*');
+  elsif cardinality(_notify_ended.run_ids) > 0 then
+    perform pg_notify('pgflow_events', array_to_string(_notify_ended.run_ids, ','));
+  end if;
+end
+$$;
+
+comment on function pgflow._notify_ended(uuid[]) is 'Tell listeners which runs ended; * when they are too many to name.';
+
+create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, visible_at timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_count int := jsonb_array_length(_insert_map_tasks.items);
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+begin
+  -- Rows are there already when retry_run reruns the step: their attempt numbers go on.
+  insert into pgflow.map_tasks as t (run_id, step_id, task_index, step_slug, input, visible_at)
+  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
+  from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+  on conflict on constraint map_tasks_pkey do update
+  set input = excluded.input, visible_at = excluded.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
+    lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null;
+  insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
+  select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
+  from generate_series(0, least(v_count, 16) - 1) s (slot);
+  if _insert_map_tasks.visible_at is null then
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
+    from generate_series(0, v_count - 1) i (task_index);
+    if exists (select from pgflow.runs r where r.paused_at is not null) then
+      perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
+    end if;
+  else
+    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+    select _insert_map_tasks.visible_at, 'delay', array_agg(_insert_map_tasks.run_id), array_agg(step.step_id), array_agg(i.task_index)
+    from generate_series(0, v_count - 1) i (task_index)
+    group by i.task_index / 500;
+  end if;
+end
+$$;
+
+comment on function pgflow._insert_map_tasks(uuid, pgflow.steps, int, jsonb, timestamptz) is
+  'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
+
+create function pgflow._start_map(run_id uuid, step_id int, visible_at timestamptz, now timestamptz) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_step pgflow.steps;
+  v_items jsonb;
+  v_source_type text;
+  v_queue_id int;
+  v_count int;
+begin
+  select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
+  if v_step.map_over = 'run' then
+    select r.input into v_items from pgflow.runs r where r.run_id = _start_map.run_id;
+  else
+    select case when t.status = 'completed' then case when t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end
+      else '[]' end
+      into v_items
+    from pgflow.run_steps t where t.run_id = _start_map.run_id and t.step_slug = v_step.map_over;
+  end if;
+  v_source_type := jsonb_typeof(v_items);
+  if v_source_type <> 'array' then
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _start_map.now,
+      error = jsonb_build_object('code', 'TYPE_VIOLATION',
+        'message', format('map step "%s" needs an array, but "%s" gave %s', v_step.step_slug, v_step.map_over, v_source_type),
+        'details', jsonb_build_object('producer', v_step.map_over, 'type', v_source_type), 'step_slug', v_step.step_slug)
+    where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+    return 'failed';
+  end if;
+  v_count := jsonb_array_length(v_items);
+  update pgflow.run_steps t
+  set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
+    finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug
+  returning t.queue_id into v_queue_id;
+  if v_count = 0 then
+    return 'completed';
+  end if;
+  perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, _start_map.visible_at);
+  return 'running';
+end
+$$;
+
+comment on function pgflow._start_map(uuid, int, timestamptz, timestamptz) is
+  'Start a map step whose dependencies ended: running with its tasks, completed if there is no item, failed if its source is no array. Returns the new status.';
+
+create function pgflow._skip_unmet(run_ids uuid[], step_ids int[], now timestamptz,
+  out unmet_runs uuid[], out unmet_steps int[], out unmet_policies text[])
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  with waiting as (
+    select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
+      jsonb_build_object('run', r.input) || coalesce((
+        select jsonb_object_agg(d.dep_slug, t.output)
+        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
+    from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.runs r on r.run_id = u.run_id
+    where s.required_input is not null or s.forbidden_input is not null
+  ), unmet as (
+    select w.run_id, w.step_id, w.step_slug, w.when_unmet
+    from waiting w
+    where not (w.available @> coalesce(w.required_input, '{}'))
+      or coalesce(w.available @> w.forbidden_input, false)
+  ), marked as (
+    update pgflow.run_steps t
+    set status = case when u.when_unmet = 'fail' then 'failed' else 'skipped' end,
+      skip_reason = case when u.when_unmet <> 'fail' then 'condition_unmet' end, finished_at = _skip_unmet.now,
+      error = case when u.when_unmet = 'fail' then
+        jsonb_build_object('code', 'CONDITION_UNMET', 'message', format('the condition of step "%s" is not met', u.step_slug), 'step_slug', u.step_slug) end
+    from unmet u where t.run_id = u.run_id and t.step_slug = u.step_slug
+    returning t.run_id, t.step_id, u.when_unmet
+  )
+  select array_agg(m.run_id), array_agg(m.step_id), array_agg(m.when_unmet)
+    into _skip_unmet.unmet_runs, _skip_unmet.unmet_steps, _skip_unmet.unmet_policies
+  from marked m;
+end
+$$;
+
+comment on function pgflow._skip_unmet(uuid[], int[], timestamptz) is
+  'Of steps about to start, end those whose condition is not met; returns them with their when_unmet.';
+
+create function pgflow._start_steps(run_ids uuid[], step_ids int[], not_before timestamptz, now timestamptz,
+  out ended_runs uuid[], out ended_steps int[], out ended_cascades boolean[], out failed_runs uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_unmet record;
+  v_map record;
+  v_status text;
+  v_ready record;
+begin
+  v_unmet := pgflow._skip_unmet(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
+  select array_agg(u.run_id) filter (where u.policy <> 'fail'), array_agg(u.step_id) filter (where u.policy <> 'fail'),
+    array_agg(u.policy = 'skip_cascade') filter (where u.policy <> 'fail'), array_agg(u.run_id) filter (where u.policy = 'fail')
+    into _start_steps.ended_runs, _start_steps.ended_steps, _start_steps.ended_cascades, _start_steps.failed_runs
+  from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
+
+  with started as (
+    update pgflow.run_steps t
+    set status = 'running', started_at = _start_steps.now,
+      visible_at = nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now)
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+    where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
+    returning t.run_id, t.step_id, t.queue_id, t.visible_at
+  )
+  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids, array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
+    array_agg(-1) filter (where s.visible_at is null) as indexes, array_agg(s.queue_id) filter (where s.visible_at is null) as queue_ids,
+    array_agg(s.run_id) filter (where s.visible_at is not null) as late_run_ids,
+    array_agg(s.step_id) filter (where s.visible_at is not null) as late_step_ids,
+    array_agg(-1) filter (where s.visible_at is not null) as late_indexes, array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
+    into v_ready
+  from started s;
+  if v_ready.run_ids is not null then
+    perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+  end if;
+  if v_ready.late_run_ids is not null then
+    perform pgflow._delay(v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
+  end if;
+
+  for v_map in
+    select u.run_id, s.step_id,
+      nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    where s.step_type = 'map' and t.status = 'pending'
+  loop
+    v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);
+    if v_status = 'completed' then
+      ended_runs := ended_runs || v_map.run_id;
+      ended_steps := ended_steps || v_map.step_id;
+      ended_cascades := ended_cascades || false;
+    elsif v_status = 'failed' then
+      failed_runs := failed_runs || v_map.run_id;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._start_steps(uuid[], int[], timestamptz, timestamptz) is
+  'Start pending steps whose dependencies ended. Returns those that ended at once (skipped, empty maps) and the runs that must fail.';
+
+create function pgflow._release_dependents(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz,
+  out cascaded_runs uuid[], out cascaded_steps int[], out waiting_runs uuid[], out waiting_steps int[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_started uuid[];
+  v_ready bigint;
+begin
+  with children as materialized (
+    select e.run_id, d.step_id, d.step_slug, count(*)::int as ended, bool_or(e.cascade) as cascade
+    from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
+      join pgflow.deps d on d.dep_id = e.dep_id
+    group by 1, 2, 3 order by 1, 3
+  ), moved as (
+    update pgflow.run_steps t
+    set remaining_deps = t.remaining_deps - c.ended,
+      started_at = case when not c.cascade and t.remaining_deps = c.ended and s.is_plain then _release_dependents.now end,
+      finished_at = case when c.cascade then _release_dependents.now end,
+      skip_reason = case when c.cascade then 'dependency_skipped' end,
+      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and s.is_plain then 'running' else 'pending' end
+    from children c join pgflow.steps s on s.step_id = c.step_id
+    where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending'
+    returning t.run_id, t.step_id, t.queue_id, t.remaining_deps, t.status
+  ), queued as (
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, m.run_id, m.queue_id, m.step_id, -1 from moved m where m.status = 'running'
+    returning 1
+  )
+  select array_agg(m.run_id) filter (where m.status = 'skipped'), array_agg(m.step_id) filter (where m.status = 'skipped'),
+    array_agg(m.run_id) filter (where m.status = 'pending' and m.remaining_deps = 0),
+    array_agg(m.step_id) filter (where m.status = 'pending' and m.remaining_deps = 0),
+    array_agg(m.run_id) filter (where m.status = 'running'), (select count(*) from queued)
+    into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
+  from moved m;
+  if v_ready > 0 and exists (select from pgflow.runs r where r.paused_at is not null) then
+    perform pgflow._park_paused(v_started);
+  end if;
+end
+$$;
+
+comment on function pgflow._release_dependents(uuid[], int[], boolean[], timestamptz) is
+  'Count ended steps off their dependents: plain ones start, those of a cascade are skipped; returned are the skipped and those that need a closer look to start.';
+
+create function pgflow._finish_runs(run_ids uuid[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_ended uuid[];
+begin
+  with ended as (
+    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
+  ), counted as (
+    update pgflow.runs r
+    set remaining_steps = r.remaining_steps - e.steps,
+      finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
+      status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
+      output = case when r.remaining_steps = e.steps then coalesce((
+        select jsonb_object_agg(s.step_slug,
+          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
+        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+    from ended e
+    where r.run_id = e.run_id and r.status = 'running'
+    returning r.run_id, r.status
+  )
+  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  perform pgflow._notify_ended(v_ended);
+end
+$$;
+
+comment on function pgflow._finish_runs(uuid[], timestamptz) is
+  'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
+
+create function pgflow._advance(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_runs uuid[] := _advance.run_ids;
+  v_steps int[] := _advance.step_ids;
+  v_cascades boolean[] := _advance.cascades;
+  v_all uuid[] := '{}';
+  v_failed uuid[];
+  v_next record;
+  v_started record;
+begin
+  -- Needs the exclusive run locks, and to be called in a statement begun after they were taken and the steps ended.
+  -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
+  loop
+    v_all := v_all || v_runs;
+    exit when not exists (select from pgflow.deps d where d.dep_id = any (v_steps));
+    v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
+    v_runs := v_next.cascaded_runs;
+    v_steps := v_next.cascaded_steps;
+    v_cascades := array_fill(true, array[coalesce(cardinality(v_steps), 0)]);
+    if v_next.waiting_runs is not null then
+      v_started := pgflow._start_steps(v_next.waiting_runs, v_next.waiting_steps, null, _advance.now);
+      v_runs := v_runs || v_started.ended_runs;
+      v_steps := v_steps || v_started.ended_steps;
+      v_cascades := v_cascades || v_started.ended_cascades;
+      v_failed := v_failed || v_started.failed_runs;
+    end if;
+    exit when v_steps is null;
+  end loop;
+  perform pgflow._finish_runs(v_all, _advance.now);
+  if v_failed is not null then
+    perform pgflow._close_run(f.run_id, 'failed',
+      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), _advance.now)
+    from (select distinct u.run_id from unnest(v_failed) u (run_id) order by 1) f;
+  end if;
+end
+$$;
+
+comment on function pgflow._advance(uuid[], int[], boolean[], timestamptz) is
+  'Carry on from steps that ended: start, skip or complete what depends on them until nothing changes, then end the runs that are done. A true in cascades skips the dependents.';
+
+create function pgflow._find_flow(flow_slug text, flow_version int) returns pgflow.flows
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_flow pgflow.flows;
+begin
+  select f.* into v_flow from pgflow.flows f
+  where f.flow_slug = _find_flow.flow_slug and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
+  if not found then
+    raise exception '%', case when _find_flow.flow_version is null then format('no flow "%s"', _find_flow.flow_slug)
+        else format('no version %s of flow "%s"', _find_flow.flow_version, _find_flow.flow_slug) end
+      using errcode = 'PF002', hint = 'Deploy it first: pgflow deploy, or select pgflow.define_flow(...).';
+  end if;
+  return v_flow;
+end
+$$;
+
+comment on function pgflow._find_flow(text, int) is 'The flow version asked for, or the active one; PF002 if there is none.';
+
+create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb) returns void
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_step text;
+  v_type text;
+begin
+  if _check_inputs.priority not between -100 and 100 then
+    raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
+  end if;
+  if jsonb_typeof(_check_inputs.tags) <> 'object' then
+    raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
+  end if;
+  select s.step_slug into v_step from pgflow.steps s
+  where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
+  if found then
+    select coalesce(jsonb_typeof(i.input), 'null') into v_type from unnest(_check_inputs.inputs) i (input)
+    where jsonb_typeof(i.input) is distinct from 'array' limit 1;
+    if found then
+      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
+        using errcode = 'PF008';
+    end if;
+  end if;
+end
+$$;
+
+comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb) is 'PF008 if runs cannot start with these arguments.';
+
+create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
+  priority int, start_at timestamptz, tags jsonb, out started uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_flow pgflow.flows;
+  v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_waiting record;
+  v_next record;
+begin
+  v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
+  with inserted as (
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
+      owner, tags, input, remaining_steps, status)
+    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
+      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+    from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
+      with ordinality u (run_id, input, idempotency_key, ordinality)
+    order by u.ordinality
+    on conflict do nothing
+    returning r.run_id
+  )
+  select array_agg(i.run_id) into _start_runs.started from inserted i;
+  if _start_runs.started is null then
+    return;
+  end if;
+
+  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+  select u.run_id, s.step_id,
+    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version;
+
+  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+  select v_xid, t.run_id, t.queue_id, t.step_id, -1
+  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
+    join pgflow.run_steps t on t.run_id = u.run_id
+  where t.status = 'running'
+  order by u.ordinality;
+
+  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
+    and (not s.is_plain or v_not_before is not null);
+  if v_waiting.run_ids is not null then
+    v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
+    if v_next.ended_runs is not null then
+      perform pgflow._advance(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_now);
+    end if;
+    perform pgflow._close_run(f.run_id, 'failed',
+      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), v_now)
+    from (select distinct u.run_id from unnest(v_next.failed_runs) u (run_id) order by 1) f;
+  end if;
+end
+$$;
+
+comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
+  'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+
+create function pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version int, idempotency_key text, priority int,
+  start_at timestamptz, tags jsonb, out started_run uuid, out current_status text, out version int, out is_new boolean)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_id uuid := coalesce(_run_one.run_id, pgflow._new_run_id());
+  v_started uuid[];
+  v_run pgflow.runs;
+begin
+  v_started := pgflow._start_runs(_run_one.flow_slug, array[_run_one.input], array[v_id], _run_one.flow_version,
+    array[_run_one.idempotency_key], _run_one.priority, _run_one.start_at, _run_one.tags);
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  elsif found then
+    if v_run.flow_slug <> _run_one.flow_slug or v_run.input <> coalesce(_run_one.input, 'null')
+      or v_run.flow_version <> coalesce(_run_one.flow_version, v_run.flow_version)
+      or v_run.idempotency_key is distinct from coalesce(_run_one.idempotency_key, v_run.idempotency_key) then
+      raise exception 'run % exists already with another flow or input', v_id
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+    end if;
+  else
+    select r.* into strict v_run from pgflow.runs r
+    where r.flow_slug = _run_one.flow_slug and r.idempotency_key = _run_one.idempotency_key;
+  end if;
+  started_run := v_run.run_id;
+  current_status := v_run.status;
+  version := v_run.flow_version;
+  is_new := v_started is not null;
+end
+$$;
+
+comment on function pgflow._run_one(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is 'The work of run_flow.';
+
+-- language sql: plpgsql does not let an argument and a result column share a name, and both names are the contract.
+create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id uuid default null, flow_version int default null,
+  idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
+  returns table (run_id uuid, status text, flow_version int, created boolean)
+language sql volatile
+set search_path to ''
+as $$
+  select o.started_run, o.current_status, o.version, o.is_new
+  from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
+    run_flow.priority, run_flow.start_at, run_flow.tags) o
+$$;
+
+comment on function pgflow.run_flow(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is
+  'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
+
+create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version int default null, idempotency_keys text[] default null,
+  priority int default null, start_at timestamptz default null, tags jsonb default '{}')
+  returns table (ordinal int, run_id uuid, created boolean)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_count int := coalesce(cardinality(run_flows.inputs), 0);
+  v_ids uuid[];
+  v_started uuid[];
+begin
+  if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
+    raise exception '% inputs but % idempotency keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
+  end if;
+  select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
+  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  end if;
+  if cardinality(v_started) = v_count then
+    return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
+  else
+    return query
+    select u.ordinality::int, r.run_id, r.run_id = u.run_id
+    from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
+      join pgflow.runs r on r.run_id = u.run_id
+        or r.flow_slug = run_flows.flow_slug and r.idempotency_key = u.idempotency_key
+    order by u.ordinality;
+  end if;
+end
+$$;
+
+comment on function pgflow.run_flows(text, jsonb[], int, text[], int, timestamptz, jsonb) is
+  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
+
+create view pgflow._tasks as
+select t.run_id, t.step_slug, 0 as task_index, -1 as ready_index, t.step_id, t.queue_id, false as is_map, t.status = 'running' as is_live,
+  case t.status
+    when 'running' then case when t.lease_expires_at is null then 'queued' when t.task_started_at is null then 'claimed' else 'running' end
+    when 'skipped' then 'failed'
+    else t.status
+  end as status,
+  t.attempt, t.failures, t.launch_failures, t.task_started_at, t.lease_expires_at, t.visible_at, t.token_hash, t.worker_id,
+  t.external_id, t.instance_id, null::jsonb as input, t.output, t.error, t.started_at as queued_at, t.finished_at
+from pgflow.run_steps t
+  join pgflow.steps s on s.step_id = t.step_id
+where s.step_type = 'single' and t.started_at is not null
+union all
+select t.run_id, t.step_slug, t.task_index, t.task_index, t.step_id, r.queue_id, true, t.end_status is null,
+  coalesce(t.end_status, case when t.lease_expires_at is null then 'queued' when t.task_started_at is null then 'claimed' else 'running' end),
+  t.attempt, t.failures, t.launch_failures, t.task_started_at, t.lease_expires_at, t.visible_at, t.token_hash, t.worker_id,
+  t.external_id, t.instance_id, t.input, t.output, t.error, r.started_at, t.finished_at
+from pgflow.map_tasks t
+  join pgflow.run_steps r on r.run_id = t.run_id and r.step_slug = t.step_slug;
+
+comment on view pgflow._tasks is 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
+
+create view pgflow.step_tasks as
+select t.run_id, t.step_slug, t.task_index, t.status, t.attempt, t.failures, t.launch_failures, s.executor, t.worker_id, t.external_id,
+  case when t.status = 'queued' then t.visible_at end as visible_at,
+  case when t.status in ('claimed', 'running') then t.lease_expires_at end as lease_expires_at,
+  t.input, t.output, t.error, t.queued_at,
+  case when t.status <> 'queued' then t.task_started_at end as started_at, t.finished_at
+from pgflow._tasks t
+  join pgflow.steps s on s.step_id = t.step_id;
+
+comment on view pgflow.step_tasks is 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+
+create view pgflow.step_states as
+select t.run_id, t.step_slug, t.status,
+  case when s.step_type = 'single' then 1 else t.task_count end as task_count,
+  case when s.step_type = 'map' and t.status = 'completed' and t.output is null then pgflow._map_output(t.run_id, t.step_slug)
+    else t.output end as output,
+  case when t.status in ('failed', 'skipped') then t.error end as error,
+  t.skip_reason, t.started_at, t.finished_at
+from pgflow.run_steps t
+  join pgflow.steps s on s.step_id = t.step_id;
+
+comment on view pgflow.step_states is 'One row a step of a run. The output of a map step is put together from its items when nobody needed it as a whole yet.';
+
+create view pgflow.task_attempts as
+select a.run_id, a.step_slug, a.task_index, a.attempt, a.outcome, a.error, a.worker_id, a.external_id, a.started_at, a.ended_at, a.log_tail
+from pgflow.step_task_attempts a
+union all
+select t.run_id, t.step_slug, t.task_index, t.attempt, t.status, null, t.worker_id, t.external_id, t.task_started_at, t.finished_at, l.log_tail
+from pgflow._tasks t
+  left join pgflow.completed_task_logs l
+    on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
+where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
+  and not exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt and a.outcome <> 'late');
+
+comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome.';
+
+create view pgflow.task_logs as
+select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
+from pgflow.completed_task_logs l
+union all
+select a.run_id, a.step_slug, a.task_index, a.attempt, a.log_tail, a.ended_at
+from pgflow.step_task_attempts a
+where a.log_tail is not null;
+
+comment on view pgflow.task_logs is 'The end of what each attempt wrote to its standard output and error.';
+
+create function pgflow._lock_live_rows(run_id uuid, step_slug text) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- After the run lock. Keeps claims and heartbeats, which take no run lock, from these rows while they are ended.
+  perform from pgflow.run_steps t
+  where t.run_id = _lock_live_rows.run_id and t.step_slug = coalesce(_lock_live_rows.step_slug, t.step_slug)
+    and t.status in ('pending', 'running')
+  order by t.step_slug
+  for update;
+  perform from pgflow.map_tasks t
+  where t.run_id = _lock_live_rows.run_id and t.step_slug = coalesce(_lock_live_rows.step_slug, t.step_slug) and t.end_status is null
+  order by t.step_slug, t.task_index
+  for update;
+end
+$$;
+
+comment on function pgflow._lock_live_rows(uuid, text) is 'Lock what is alive of a run, or of one of its steps, in the lock order.';
+
+create function pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  perform pgflow._lock_live_rows(_cancel_tasks.run_id, _cancel_tasks.step_slug);
+  insert into pgflow.step_task_attempts (run_id, step_slug, task_index, attempt, outcome, ended_by, worker_id, external_id, started_at,
+    ended_at, token_hash)
+  select t.run_id, t.step_slug, t.task_index, t.attempt, 'cancelled', 'close', t.worker_id, t.external_id, t.task_started_at,
+    _cancel_tasks.now, t.token_hash
+  from pgflow._tasks t
+  where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
+    and t.is_live and t.lease_expires_at is not null;
+  -- Tokens stay, so that a heartbeat can be answered 'cancel'.
+  update pgflow.map_tasks t
+  set end_status = 'cancelled', finished_at = _cancel_tasks.now
+  where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug) and t.end_status is null;
+  delete from pgflow.map_counters c
+  where c.run_id = _cancel_tasks.run_id and c.step_slug = coalesce(_cancel_tasks.step_slug, c.step_slug);
+end
+$$;
+
+comment on function pgflow._cancel_tasks(uuid, text, timestamptz) is
+  'Cancel the live tasks of a run, or of one of its steps, and keep a row of their attempts. The step rows are the caller''s to end.';
+
+create function pgflow._close_run(run_id uuid, status text, error jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- Needs the exclusive run lock.
+  perform pgflow._cancel_tasks(_close_run.run_id, null, _close_run.now);
+  update pgflow.run_steps s
+  set status = 'cancelled', finished_at = _close_run.now
+  where s.run_id = _close_run.run_id and s.status in ('pending', 'running');
+  update pgflow.runs r
+  set status = _close_run.status, error = _close_run.error, finished_at = _close_run.now
+  where r.run_id = _close_run.run_id and r.status = 'running';
+  delete from pgflow.parked_tasks p where p.run_id = _close_run.run_id;
+  perform pgflow._notify_ended(array[_close_run.run_id]);
+end
+$$;
+
+comment on function pgflow._close_run(uuid, text, jsonb, timestamptz) is
+  'End a run as failed or cancelled: everything alive in it is cancelled. Its entries in ready_tasks are dropped by the next claim.';
+
+create function pgflow._drop_dead_ready(queue_id int, max_entries int) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  with oldest as (
+    select x.ctid as entry, x.run_id, x.step_id, x.task_index
+    from pgflow.ready_tasks x
+    where x.queue_id = _drop_dead_ready.queue_id
+    order by x.xid, x.seq
+    limit _drop_dead_ready.max_entries
+    for update skip locked
+  )
+  delete from pgflow.ready_tasks t
+  where t.ctid = any (array(
+    select o.entry from oldest o
+    where not exists (
+      select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
+      where s.step_id = o.step_id and r.status = 'running')));
+end
+$$;
+
+comment on function pgflow._drop_dead_ready(int, int) is
+  'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
+
+create function pgflow._pop_ready(queue pgflow.queues, max_tasks int,
+  out run_ids uuid[], out step_ids int[], out task_indexes int[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
+  v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
+  v_min bigint;
+begin
+  with popped as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.ready_tasks x
+      where x.queue_id = queue.queue_id and x.xid >= v_low
+      order by x.xid, x.seq
+      limit _pop_ready.max_tasks
+      for update skip locked))
+    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
+  )
+  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
+    array_agg(p.task_index order by p.xid, p.seq), min(p.xid)
+    into run_ids, step_ids, task_indexes, v_min
+  from popped p;
+
+  -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
+  -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
+  if v_min > v_low + 64 or queue.low_xid > v_xid then
+    update pgflow.queues q
+    set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
+        select x.xid from pgflow.ready_tasks x
+        where x.queue_id = q.queue_id and x.xid >= v_low
+        order by x.xid, x.seq limit 1), v_min, v_xid))
+    where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
+  end if;
+end
+$$;
+
+comment on function pgflow._pop_ready(pgflow.queues, int) is
+  'Take the oldest ready entries of a queue that nobody else is taking. Their tasks are not touched yet.';
+
+create function pgflow._external_id(run_id uuid, step_slug text, task_index int, attempt int) returns text
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  return format('pgf-%s-%s',
+    left(encode(sha256(convert_to(format('%s/%s/%s', _external_id.run_id, _external_id.step_slug, _external_id.task_index), 'UTF8')), 'hex'), 26),
+    _external_id.attempt);
+end
+$$;
+
+comment on function pgflow._external_id(uuid, text, int, int) is
+  'The name of an attempt in the place it is launched to, the same whoever computes it: at most 52 characters of a-z, 0-9 and dash.';
+
+create function pgflow._take_tasks(run_ids uuid[], step_ids int[], task_indexes int[], worker_id text, lease double precision,
+  mode text, now timestamptz)
+  returns table (ordinal bigint, run_id uuid, step_id int, task_index int, attempt int, token uuid, failures int, lease_expires_at timestamptz,
+    external_id text, item jsonb)
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
+  return query
+  with free as (
+    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+    from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
+        with ordinality u (run_id, step_id, task_index, ordinality)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+      join pgflow.runs r on r.run_id = u.run_id
+    where u.task_index = -1 and t.status = 'running' and t.lease_expires_at is null
+      and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
+    for no key update of t skip locked
+  )
+  update pgflow.run_steps t
+  set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
+    task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
+    lease_expires_at = _take_tasks.now + make_interval(secs =>
+      case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+    external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
+  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
+  returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
+
+  if 0 <= any (_take_tasks.task_indexes) then
+    return query
+    with free as (
+      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+      from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
+          with ordinality u (run_id, step_id, task_index, ordinality)
+        join pgflow.steps s on s.step_id = u.step_id
+        join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
+        join pgflow.runs r on r.run_id = u.run_id
+      where u.task_index >= 0 and t.end_status is null and t.lease_expires_at is null
+        and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
+      for no key update of t skip locked
+    )
+    update pgflow.map_tasks t
+    set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
+      task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
+      lease_expires_at = _take_tasks.now + make_interval(secs =>
+        case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+      external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
+    from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
+    returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;
+  end if;
+end
+$$;
+
+comment on function pgflow._take_tasks(uuid[], int[], int[], text, double precision, text, timestamptz) is
+  'Claim those of these tasks that are free: next attempt, fresh token, lease.';
+
+create function pgflow._put_back(run_ids uuid[], step_ids int[], task_indexes int[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_found record;
+begin
+  select array_agg(t.run_id) as run_ids, array_agg(t.step_id) as step_ids, array_agg(u.task_index) as indexes, array_agg(t.queue_id) as queue_ids
+    into v_found
+  from unnest(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    left join pgflow.map_tasks m on u.task_index >= 0 and m.run_id = u.run_id and m.step_slug = s.step_slug and m.task_index = u.task_index
+  where t.status = 'running'
+    and case when u.task_index >= 0
+      then m.end_status is null and m.lease_expires_at is null and (m.visible_at is null or m.visible_at <= _put_back.now)
+      else t.lease_expires_at is null and (t.visible_at is null or t.visible_at <= _put_back.now) end;
+  if v_found.run_ids is not null then
+    perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
+  end if;
+end
+$$;
+
+comment on function pgflow._put_back(uuid[], int[], int[], timestamptz) is
+  'Queue again those of these entries whose task could be claimed but was not: its row was locked, or its run is paused.';
+
+create function pgflow._dependency_outputs(run_id uuid, step_id int) returns jsonb
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  return coalesce((
+    select jsonb_object_agg(d.dep_slug, t.output)
+    from pgflow.deps d join pgflow.run_steps t on t.run_id = _dependency_outputs.run_id and t.step_slug = d.dep_slug
+    where d.step_id = _dependency_outputs.step_id and d.is_input and t.status = 'completed'), '{}');
+end
+$$;
+
+comment on function pgflow._dependency_outputs(uuid, int) is 'What a step receives from its dependencies: one key a completed one.';
+
+create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text)
+  returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_left int := _claim.max_tasks;
+  v_queue pgflow.queues;
+  v_popped record;
+  v_back_runs uuid[];
+  v_back_steps int[];
+  v_back_indexes int[];
+  v_due timestamptz;
+  v_count int;
+begin
+  if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
+    return;
+  end if;
+  perform pgflow._sweep_due(v_now);
+  for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
+    while v_left > 0 loop
+      v_popped := pgflow._pop_ready(v_queue, v_left);
+      exit when v_popped.run_ids is null;
+      select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
+        into v_due
+      from pgflow.steps s where s.step_id = any (v_popped.step_ids);
+      insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+      values (v_due, 'lease', v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      return query
+      select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
+        case when _claim.inputs <> 'none' then
+          case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
+          || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
+          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+        s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
+      from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
+          _claim.mode, v_now) c
+        join pgflow.steps s on s.step_id = c.step_id
+        join pgflow.runs r on r.run_id = c.run_id
+      order by c.ordinal;
+      get diagnostics v_count = row_count;
+      v_left := v_left - v_count;
+      if v_count < cardinality(v_popped.run_ids) then
+        v_back_runs := v_back_runs || v_popped.run_ids;
+        v_back_steps := v_back_steps || v_popped.step_ids;
+        v_back_indexes := v_back_indexes || v_popped.task_indexes;
+      end if;
+      if v_count = 0 then
+        perform pgflow._drop_dead_ready(v_queue.queue_id, 1000);
+      end if;
+    end loop;
+  end loop;
+  -- Only now, so that this call does not meet them again.
+  if v_back_runs is not null then
+    perform pgflow._put_back(v_back_runs, v_back_steps, v_back_indexes, v_now);
+  end if;
+end
+$$;
+
+comment on function pgflow._claim(text, text, int, double precision, text, text) is 'The work of claim_step_tasks and exchange_step_tasks.';
+
+create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamptz, out ended_runs uuid[], out ended_steps int[])
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- Under the exclusive run lock and in a statement begun after the counters moved: whoever emptied another slot has committed.
+  with empty as (
+    select distinct u.run_id, u.step_slug from unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
+    where not exists (
+      select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
+    order by 1, 2
+  ), completed as (
+    update pgflow.run_steps t
+    set status = 'completed', finished_at = _complete_map_steps.now,
+      output = case when s.needs_array then pgflow._map_output(t.run_id, t.step_slug) end
+    from empty e, pgflow.steps s
+    where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
+    returning t.run_id, t.step_id
+  )
+  select array_agg(c.run_id), array_agg(c.step_id) into ended_runs, ended_steps from completed c;
+end
+$$;
+
+comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is 'Complete those of these map steps that have no live item left.';
+
+create function pgflow._due_at(now timestamptz, delay double precision) returns timestamptz
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  -- Null means at once. Ten years (315,360,000 s) is the longest delay of a definition too.
+  return case when _due_at.delay > 0 then _due_at.now + make_interval(secs => least(_due_at.delay, 315360000)) end;
+end
+$$;
+
+comment on function pgflow._due_at(timestamptz, double precision) is 'When a delay of so many seconds ends; null if there is none.';
+
+create function pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb,
+  due_at timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if task.is_map then
+    update pgflow.map_tasks t
+    set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
+      visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      error = coalesce(_set_queued.error, t.error)
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  else
+    update pgflow.run_steps t
+    set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
+      visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      error = coalesce(_set_queued.error, t.error)
+    where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  end if;
+  if _set_queued.due_at is null then
+    perform pgflow._enqueue(array[task.run_id], array[task.step_id], array[task.ready_index], array[task.queue_id]);
+  else
+    perform pgflow._delay(array[task.run_id], array[task.step_id], array[task.ready_index], array[_set_queued.due_at]);
+  end if;
+end
+$$;
+
+comment on function pgflow._set_queued(pgflow._tasks, boolean, jsonb, timestamptz) is
+  'Put a task back in the queue, at once or when due_at comes. A kept token may still report: work done is work kept.';
+
+create function pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_failed int;
+  v_policy text;
+begin
+  update pgflow.map_tasks t
+  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error, finished_at = _end_map_task.now, token_hash = null
+  where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  update pgflow.map_counters c set remaining = c.remaining - 1
+  where c.run_id = task.run_id and c.step_slug = task.step_slug and c.slot = task.task_index % 16;
+  update pgflow.run_steps t set failed_tasks = coalesce(t.failed_tasks, 0) + 1
+  where t.run_id = task.run_id and t.step_slug = task.step_slug
+  returning t.failed_tasks into v_failed;
+  if v_failed > step.max_failures then
+    return step.when_exhausted;
+  end if;
+  return case when pgflow._complete_map_steps(array[task.run_id], array[task.step_slug], _end_map_task.now) is not null then 'completed' end;
+end
+$$;
+
+comment on function pgflow._end_map_task(pgflow._tasks, pgflow.steps, jsonb, timestamptz) is
+  'Fail an item of a map for good. Returns what that does to its step: null (nothing), completed (it was the last), or the policy when too many failed.';
+
+create function pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if task.is_map then
+    perform pgflow._cancel_tasks(task.run_id, task.step_slug, _end_step.now);
+  end if;
+  update pgflow.run_steps t
+  set status = case when _end_step.policy = 'fail' then 'failed' else 'skipped' end,
+    skip_reason = case when _end_step.policy <> 'fail' then 'handler_failed' end,
+    failures = case when task.is_map then t.failures else task.failures end,
+    launch_failures = case when task.is_map then t.launch_failures else task.launch_failures end,
+    error = _end_step.error, finished_at = _end_step.now, token_hash = null
+  where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  if _end_step.policy = 'fail' then
+    perform pgflow._close_run(task.run_id, 'failed', _end_step.error, _end_step.now);
+  else
+    perform pgflow._advance(array[task.run_id], array[task.step_id], array[_end_step.policy = 'skip_cascade'], _end_step.now);
+  end if;
+end
+$$;
+
+comment on function pgflow._end_step(pgflow._tasks, text, jsonb, timestamptz) is
+  'End the step of a task that failed for good, as its when_exhausted says, and carry on from there.';
+
+create function pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_effect text := step.when_exhausted;
+begin
+  if task.is_map then
+    v_effect := pgflow._end_map_task(task, step, _exhaust.error, _exhaust.now);
+  end if;
+  if v_effect = 'completed' then
+    perform pgflow._advance(array[task.run_id], array[task.step_id], array[false], _exhaust.now);
+  elsif v_effect is not null then
+    perform pgflow._end_step(task, v_effect, _exhaust.error, _exhaust.now);
+  end if;
+end
+$$;
+
+comment on function pgflow._exhaust(pgflow._tasks, pgflow.steps, jsonb, timestamptz) is
+  'A task failed for good: end it, and its step if that follows.';
+
+create function pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean,
+  retry_after double precision, log_tail text, now timestamptz) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_step pgflow.steps;
+  v_was_lost boolean := task.lease_expires_at is null;
+  v_delay double precision := coalesce(greatest(_end_attempt.retry_after, 0), 0);
+  v_error jsonb;
+begin
+  -- Needs the exclusive run lock, and a task that is alive.
+  select s.* into v_step from pgflow.steps s where s.step_id = task.step_id;
+  v_error := case when _end_attempt.outcome <> 'released' then
+    pgflow._make_error(_end_attempt.error, 'HANDLER_ERROR', 'the handler failed', task.step_slug, task.task_index, task.attempt) end;
+  insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
+    started_at, ended_at, token_hash, log_tail)
+  values (task.run_id, task.step_slug, task.task_index, task.attempt, _end_attempt.outcome, _end_attempt.ended_by, v_error, task.worker_id,
+    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, _end_attempt.log_tail)
+  on conflict on constraint step_task_attempts_pkey do update
+  set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
+
+  if _end_attempt.outcome = 'released' then
+    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay));
+    return 'released';
+  elsif _end_attempt.outcome = 'launch_failed' then
+    task.launch_failures := task.launch_failures + 1;
+    if _end_attempt.retryable and task.launch_failures < 5 then
+      v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.launch_failures));
+      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay));
+      return 'retrying';
+    end if;
+  else
+    task.failures := task.failures + case when v_was_lost then 0 else 1 end;
+    if _end_attempt.retryable and task.failures < v_step.max_attempts then
+      if _end_attempt.outcome <> 'lost' then
+        v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.failures));
+      end if;
+      perform pgflow._set_queued(task, _end_attempt.outcome = 'lost', v_error,
+        pgflow._due_at(_end_attempt.now, v_delay));
+      return 'retrying';
+    end if;
+  end if;
+  perform pgflow._exhaust(task, v_step, v_error, _end_attempt.now);
+  return 'failed';
+end
+$$;
+
+comment on function pgflow._end_attempt(pgflow._tasks, text, text, jsonb, boolean, double precision, text, timestamptz) is
+  'End a live attempt that did not complete: keep its row, then queue the task again or fail it. Returns released, retrying or failed.';
+
+create function pgflow._clean_reports(reports jsonb) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_report jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_report in select r.value from jsonb_array_elements(_clean_reports.reports) with ordinality r order by r.ordinality loop
+    begin
+      if (v_report ->> 'run_id')::uuid is null or (v_report ->> 'attempt_token')::uuid is null or (v_report ->> 'task_index')::int is null
+        or (v_report ->> 'step_slug') is null or coalesce(v_report ->> 'outcome', '') not in ('complete', 'fail', 'release')
+        or coalesce((v_report ->> 'retry_after_seconds')::double precision = 'NaN', false)
+        or jsonb_typeof(v_report -> 'retryable') not in ('boolean', 'null')
+      then
+        v_report := '{}';
+      end if;
+    exception when data_exception then
+      v_report := '{}';
+    end;
+    v_clean := v_clean || v_report;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+
+comment on function pgflow._clean_reports(jsonb) is 'The reports with an empty object in the place of each that has a bad shape.';
+
+create function pgflow._may_share(reports jsonb) returns boolean
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  -- A peek without a lock, so only a hint: each slot has more left than this batch takes, and a little to spare.
+  return (
+    with touched as (
+      select r.run_id, r.step_slug, r.task_index % 16 as slot, count(*) as taken
+      from jsonb_to_recordset(_may_share.reports) as r (run_id uuid, step_slug text, task_index int)
+      group by 1, 2, 3
+    )
+    select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
+    from touched t
+      left join pgflow.map_counters c on c.run_id = t.run_id and c.step_slug = t.step_slug and c.slot = t.slot
+  );
+end
+$$;
+
+comment on function pgflow._may_share(jsonb) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
+
+create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  with reported as materialized (
+    select r.run_id, r.step_slug, r.attempt_token, r.output, r.ordinality
+    from rows from (jsonb_to_recordset(_complete_single_tasks.reports) as (run_id uuid, step_slug text, task_index int,
+        attempt_token uuid, outcome text, output jsonb))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
+    where r.task_index = 0 and r.outcome = 'complete'
+    order by 1, 2
+  ), completed as (
+    update pgflow.run_steps t
+    set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
+    from reported r
+    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
+  )
+  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), array_agg(c.run_id) filter (where c.lease_expires_at is null)
+    into applied, ended_runs, ended_steps, late_runs
+  from completed c;
+end
+$$;
+
+comment on function pgflow._complete_single_tasks(jsonb, timestamptz) is
+  'Apply the completions of single tasks whose token is current; late_runs had an attempt that was declared lost.';
+
+create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_emptied uuid[];
+  v_slugs text[];
+begin
+  with reported as materialized (
+    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
+    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
+        attempt_token uuid, outcome text, output jsonb))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
+    where r.outcome = 'complete'
+    order by 1, 2, 3
+  ), completed as (
+    update pgflow.map_tasks t
+    set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
+    from reported r
+    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+    returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
+  ), taken as (
+    select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
+  ), counted as (
+    update pgflow.map_counters m
+    set remaining = m.remaining - t.items
+    from taken t where m.run_id = t.run_id and m.step_slug = t.step_slug and m.slot = t.slot
+    returning m.run_id, m.step_slug, m.remaining
+  )
+  select (select array_agg(c.ordinality) from completed c),
+    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
+    into applied, late_runs, v_emptied, v_slugs
+  from counted d;
+  if v_emptied is not null then
+    if _complete_map_tasks.shared then
+      raise exception 'a counter slot ran empty under the shared run lock' using errcode = 'PF999';
+    end if;
+    select e.ended_runs, e.ended_steps into ended_runs, ended_steps
+    from pgflow._complete_map_steps(v_emptied, v_slugs, _complete_map_tasks.now) e;
+  end if;
+end
+$$;
+
+comment on function pgflow._complete_map_tasks(jsonb, boolean, timestamptz) is
+  'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
+
+create function pgflow._apply_ends(reports jsonb, now timestamptz, out ordinals bigint[], out statuses text[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_report record;
+  v_task pgflow._tasks;
+begin
+  for v_report in
+    select r.*
+    from rows from (jsonb_to_recordset(_apply_ends.reports) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+        outcome text, error jsonb, retryable boolean, retry_after_seconds double precision, log_tail text))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, error, retryable, retry_after, log_tail, ordinality)
+    where r.outcome in ('fail', 'release')
+    order by r.ordinality
+  loop
+    -- Read again each time: an earlier report of this batch may have closed the run.
+    select t.* into v_task from pgflow._tasks t
+    where t.run_id = v_report.run_id and t.step_slug = v_report.step_slug and t.task_index = v_report.task_index
+      and t.is_live and t.token_hash = pgflow._token_hash(v_report.attempt_token);
+    if found then
+      ordinals := ordinals || v_report.ordinality;
+      statuses := statuses || pgflow._end_attempt(v_task,
+        case when v_report.outcome = 'release' then 'released' when v_report.error ->> 'code' = 'TIMEOUT' then 'timed_out' else 'failed' end,
+        v_report.outcome, v_report.error, coalesce(v_report.retryable, true), v_report.retry_after, v_report.log_tail, _apply_ends.now);
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow._apply_ends(jsonb, timestamptz) is 'Apply the failures and releases of a batch whose token is current, in order.';
+
+create function pgflow._classify(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text) returns text
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_hash bytea := pgflow._token_hash(_classify.attempt_token);
+  v_task pgflow._tasks;
+begin
+  if _classify.run_id is null then
+    return 'invalid';
+  end if;
+  select t.* into v_task from pgflow._tasks t
+  where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
+  if not found then
+    return 'unknown';
+  elsif _classify.outcome = 'complete' then
+    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
+  elsif exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
+      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  then
+    return 'duplicate';
+  end if;
+  return 'stale';
+end
+$$;
+
+comment on function pgflow._classify(uuid, text, int, uuid, text) is
+  'What to answer a report that was not applied: invalid, unknown, duplicate (this verb ended that attempt before) or stale.';
+
+create function pgflow._mark_late(reports jsonb) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  update pgflow.step_task_attempts a
+  set outcome = 'late', ended_by = 'complete'
+  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text)
+  where r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
+    and a.token_hash = pgflow._token_hash(r.attempt_token) and a.outcome = 'lost';
+end
+$$;
+
+comment on function pgflow._mark_late(jsonb) is 'Mark the attempts that were declared lost and have completed after all.';
+
+create function pgflow._keep_logs(reports jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
+  select r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail, _keep_logs.now
+  from jsonb_to_recordset(_keep_logs.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, log_tail text)
+    join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+  where r.outcome = 'complete' and r.log_tail <> '' and t.status = 'completed' and t.token_hash = pgflow._token_hash(r.attempt_token)
+  on conflict on constraint completed_task_logs_pkey do nothing;
+end
+$$;
+
+comment on function pgflow._keep_logs(jsonb, timestamptz) is 'Keep what completed attempts wrote.';
+
+create function pgflow._apply_reports(reports jsonb) returns text[]
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_reports jsonb := _apply_reports.reports;
+  v_batch record;
+  v_shared boolean;
+  v_now timestamptz;
+  v_single record;
+  v_map record;
+  v_ends record;
+begin
+  if jsonb_typeof(v_reports) is distinct from 'array' or jsonb_array_length(v_reports) > 500 then
+    raise exception 'reports must be an array of at most 500' using errcode = 'PF008';
+  end if;
+  begin
+    v_batch := pgflow._survey(v_reports);
+  exception when data_exception then
+    v_batch.has_invalid := true;
+  end;
+  if v_batch.has_invalid then
+    v_reports := pgflow._clean_reports(v_reports);
+    v_batch := pgflow._survey(v_reports);
+  end if;
+  if v_batch.has_repeats then
+    return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
+  end if;
+
+  v_shared := v_batch.only_map_items and pgflow._may_share(v_reports);
+  if v_shared then
+    begin
+      perform pgflow_locks.lock_runs(v_batch.run_ids, true);
+      v_now := pgflow.clock();
+      v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+    exception when sqlstate 'PF999' then
+      -- The subtransaction undid the rows and released the shared locks; now start again, never an upgrade.
+      v_shared := false;
+    end;
+  end if;
+  if not v_shared then
+    perform pgflow_locks.lock_runs(v_batch.run_ids);
+    v_now := pgflow.clock();
+    v_single := pgflow._complete_single_tasks(v_reports, v_now);
+    if coalesce(cardinality(v_single.applied), 0) < v_batch.completions then
+      v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+    end if;
+  end if;
+  return pgflow._conclude(v_reports, v_batch, v_single, v_map, v_now);
+end
+$$;

@@ -1,0 +1,2341 @@
+CREATE SCHEMA pgflow;
+COMMENT ON SCHEMA pgflow IS 'PGFlow: workflow definitions, queue and state, and the functions that move them.';
+CREATE SCHEMA pgflow_locks;
+COMMENT ON SCHEMA pgflow_locks IS 'Advisory locks of PGFlow, all transaction-level, in the two-integer form (class, hash).';
+CREATE FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_runs uuid[] := _advance.run_ids;
+  v_steps int[] := _advance.step_ids;
+  v_cascades boolean[] := _advance.cascades;
+  v_all uuid[] := '{}';
+  v_failed uuid[];
+  v_next record;
+  v_started record;
+begin
+  -- Needs the exclusive run locks, and to be called in a statement begun after they were taken and the steps ended.
+  -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
+  loop
+    v_all := v_all || v_runs;
+    exit when not exists (select from pgflow.deps d where d.dep_id = any (v_steps));
+    v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
+    v_runs := v_next.cascaded_runs;
+    v_steps := v_next.cascaded_steps;
+    v_cascades := array_fill(true, array[coalesce(cardinality(v_steps), 0)]);
+    if v_next.waiting_runs is not null then
+      v_started := pgflow._start_steps(v_next.waiting_runs, v_next.waiting_steps, null, _advance.now);
+      v_runs := v_runs || v_started.ended_runs;
+      v_steps := v_steps || v_started.ended_steps;
+      v_cascades := v_cascades || v_started.ended_cascades;
+      v_failed := v_failed || v_started.failed_runs;
+    end if;
+    exit when v_steps is null;
+  end loop;
+  perform pgflow._finish_runs(v_all, _advance.now);
+  if v_failed is not null then
+    perform pgflow._close_run(f.run_id, 'failed',
+      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), _advance.now)
+    from (select distinct u.run_id from unnest(v_failed) u (run_id) order by 1) f;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) IS 'Carry on from steps that ended: start, skip or complete what depends on them until nothing changes, then end the runs that are done. A true in cascades skips the dependents.';
+CREATE FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_report record;
+  v_task pgflow._tasks;
+begin
+  for v_report in
+    select r.*
+    from rows from (jsonb_to_recordset(_apply_ends.reports) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+        outcome text, error jsonb, retryable boolean, retry_after_seconds double precision, log_tail text))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, error, retryable, retry_after, log_tail, ordinality)
+    where r.outcome in ('fail', 'release')
+    order by r.ordinality
+  loop
+    -- Read again each time: an earlier report of this batch may have closed the run.
+    select t.* into v_task from pgflow._tasks t
+    where t.run_id = v_report.run_id and t.step_slug = v_report.step_slug and t.task_index = v_report.task_index
+      and t.is_live and t.token_hash = pgflow._token_hash(v_report.attempt_token);
+    if found then
+      ordinals := ordinals || v_report.ordinality;
+      statuses := statuses || pgflow._end_attempt(v_task,
+        case when v_report.outcome = 'release' then 'released' when v_report.error ->> 'code' = 'TIMEOUT' then 'timed_out' else 'failed' end,
+        v_report.outcome, v_report.error, coalesce(v_report.retryable, true), v_report.retry_after, v_report.log_tail, _apply_ends.now);
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) IS 'Apply the failures and releases of a batch whose token is current, in order.';
+CREATE FUNCTION pgflow._apply_reports(reports jsonb) RETURNS text[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_reports jsonb := _apply_reports.reports;
+  v_batch record;
+  v_shared boolean;
+  v_now timestamptz;
+  v_single record;
+  v_map record;
+  v_ends record;
+begin
+  if jsonb_typeof(v_reports) is distinct from 'array' or jsonb_array_length(v_reports) > 500 then
+    raise exception 'reports must be an array of at most 500' using errcode = 'PF008';
+  end if;
+  begin
+    v_batch := pgflow._survey(v_reports);
+  exception when data_exception then
+    v_batch.has_invalid := true;
+  end;
+  if v_batch.has_invalid then
+    v_reports := pgflow._clean_reports(v_reports);
+    v_batch := pgflow._survey(v_reports);
+  end if;
+  if v_batch.has_repeats then
+    return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
+  end if;
+
+  v_shared := v_batch.only_map_items and pgflow._may_share(v_reports);
+  if v_shared then
+    begin
+      perform pgflow_locks.lock_runs(v_batch.run_ids, true);
+      v_now := pgflow.clock();
+      v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+    exception when sqlstate 'PF999' then
+      -- The subtransaction undid the rows and released the shared locks; now start again, never an upgrade.
+      v_shared := false;
+    end;
+  end if;
+  if not v_shared then
+    perform pgflow_locks.lock_runs(v_batch.run_ids);
+    v_now := pgflow.clock();
+    v_single := pgflow._complete_single_tasks(v_reports, v_now);
+    if coalesce(cardinality(v_single.applied), 0) < v_batch.completions then
+      v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+    end if;
+  end if;
+  return pgflow._conclude(v_reports, v_batch, v_single, v_map, v_now);
+end
+$$;
+CREATE TABLE pgflow.steps (
+    step_id integer NOT NULL,
+    flow_slug text NOT NULL,
+    flow_version integer NOT NULL,
+    step_slug text NOT NULL,
+    step_index integer NOT NULL,
+    step_type text NOT NULL,
+    map_over text,
+    needs_run_input boolean NOT NULL,
+    params jsonb,
+    executor text NOT NULL,
+    executor_options jsonb NOT NULL,
+    handler text,
+    max_attempts integer NOT NULL,
+    base_delay double precision NOT NULL,
+    max_delay double precision NOT NULL,
+    backoff text NOT NULL,
+    jitter double precision NOT NULL,
+    timeout double precision NOT NULL,
+    start_delay double precision NOT NULL,
+    launch_timeout double precision NOT NULL,
+    heartbeat_timeout double precision,
+    when_exhausted text NOT NULL,
+    max_failures integer NOT NULL,
+    required_input jsonb,
+    forbidden_input jsonb,
+    when_unmet text NOT NULL,
+    priority integer NOT NULL,
+    dep_count integer NOT NULL,
+    is_plain boolean NOT NULL,
+    is_output boolean NOT NULL,
+    needs_array boolean NOT NULL,
+    CONSTRAINT map_over_is_for_maps CHECK (((step_type = 'map'::text) = (map_over IS NOT NULL))),
+    CONSTRAINT step_type_is_known CHECK ((step_type = ANY (ARRAY['single'::text, 'map'::text])))
+);
+COMMENT ON TABLE pgflow.steps IS 'One row a step of a flow version, options filled in; times are seconds.';
+COMMENT ON COLUMN pgflow.steps.is_plain IS 'A single step without condition or delay: it starts as soon as its dependencies ended.';
+COMMENT ON COLUMN pgflow.steps.is_output IS 'A leaf, or the step that the flow returns: its output is part of the run output.';
+COMMENT ON COLUMN pgflow.steps.needs_array IS 'A map step whose outputs somebody needs as one array when it completes.';
+CREATE FUNCTION pgflow._backoff(step pgflow.steps, failures integer) RETURNS double precision
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return least(
+      step.max_delay,
+      step.base_delay * case when step.backoff = 'exponential' then power(2, least(_backoff.failures - 1, 60)) else 1 end)
+    * (1 + step.jitter * random());
+end
+$$;
+COMMENT ON FUNCTION pgflow._backoff(step pgflow.steps, failures integer) IS 'Seconds to wait after the given number of failures.';
+CREATE FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform pgflow._lock_live_rows(_cancel_tasks.run_id, _cancel_tasks.step_slug);
+  insert into pgflow.step_task_attempts (run_id, step_slug, task_index, attempt, outcome, ended_by, worker_id, external_id, started_at,
+    ended_at, token_hash)
+  select t.run_id, t.step_slug, t.task_index, t.attempt, 'cancelled', 'close', t.worker_id, t.external_id, t.task_started_at,
+    _cancel_tasks.now, t.token_hash
+  from pgflow._tasks t
+  where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
+    and t.is_live and t.lease_expires_at is not null;
+  -- Tokens stay, so that a heartbeat can be answered 'cancel'.
+  update pgflow.map_tasks t
+  set end_status = 'cancelled', finished_at = _cancel_tasks.now
+  where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug) and t.end_status is null;
+  delete from pgflow.map_counters c
+  where c.run_id = _cancel_tasks.run_id and c.step_slug = coalesce(_cancel_tasks.step_slug, c.step_slug);
+end
+$$;
+COMMENT ON FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) IS 'Cancel the live tasks of a run, or of one of its steps, and keep a row of their attempts. The step rows are the caller''s to end.';
+CREATE FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_from text[];
+  v_to text[];
+  v_count int;
+begin
+  select array_agg(d.slug), array_agg(s.value ->> 'step_slug') into v_from, v_to
+  from jsonb_array_elements(_check_acyclic.steps) s, jsonb_array_elements_text(nullif(s.value -> 'deps', 'null')) d (slug);
+  -- Take away the edges that leave a step nothing leads to, until nothing moves: what stays is in or behind a cycle.
+  loop
+    v_count := coalesce(cardinality(v_from), 0);
+    exit when v_count = 0;
+    select array_agg(e.source), array_agg(e.target) into v_from, v_to
+    from unnest(v_from, v_to) e (source, target)
+    where e.source in (select t.target from unnest(v_to) t (target));
+    if cardinality(v_from) = v_count then
+      raise exception 'flow "%": steps depend on each other in a cycle: %', _check_acyclic.flow_slug,
+          (select string_agg(distinct format('"%s"', t.target), ', ') from unnest(v_to) t (target))
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) IS 'PF001 naming the steps if they form a cycle.';
+CREATE FUNCTION pgflow._check_definition(definition jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_slug text;
+  v_place text;
+  v_problem text;
+begin
+  perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
+    "input_schema": "object", "returns": "string", "steps": "array"}');
+  v_slug := pgflow._check_slug('flow_slug', _check_definition.definition -> 'flow_slug');
+  v_place := format('flow "%s"', v_slug);
+  perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
+  if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
+    raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  perform pgflow._check_step(v_slug, s.value) from jsonb_array_elements(_check_definition.definition -> 'steps') s;
+
+  select format('%s: step "%s" is defined twice', v_place, s.value ->> 'step_slug') into v_problem
+  from jsonb_array_elements(_check_definition.definition -> 'steps') s
+  group by s.value ->> 'step_slug' having count(*) > 1
+  limit 1;
+  if v_problem is null then
+    select format('%s, step "%s": depends on "%s", which is not a step of this flow', v_place, s.value ->> 'step_slug', d.slug)
+      into v_problem
+    from jsonb_array_elements(_check_definition.definition -> 'steps') s,
+      jsonb_array_elements_text(nullif(s.value -> 'deps', 'null')) d (slug)
+    where d.slug not in (select o.value ->> 'step_slug' from jsonb_array_elements(_check_definition.definition -> 'steps') o)
+    limit 1;
+  end if;
+  if v_problem is null and not exists (
+    select from jsonb_array_elements(_check_definition.definition -> 'steps') s
+    where s.value ->> 'step_slug' = coalesce(_check_definition.definition ->> 'returns', s.value ->> 'step_slug'))
+  then
+    v_problem := format('%s: "returns" names "%s", which is not a step', v_place, _check_definition.definition ->> 'returns');
+  end if;
+  if v_problem is not null then
+    raise exception '%', v_problem using errcode = 'PF001';
+  end if;
+  perform pgflow._check_acyclic(v_slug, _check_definition.definition -> 'steps');
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_definition(definition jsonb) IS 'PF001 naming flow, step and key if a definition is wrong.';
+CREATE TABLE pgflow.flows (
+    flow_slug text NOT NULL,
+    flow_version integer NOT NULL,
+    definition jsonb NOT NULL,
+    definition_hash text NOT NULL,
+    is_active boolean NOT NULL,
+    step_count integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT flow_version_is_positive CHECK ((flow_version > 0))
+);
+COMMENT ON TABLE pgflow.flows IS 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
+COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalised, without filled-in defaults.';
+COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
+CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_step text;
+  v_type text;
+begin
+  if _check_inputs.priority not between -100 and 100 then
+    raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
+  end if;
+  if jsonb_typeof(_check_inputs.tags) <> 'object' then
+    raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
+  end if;
+  select s.step_slug into v_step from pgflow.steps s
+  where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
+  if found then
+    select coalesce(jsonb_typeof(i.input), 'null') into v_type from unnest(_check_inputs.inputs) i (input)
+    where jsonb_typeof(i.input) is distinct from 'array' limit 1;
+    if found then
+      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
+        using errcode = 'PF008';
+    end if;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb) IS 'PF008 if runs cannot start with these arguments.';
+CREATE FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_key text;
+  v_type text;
+begin
+  if jsonb_typeof(_check_keys.value) is distinct from 'object' then
+    raise exception '% must be an object, not %', _check_keys.place, coalesce(jsonb_typeof(_check_keys.value), 'null')
+      using errcode = 'PF001';
+  end if;
+  for v_key, v_type in select e.key, jsonb_typeof(e.value) from jsonb_each(_check_keys.value) e loop
+    if not _check_keys.types ? v_key then
+      raise exception '%: unknown key "%"', _check_keys.place, v_key
+        using errcode = 'PF001',
+          hint = 'Known keys: ' || (select string_agg(k, ', ' order by k) from jsonb_object_keys(_check_keys.types) k) || '.';
+    end if;
+    if v_type <> 'null' and v_type <> _check_keys.types ->> v_key then
+      raise exception '%: "%" must be of type %, not %', _check_keys.place, v_key, _check_keys.types ->> v_key, v_type
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) IS 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
+CREATE FUNCTION pgflow._check_options(place text, options jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_key text;
+  v_value jsonb;
+  v_problem text;
+begin
+  if jsonb_typeof(_check_options.options) <> 'object' then
+    raise exception '%: "options" must be an object, not %', _check_options.place, jsonb_typeof(_check_options.options)
+      using errcode = 'PF001';
+  end if;
+  for v_key, v_value in select o.key, o.value from jsonb_each(_check_options.options) o loop
+    -- Durations are at most ten years (315,360,000 s), so that adding one to a timestamp cannot overflow.
+    v_problem := case
+      when v_key in ('max_attempts') then pgflow._number_problem(v_value, 1, 1000000, true)
+      when v_key in ('max_failures') then pgflow._number_problem(v_value, 0, 1000000000, true)
+      when v_key in ('priority') then pgflow._number_problem(v_value, -100, 100, true)
+      when v_key in ('base_delay', 'max_delay', 'start_delay') then pgflow._number_problem(v_value, 0, 315360000, false)
+      when v_key in ('timeout', 'launch_timeout') then pgflow._number_problem(v_value, 0.000001, 315360000, false)
+      when v_key = 'heartbeat_timeout' then
+        case when v_value <> 'null' then pgflow._number_problem(v_value, 0.000001, 315360000, false) end
+      when v_key = 'jitter' then pgflow._number_problem(v_value, 0, 100, false)
+      when v_key = 'backoff' then
+        case when v_value not in ('"exponential"', '"fixed"') then 'must be "exponential" or "fixed"' end
+      when v_key in ('when_exhausted', 'when_unmet') then
+        case when v_value not in ('"fail"', '"skip"', '"skip_cascade"') then 'must be "fail", "skip" or "skip_cascade"' end
+      when v_key in ('required_input', 'forbidden_input') then
+        case when jsonb_typeof(v_value) <> 'object' then 'must be an object' end
+      else 'is not an option'
+    end;
+    if v_problem is not null then
+      raise exception '%: option "%" %', _check_options.place, v_key, v_problem
+        using errcode = 'PF001', detail = format('got %s', v_value);
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_options(place text, options jsonb) IS 'PF001 naming the place and the key if an option is unknown or out of range.';
+CREATE FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_key text;
+  v_value jsonb;
+  v_source text;
+  v_is_map boolean := _check_references.step ->> 'step_type' = 'map';
+begin
+  for v_key, v_value in select p.key, p.value from jsonb_each(nullif(_check_references.step -> 'params', 'null')) p loop
+    v_source := case when jsonb_typeof(v_value) = 'string' then v_value #>> '{}' end;
+    if v_value ? 'const' and jsonb_typeof(v_value) = 'object' and v_value - 'const' = '{}' then
+      continue;
+    elsif v_source is null then
+      raise exception '%: params "%" must be "run", "item", a dependency or {"const": value}', _check_references.place, v_key
+        using errcode = 'PF001';
+    elsif v_source = 'item' and v_is_map or v_source = any (_check_references.deps) then
+      continue;
+    elsif v_source = 'run' and coalesce((nullif(_check_references.step -> 'needs_run_input', 'null'))::boolean, false) then
+      continue;
+    end if;
+    raise exception '%: params "%" names "%", which the step does not receive', _check_references.place, v_key, v_source
+      using errcode = 'PF001', hint = 'List it in "deps", or set "needs_run_input" for "run"; "item" is for map steps.';
+  end loop;
+  for v_key in
+    select k.key
+    from (values ('required_input'), ('forbidden_input')) o (name),
+      jsonb_object_keys(nullif(_check_references.step -> 'options' -> o.name, 'null')) k (key)
+  loop
+    if v_key <> 'run' and v_key <> all (_check_references.deps) then
+      raise exception '%: a condition names "%", which is neither "run" nor one of its deps', _check_references.place, v_key
+        using errcode = 'PF001';
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) IS 'PF001 if params or conditions of a step name what it does not receive.';
+CREATE FUNCTION pgflow._check_slug(kind text, slug jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  v_slug text := _check_slug.slug #>> '{}';
+begin
+  if jsonb_typeof(_check_slug.slug) is distinct from 'string'
+     or v_slug !~ '^[a-zA-Z_][a-zA-Z0-9_]*$' or length(v_slug) > 128 or v_slug in ('run', 'item') then
+    raise exception '% % is not a slug', _check_slug.kind, coalesce(_check_slug.slug::text, 'null')
+      using errcode = 'PF001',
+        hint = 'Use letters, digits and _, not starting with a digit, at most 128 characters; "run" and "item" are reserved.';
+  end if;
+  return v_slug;
+end
+$_$;
+COMMENT ON FUNCTION pgflow._check_slug(kind text, slug jsonb) IS 'The slug as text; PF001 if it is not one.';
+CREATE FUNCTION pgflow._check_step(flow_slug text, step jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_slug text;
+  v_place text;
+  v_dep text;
+  v_deps text[] := '{}';
+  v_type text;
+  v_map_over text;
+begin
+  v_place := format('flow "%s", step %s', _check_step.flow_slug, coalesce(_check_step.step -> 'step_slug', 'null'));
+  perform pgflow._check_keys(v_place, _check_step.step, '{"step_slug": "string", "step_type": "string", "deps": "array",
+    "map_over": "string", "needs_run_input": "boolean", "params": "object", "executor": "string",
+    "executor_options": "object", "handler": "string", "options": "object"}');
+  v_slug := pgflow._check_slug(format('flow "%s": step_slug', _check_step.flow_slug), _check_step.step -> 'step_slug');
+  v_type := coalesce(_check_step.step ->> 'step_type', 'single');
+  if v_type not in ('single', 'map') then
+    raise exception '%: "step_type" must be "single" or "map", not "%"', v_place, v_type using errcode = 'PF001';
+  end if;
+  if _check_step.step ->> 'executor' = '' or _check_step.step ->> 'handler' = '' then
+    raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
+  end if;
+  for v_dep in
+    select pgflow._check_slug(v_place || ': dependency', d.value)
+    from jsonb_array_elements(case when jsonb_typeof(_check_step.step -> 'deps') = 'array' then _check_step.step -> 'deps' else '[]' end) d
+  loop
+    if v_dep = v_slug then
+      raise exception '%: depends on itself', v_place using errcode = 'PF001';
+    elsif v_dep = any (v_deps) then
+      raise exception '%: dependency "%" is listed twice', v_place, v_dep using errcode = 'PF001';
+    end if;
+    v_deps := v_deps || v_dep;
+  end loop;
+  v_map_over := _check_step.step ->> 'map_over';
+  if v_type = 'single' and v_map_over is not null then
+    raise exception '%: "map_over" is for map steps', v_place using errcode = 'PF001';
+  elsif v_type = 'map' and v_map_over is null and cardinality(v_deps) > 1 then
+    raise exception '%: a map step with several dependencies needs "map_over"', v_place using errcode = 'PF001';
+  elsif v_map_over <> 'run' and v_map_over <> all (v_deps) then
+    raise exception '%: "map_over" names "%", which is neither "run" nor one of its deps', v_place, v_map_over
+      using errcode = 'PF001';
+  end if;
+  perform pgflow._check_options(v_place, coalesce(nullif(_check_step.step -> 'options', 'null'), '{}'));
+  perform pgflow._check_references(v_place, _check_step.step, v_deps);
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) IS 'PF001 naming the step and the key if a step of a definition is wrong in itself.';
+CREATE FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_left int := _claim.max_tasks;
+  v_queue pgflow.queues;
+  v_popped record;
+  v_back_runs uuid[];
+  v_back_steps int[];
+  v_back_indexes int[];
+  v_due timestamptz;
+  v_count int;
+begin
+  if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
+    return;
+  end if;
+  perform pgflow._sweep_due(v_now);
+  for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
+    while v_left > 0 loop
+      v_popped := pgflow._pop_ready(v_queue, v_left);
+      exit when v_popped.run_ids is null;
+      select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
+        into v_due
+      from pgflow.steps s where s.step_id = any (v_popped.step_ids);
+      insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+      values (v_due, 'lease', v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      return query
+      select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
+        case when _claim.inputs <> 'none' then
+          case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
+          || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
+          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+        s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
+      from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
+          _claim.mode, v_now) c
+        join pgflow.steps s on s.step_id = c.step_id
+        join pgflow.runs r on r.run_id = c.run_id
+      order by c.ordinal;
+      get diagnostics v_count = row_count;
+      v_left := v_left - v_count;
+      if v_count < cardinality(v_popped.run_ids) then
+        v_back_runs := v_back_runs || v_popped.run_ids;
+        v_back_steps := v_back_steps || v_popped.step_ids;
+        v_back_indexes := v_back_indexes || v_popped.task_indexes;
+      end if;
+      if v_count = 0 then
+        perform pgflow._drop_dead_ready(v_queue.queue_id, 1000);
+      end if;
+    end loop;
+  end loop;
+  -- Only now, so that this call does not meet them again.
+  if v_back_runs is not null then
+    perform pgflow._put_back(v_back_runs, v_back_steps, v_back_indexes, v_now);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'The work of claim_step_tasks and exchange_step_tasks.';
+CREATE FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_hash bytea := pgflow._token_hash(_classify.attempt_token);
+  v_task pgflow._tasks;
+begin
+  if _classify.run_id is null then
+    return 'invalid';
+  end if;
+  select t.* into v_task from pgflow._tasks t
+  where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
+  if not found then
+    return 'unknown';
+  elsif _classify.outcome = 'complete' then
+    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
+  elsif exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
+      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  then
+    return 'duplicate';
+  end if;
+  return 'stale';
+end
+$$;
+COMMENT ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) IS 'What to answer a report that was not applied: invalid, unknown, duplicate (this verb ended that attempt before) or stale.';
+CREATE FUNCTION pgflow._clean_reports(reports jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_report jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_report in select r.value from jsonb_array_elements(_clean_reports.reports) with ordinality r order by r.ordinality loop
+    begin
+      if (v_report ->> 'run_id')::uuid is null or (v_report ->> 'attempt_token')::uuid is null or (v_report ->> 'task_index')::int is null
+        or (v_report ->> 'step_slug') is null or coalesce(v_report ->> 'outcome', '') not in ('complete', 'fail', 'release')
+        or coalesce((v_report ->> 'retry_after_seconds')::double precision = 'NaN', false)
+        or jsonb_typeof(v_report -> 'retryable') not in ('boolean', 'null')
+      then
+        v_report := '{}';
+      end if;
+    exception when data_exception then
+      v_report := '{}';
+    end;
+    v_clean := v_clean || v_report;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+COMMENT ON FUNCTION pgflow._clean_reports(reports jsonb) IS 'The reports with an empty object in the place of each that has a bad shape.';
+CREATE FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Needs the exclusive run lock.
+  perform pgflow._cancel_tasks(_close_run.run_id, null, _close_run.now);
+  update pgflow.run_steps s
+  set status = 'cancelled', finished_at = _close_run.now
+  where s.run_id = _close_run.run_id and s.status in ('pending', 'running');
+  update pgflow.runs r
+  set status = _close_run.status, error = _close_run.error, finished_at = _close_run.now
+  where r.run_id = _close_run.run_id and r.status = 'running';
+  delete from pgflow.parked_tasks p where p.run_id = _close_run.run_id;
+  perform pgflow._notify_ended(array[_close_run.run_id]);
+end
+$$;
+COMMENT ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) IS 'End a run as failed or cancelled: everything alive in it is cancelled. Its entries in ready_tasks are dropped by the next claim.';
+CREATE FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Under the exclusive run lock and in a statement begun after the counters moved: whoever emptied another slot has committed.
+  with empty as (
+    select distinct u.run_id, u.step_slug from unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
+    where not exists (
+      select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
+    order by 1, 2
+  ), completed as (
+    update pgflow.run_steps t
+    set status = 'completed', finished_at = _complete_map_steps.now,
+      output = case when s.needs_array then pgflow._map_output(t.run_id, t.step_slug) end
+    from empty e, pgflow.steps s
+    where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
+    returning t.run_id, t.step_id
+  )
+  select array_agg(c.run_id), array_agg(c.step_id) into ended_runs, ended_steps from completed c;
+end
+$$;
+COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left.';
+CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_emptied uuid[];
+  v_slugs text[];
+begin
+  with reported as materialized (
+    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
+    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
+        attempt_token uuid, outcome text, output jsonb))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
+    where r.outcome = 'complete'
+    order by 1, 2, 3
+  ), completed as (
+    update pgflow.map_tasks t
+    set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
+    from reported r
+    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+    returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
+  ), taken as (
+    select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
+  ), counted as (
+    update pgflow.map_counters m
+    set remaining = m.remaining - t.items
+    from taken t where m.run_id = t.run_id and m.step_slug = t.step_slug and m.slot = t.slot
+    returning m.run_id, m.step_slug, m.remaining
+  )
+  select (select array_agg(c.ordinality) from completed c),
+    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
+    into applied, late_runs, v_emptied, v_slugs
+  from counted d;
+  if v_emptied is not null then
+    if _complete_map_tasks.shared then
+      raise exception 'a counter slot ran empty under the shared run lock' using errcode = 'PF999';
+    end if;
+    select e.ended_runs, e.ended_steps into ended_runs, ended_steps
+    from pgflow._complete_map_steps(v_emptied, v_slugs, _complete_map_tasks.now) e;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
+CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with reported as materialized (
+    select r.run_id, r.step_slug, r.attempt_token, r.output, r.ordinality
+    from rows from (jsonb_to_recordset(_complete_single_tasks.reports) as (run_id uuid, step_slug text, task_index int,
+        attempt_token uuid, outcome text, output jsonb))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
+    where r.task_index = 0 and r.outcome = 'complete'
+    order by 1, 2
+  ), completed as (
+    update pgflow.run_steps t
+    set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
+    from reported r
+    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
+  )
+  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), array_agg(c.run_id) filter (where c.lease_expires_at is null)
+    into applied, ended_runs, ended_steps, late_runs
+  from completed c;
+end
+$$;
+COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) IS 'Apply the completions of single tasks whose token is current; late_runs had an attempt that was declared lost.';
+CREATE FUNCTION pgflow._delay(run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+  select t.due_at, 'delay', array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
+  from unnest(_delay.run_ids, _delay.step_ids, _delay.task_indexes, _delay.due_ats) t (run_id, step_id, task_index, due_at)
+  group by t.due_at;
+end
+$$;
+COMMENT ON FUNCTION pgflow._delay(run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) IS 'Have tasks looked at when their time comes; their visible_at says the same.';
+CREATE FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return coalesce((
+    select jsonb_object_agg(d.dep_slug, t.output)
+    from pgflow.deps d join pgflow.run_steps t on t.run_id = _dependency_outputs.run_id and t.step_slug = d.dep_slug
+    where d.step_id = _dependency_outputs.step_id and d.is_input and t.status = 'completed'), '{}');
+end
+$$;
+COMMENT ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) IS 'What a step receives from its dependencies: one key a completed one.';
+CREATE FUNCTION pgflow._drop_dead_ready(queue_id integer, max_entries integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with oldest as (
+    select x.ctid as entry, x.run_id, x.step_id, x.task_index
+    from pgflow.ready_tasks x
+    where x.queue_id = _drop_dead_ready.queue_id
+    order by x.xid, x.seq
+    limit _drop_dead_ready.max_entries
+    for update skip locked
+  )
+  delete from pgflow.ready_tasks t
+  where t.ctid = any (array(
+    select o.entry from oldest o
+    where not exists (
+      select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
+      where s.step_id = o.step_id and r.status = 'running')));
+end
+$$;
+COMMENT ON FUNCTION pgflow._drop_dead_ready(queue_id integer, max_entries integer) IS 'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
+CREATE FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- Null means at once. Ten years (315,360,000 s) is the longest delay of a definition too.
+  return case when _due_at.delay > 0 then _due_at.now + make_interval(secs => least(_due_at.delay, 315360000)) end;
+end
+$$;
+COMMENT ON FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) IS 'When a delay of so many seconds ends; null if there is none.';
+CREATE TABLE pgflow.map_tasks (
+    run_id uuid NOT NULL,
+    step_id integer NOT NULL,
+    task_index integer NOT NULL,
+    step_slug text NOT NULL,
+    input jsonb NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    launch_failures integer DEFAULT 0 NOT NULL,
+    task_started_at timestamp with time zone,
+    lease_expires_at timestamp with time zone,
+    visible_at timestamp with time zone,
+    token_hash bytea,
+    worker_id text,
+    external_id text,
+    instance_id text,
+    finished_at timestamp with time zone,
+    end_status text,
+    output jsonb,
+    error jsonb,
+    CONSTRAINT map_task_end_status_is_known CHECK ((end_status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT map_task_finished_at_matches_end CHECK (((end_status IS NULL) = (finished_at IS NULL)))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
+COMMENT ON TABLE pgflow.map_tasks IS 'One row an item of a map step. Same task columns as run_steps.';
+COMMENT ON COLUMN pgflow.map_tasks.end_status IS 'Null while the task lives; queued, claimed and running are told by the lease.';
+CREATE TABLE pgflow.run_steps (
+    run_id uuid NOT NULL,
+    step_id integer NOT NULL,
+    queue_id integer NOT NULL,
+    step_slug text NOT NULL,
+    remaining_deps integer NOT NULL,
+    started_at timestamp with time zone,
+    task_count integer,
+    attempt integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    launch_failures integer DEFAULT 0 NOT NULL,
+    failed_tasks integer,
+    task_started_at timestamp with time zone,
+    lease_expires_at timestamp with time zone,
+    visible_at timestamp with time zone,
+    token_hash bytea,
+    worker_id text,
+    external_id text,
+    instance_id text,
+    finished_at timestamp with time zone,
+    status text NOT NULL,
+    skip_reason text,
+    output jsonb,
+    error jsonb,
+    CONSTRAINT run_step_finished_at_matches_status CHECK (((status = ANY (ARRAY['pending'::text, 'running'::text])) = (finished_at IS NULL))),
+    CONSTRAINT run_step_skip_reason_matches_status CHECK (((status = 'skipped'::text) = (skip_reason IS NOT NULL))),
+    CONSTRAINT run_step_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
+COMMENT ON TABLE pgflow.run_steps IS 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
+COMMENT ON COLUMN pgflow.run_steps.queue_id IS 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
+COMMENT ON COLUMN pgflow.run_steps.task_count IS 'Items of a map step; null before it starts and for single steps.';
+COMMENT ON COLUMN pgflow.run_steps.failed_tasks IS 'Items of a map step that failed for good.';
+COMMENT ON COLUMN pgflow.run_steps.task_started_at IS 'Of the single task: null with a lease means claimed but not started.';
+COMMENT ON COLUMN pgflow.run_steps.lease_expires_at IS 'Of the single task: null means queued.';
+COMMENT ON COLUMN pgflow.run_steps.token_hash IS 'First 16 bytes of the SHA-256 of the latest attempt token, while that attempt may still report.';
+CREATE VIEW pgflow._tasks AS
+ SELECT t.run_id,
+    t.step_slug,
+    0 AS task_index,
+    '-1'::integer AS ready_index,
+    t.step_id,
+    t.queue_id,
+    false AS is_map,
+    (t.status = 'running'::text) AS is_live,
+        CASE t.status
+            WHEN 'running'::text THEN
+            CASE
+                WHEN (t.lease_expires_at IS NULL) THEN 'queued'::text
+                WHEN (t.task_started_at IS NULL) THEN 'claimed'::text
+                ELSE 'running'::text
+            END
+            WHEN 'skipped'::text THEN 'failed'::text
+            ELSE t.status
+        END AS status,
+    t.attempt,
+    t.failures,
+    t.launch_failures,
+    t.task_started_at,
+    t.lease_expires_at,
+    t.visible_at,
+    t.token_hash,
+    t.worker_id,
+    t.external_id,
+    t.instance_id,
+    NULL::jsonb AS input,
+    t.output,
+    t.error,
+    t.started_at AS queued_at,
+    t.finished_at
+   FROM (pgflow.run_steps t
+     JOIN pgflow.steps s ON ((s.step_id = t.step_id)))
+  WHERE ((s.step_type = 'single'::text) AND (t.started_at IS NOT NULL))
+UNION ALL
+ SELECT t.run_id,
+    t.step_slug,
+    t.task_index,
+    t.task_index AS ready_index,
+    t.step_id,
+    r.queue_id,
+    true AS is_map,
+    (t.end_status IS NULL) AS is_live,
+    COALESCE(t.end_status,
+        CASE
+            WHEN (t.lease_expires_at IS NULL) THEN 'queued'::text
+            WHEN (t.task_started_at IS NULL) THEN 'claimed'::text
+            ELSE 'running'::text
+        END) AS status,
+    t.attempt,
+    t.failures,
+    t.launch_failures,
+    t.task_started_at,
+    t.lease_expires_at,
+    t.visible_at,
+    t.token_hash,
+    t.worker_id,
+    t.external_id,
+    t.instance_id,
+    t.input,
+    t.output,
+    t.error,
+    r.started_at AS queued_at,
+    t.finished_at
+   FROM (pgflow.map_tasks t
+     JOIN pgflow.run_steps r ON (((r.run_id = t.run_id) AND (r.step_slug = t.step_slug))));
+COMMENT ON VIEW pgflow._tasks IS 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
+CREATE FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_step pgflow.steps;
+  v_was_lost boolean := task.lease_expires_at is null;
+  v_delay double precision := coalesce(greatest(_end_attempt.retry_after, 0), 0);
+  v_error jsonb;
+begin
+  -- Needs the exclusive run lock, and a task that is alive.
+  select s.* into v_step from pgflow.steps s where s.step_id = task.step_id;
+  v_error := case when _end_attempt.outcome <> 'released' then
+    pgflow._make_error(_end_attempt.error, 'HANDLER_ERROR', 'the handler failed', task.step_slug, task.task_index, task.attempt) end;
+  insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
+    started_at, ended_at, token_hash, log_tail)
+  values (task.run_id, task.step_slug, task.task_index, task.attempt, _end_attempt.outcome, _end_attempt.ended_by, v_error, task.worker_id,
+    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, _end_attempt.log_tail)
+  on conflict on constraint step_task_attempts_pkey do update
+  set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
+
+  if _end_attempt.outcome = 'released' then
+    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay));
+    return 'released';
+  elsif _end_attempt.outcome = 'launch_failed' then
+    task.launch_failures := task.launch_failures + 1;
+    if _end_attempt.retryable and task.launch_failures < 5 then
+      v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.launch_failures));
+      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay));
+      return 'retrying';
+    end if;
+  else
+    task.failures := task.failures + case when v_was_lost then 0 else 1 end;
+    if _end_attempt.retryable and task.failures < v_step.max_attempts then
+      if _end_attempt.outcome <> 'lost' then
+        v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.failures));
+      end if;
+      perform pgflow._set_queued(task, _end_attempt.outcome = 'lost', v_error,
+        pgflow._due_at(_end_attempt.now, v_delay));
+      return 'retrying';
+    end if;
+  end if;
+  perform pgflow._exhaust(task, v_step, v_error, _end_attempt.now);
+  return 'failed';
+end
+$$;
+COMMENT ON FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) IS 'End a live attempt that did not complete: keep its row, then queue the task again or fail it. Returns released, retrying or failed.';
+CREATE FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_failed int;
+  v_policy text;
+begin
+  update pgflow.map_tasks t
+  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error, finished_at = _end_map_task.now, token_hash = null
+  where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  update pgflow.map_counters c set remaining = c.remaining - 1
+  where c.run_id = task.run_id and c.step_slug = task.step_slug and c.slot = task.task_index % 16;
+  update pgflow.run_steps t set failed_tasks = coalesce(t.failed_tasks, 0) + 1
+  where t.run_id = task.run_id and t.step_slug = task.step_slug
+  returning t.failed_tasks into v_failed;
+  if v_failed > step.max_failures then
+    return step.when_exhausted;
+  end if;
+  return case when pgflow._complete_map_steps(array[task.run_id], array[task.step_slug], _end_map_task.now) is not null then 'completed' end;
+end
+$$;
+COMMENT ON FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) IS 'Fail an item of a map for good. Returns what that does to its step: null (nothing), completed (it was the last), or the policy when too many failed.';
+CREATE FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if task.is_map then
+    perform pgflow._cancel_tasks(task.run_id, task.step_slug, _end_step.now);
+  end if;
+  update pgflow.run_steps t
+  set status = case when _end_step.policy = 'fail' then 'failed' else 'skipped' end,
+    skip_reason = case when _end_step.policy <> 'fail' then 'handler_failed' end,
+    failures = case when task.is_map then t.failures else task.failures end,
+    launch_failures = case when task.is_map then t.launch_failures else task.launch_failures end,
+    error = _end_step.error, finished_at = _end_step.now, token_hash = null
+  where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  if _end_step.policy = 'fail' then
+    perform pgflow._close_run(task.run_id, 'failed', _end_step.error, _end_step.now);
+  else
+    perform pgflow._advance(array[task.run_id], array[task.step_id], array[_end_step.policy = 'skip_cascade'], _end_step.now);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) IS 'End the step of a task that failed for good, as its when_exhausted says, and carry on from there.';
+CREATE FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+begin
+  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+  select v_xid, t.run_id, t.queue_id, t.step_id, t.task_index
+  from unnest(_enqueue.run_ids, _enqueue.step_ids, _enqueue.task_indexes, _enqueue.queue_ids)
+    with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
+  order by t.ordinality;
+  if exists (select from pgflow.runs r where r.paused_at is not null) then
+    perform pgflow._park_paused(_enqueue.run_ids);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) IS 'Make tasks ready for claims; those of paused runs are parked.';
+CREATE FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_effect text := step.when_exhausted;
+begin
+  if task.is_map then
+    v_effect := pgflow._end_map_task(task, step, _exhaust.error, _exhaust.now);
+  end if;
+  if v_effect = 'completed' then
+    perform pgflow._advance(array[task.run_id], array[task.step_id], array[false], _exhaust.now);
+  elsif v_effect is not null then
+    perform pgflow._end_step(task, v_effect, _exhaust.error, _exhaust.now);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) IS 'A task failed for good: end it, and its step if that follows.';
+CREATE FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return format('pgf-%s-%s',
+    left(encode(sha256(convert_to(format('%s/%s/%s', _external_id.run_id, _external_id.step_slug, _external_id.task_index), 'UTF8')), 'hex'), 26),
+    _external_id.attempt);
+end
+$$;
+COMMENT ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) IS 'The name of an attempt in the place it is launched to, the same whoever computes it: at most 52 characters of a-z, 0-9 and dash.';
+CREATE FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) RETURNS pgflow.flows
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_flow pgflow.flows;
+begin
+  select f.* into v_flow from pgflow.flows f
+  where f.flow_slug = _find_flow.flow_slug and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
+  if not found then
+    raise exception '%', case when _find_flow.flow_version is null then format('no flow "%s"', _find_flow.flow_slug)
+        else format('no version %s of flow "%s"', _find_flow.flow_version, _find_flow.flow_slug) end
+      using errcode = 'PF002', hint = 'Deploy it first: pgflow deploy, or select pgflow.define_flow(...).';
+  end if;
+  return v_flow;
+end
+$$;
+COMMENT ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) IS 'The flow version asked for, or the active one; PF002 if there is none.';
+CREATE FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_ended uuid[];
+begin
+  with ended as (
+    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
+  ), counted as (
+    update pgflow.runs r
+    set remaining_steps = r.remaining_steps - e.steps,
+      finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
+      status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
+      output = case when r.remaining_steps = e.steps then coalesce((
+        select jsonb_object_agg(s.step_slug,
+          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
+        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+    from ended e
+    where r.run_id = e.run_id and r.status = 'running'
+    returning r.run_id, r.status
+  )
+  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  perform pgflow._notify_ended(v_ended);
+end
+$$;
+COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
+CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, visible_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_count int := jsonb_array_length(_insert_map_tasks.items);
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+begin
+  -- Rows are there already when retry_run reruns the step: their attempt numbers go on.
+  insert into pgflow.map_tasks as t (run_id, step_id, task_index, step_slug, input, visible_at)
+  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
+  from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+  on conflict on constraint map_tasks_pkey do update
+  set input = excluded.input, visible_at = excluded.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
+    lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null;
+  insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
+  select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
+  from generate_series(0, least(v_count, 16) - 1) s (slot);
+  if _insert_map_tasks.visible_at is null then
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
+    from generate_series(0, v_count - 1) i (task_index);
+    if exists (select from pgflow.runs r where r.paused_at is not null) then
+      perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
+    end if;
+  else
+    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+    select _insert_map_tasks.visible_at, 'delay', array_agg(_insert_map_tasks.run_id), array_agg(step.step_id), array_agg(i.task_index)
+    from generate_series(0, v_count - 1) i (task_index)
+    group by i.task_index / 500;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, visible_at timestamp with time zone) IS 'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
+CREATE FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into pgflow.executors (executor)
+  select distinct coalesce(s.value ->> 'executor', 'local') from jsonb_array_elements(_insert_steps.definition -> 'steps') s
+  order by 1
+  on conflict on constraint executors_pkey do nothing;
+
+  with raw as (
+    select s.ordinality::int - 1 as step_index, s.value as step, s.value ->> 'step_slug' as slug,
+      coalesce(s.value -> 'deps', '[]') as deps,
+      coalesce(_insert_steps.definition -> 'options', '{}') || coalesce(s.value -> 'options', '{}') as options
+    from jsonb_array_elements(_insert_steps.definition -> 'steps') with ordinality s
+  ), typed as (
+    select r.*, coalesce(r.step ->> 'step_type', 'single') as step_type, o.*
+    from raw r, jsonb_to_record(r.options) as o (
+      max_attempts int, base_delay float8, max_delay float8, backoff text, jitter float8, timeout float8, start_delay float8,
+      launch_timeout float8, heartbeat_timeout float8, when_exhausted text, max_failures int, required_input jsonb,
+      forbidden_input jsonb, when_unmet text, priority int)
+  )
+  insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
+    executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
+    launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
+    dep_count, is_plain, is_output, needs_array)
+  select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
+    case when t.step_type = 'map' then coalesce(t.step ->> 'map_over', t.deps ->> 0, 'run') end,
+    coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
+    coalesce(t.step ->> 'executor', 'local'), coalesce(t.step -> 'executor_options', '{}'), t.step ->> 'handler',
+    coalesce(t.max_attempts, 3), coalesce(t.base_delay, 1), coalesce(t.max_delay, 300), coalesce(t.backoff, 'exponential'),
+    coalesce(t.jitter, 0.1), coalesce(t.timeout, 60), coalesce(t.start_delay, 0), coalesce(t.launch_timeout, 300),
+    t.heartbeat_timeout, coalesce(t.when_exhausted, 'fail'), coalesce(t.max_failures, 0),
+    nullif(t.required_input, 'null'), nullif(t.forbidden_input, 'null'), coalesce(t.when_unmet, 'skip'), coalesce(t.priority, 0),
+    jsonb_array_length(t.deps),
+    t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
+      and coalesce(t.start_delay, 0) = 0,
+    t.slug = _insert_steps.definition ->> 'returns' or not exists (select from typed c where c.deps ? t.slug),
+    t.step_type = 'map' and exists (
+      select from typed c
+      where c.deps ? t.slug
+        and (c.step_type = 'single' or coalesce(c.step ->> 'map_over', c.deps ->> 0) <> t.slug
+          or c.required_input ? t.slug or c.forbidden_input ? t.slug))
+  from typed t
+  order by t.step_index;
+
+  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
+  select _insert_steps.flow_slug, _insert_steps.flow_version, p.step_slug, c.step_slug, p.step_id, c.step_id,
+    c.map_over is distinct from p.step_slug
+  from pgflow.steps c,
+    jsonb_array_elements_text(_insert_steps.definition -> 'steps' -> c.step_index -> 'deps') d (slug)
+    join pgflow.steps p on p.step_slug = d.slug
+  where c.flow_slug = _insert_steps.flow_slug and c.flow_version = _insert_steps.flow_version
+    and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
+
+  perform pgflow._queue_id(q.executor, q.priority)
+  from (select distinct s.executor, s.priority from pgflow.steps s
+        where s.flow_slug = _insert_steps.flow_slug and s.flow_version = _insert_steps.flow_version order by 1, 2) q;
+end
+$$;
+COMMENT ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) IS 'Write steps, deps and queues of a new flow version, defaults filled in.';
+CREATE FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
+  select r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail, _keep_logs.now
+  from jsonb_to_recordset(_keep_logs.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, log_tail text)
+    join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+  where r.outcome = 'complete' and r.log_tail <> '' and t.status = 'completed' and t.token_hash = pgflow._token_hash(r.attempt_token)
+  on conflict on constraint completed_task_logs_pkey do nothing;
+end
+$$;
+COMMENT ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) IS 'Keep what completed attempts wrote.';
+CREATE FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- After the run lock. Keeps claims and heartbeats, which take no run lock, from these rows while they are ended.
+  perform from pgflow.run_steps t
+  where t.run_id = _lock_live_rows.run_id and t.step_slug = coalesce(_lock_live_rows.step_slug, t.step_slug)
+    and t.status in ('pending', 'running')
+  order by t.step_slug
+  for update;
+  perform from pgflow.map_tasks t
+  where t.run_id = _lock_live_rows.run_id and t.step_slug = coalesce(_lock_live_rows.step_slug, t.step_slug) and t.end_status is null
+  order by t.step_slug, t.task_index
+  for update;
+end
+$$;
+COMMENT ON FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) IS 'Lock what is alive of a run, or of one of its steps, in the lock order.';
+CREATE FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object(
+      'code', _make_error.code,
+      'message', case when jsonb_typeof(_make_error.error) = 'string' then _make_error.error #>> '{}'
+        else coalesce(nullif(_make_error.error, 'null')::text, _make_error.message) end)
+    || case when jsonb_typeof(_make_error.error) = 'object' then
+        case when _make_error.error ? 'message' then '{}' else jsonb_build_object('message', _make_error.message) end
+        || jsonb_strip_nulls(_make_error.error) else '{}' end
+    || jsonb_strip_nulls(jsonb_build_object('step_slug', _make_error.step_slug, 'task_index', _make_error.task_index,
+        'attempt', _make_error.attempt));
+end
+$$;
+COMMENT ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) IS 'An error object {code, message, ..., step_slug, task_index, attempt} from whatever was reported.';
+CREATE FUNCTION pgflow._map_output(run_id uuid, step_slug text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select coalesce(jsonb_agg(coalesce(t.output, 'null') order by t.task_index), '[]')
+    from pgflow.map_tasks t
+    where t.run_id = _map_output.run_id and t.step_slug = _map_output.step_slug
+  );
+end
+$$;
+COMMENT ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) IS 'Outputs of a map step in item order; null where an item failed.';
+CREATE FUNCTION pgflow._mark_late(reports jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update pgflow.step_task_attempts a
+  set outcome = 'late', ended_by = 'complete'
+  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text)
+  where r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
+    and a.token_hash = pgflow._token_hash(r.attempt_token) and a.outcome = 'lost';
+end
+$$;
+COMMENT ON FUNCTION pgflow._mark_late(reports jsonb) IS 'Mark the attempts that were declared lost and have completed after all.';
+CREATE FUNCTION pgflow._may_share(reports jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- A peek without a lock, so only a hint: each slot has more left than this batch takes, and a little to spare.
+  return (
+    with touched as (
+      select r.run_id, r.step_slug, r.task_index % 16 as slot, count(*) as taken
+      from jsonb_to_recordset(_may_share.reports) as r (run_id uuid, step_slug text, task_index int)
+      group by 1, 2, 3
+    )
+    select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
+    from touched t
+      left join pgflow.map_counters c on c.run_id = t.run_id and c.step_slug = t.step_slug and c.slot = t.slot
+  );
+end
+$$;
+COMMENT ON FUNCTION pgflow._may_share(reports jsonb) IS 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
+CREATE FUNCTION pgflow._new_run_id() RETURNS uuid
+    LANGUAGE sql
+    AS $$
+  select pg_catalog.encode(
+    pg_catalog.set_bit(
+      pg_catalog.set_bit(
+        pg_catalog.overlay(
+          pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
+          pg_catalog.substring(pg_catalog.int8send((extract(epoch from pg_catalog.clock_timestamp()) * 1000)::bigint), 3),
+          1, 6),
+        52, 1),
+      53, 1),
+    'hex')::uuid
+$$;
+COMMENT ON FUNCTION pgflow._new_run_id() IS 'A time-ordered random UUID (version 7).';
+CREATE FUNCTION pgflow._normalise(definition jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_flow jsonb;
+  v_steps jsonb;
+begin
+  -- A key that is null or empty says the same as no key.
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}') into v_flow
+  from jsonb_each(_normalise.definition) e
+  where e.value not in ('null', '{}') or e.key = 'input_schema' and e.value = '{}';
+  select jsonb_agg(
+      (select jsonb_object_agg(e.key, e.value) from jsonb_each(s.value) e
+       where e.value not in ('null', '{}', '[]') and (e.key, e.value) not in (('needs_run_input', 'false'), ('step_type', '"single"')))
+      order by s.ordinality)
+    into v_steps
+  from jsonb_array_elements(_normalise.definition -> 'steps') with ordinality s;
+  return v_flow || jsonb_build_object('steps', v_steps);
+end
+$$;
+COMMENT ON FUNCTION pgflow._normalise(definition jsonb) IS 'The definition with keys that say nothing left out; no default is filled in.';
+CREATE FUNCTION pgflow._notify_ended(run_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
+  if cardinality(_notify_ended.run_ids) > 200 then
+    perform pg_notify('pgflow_events', '*');
+  elsif cardinality(_notify_ended.run_ids) > 0 then
+    perform pg_notify('pgflow_events', array_to_string(_notify_ended.run_ids, ','));
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._notify_ended(run_ids uuid[]) IS 'Tell listeners which runs ended; * when they are too many to name.';
+CREATE FUNCTION pgflow._notify_ready() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_executors text;
+begin
+  -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
+  select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
+  from pgflow.queues q
+  where exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid);
+  if v_executors is not null then
+    perform pg_notify('pgflow_ready', v_executors);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
+CREATE FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if jsonb_typeof(_number_problem.value) <> 'number' then
+    return 'must be a number';
+  end if;
+  if _number_problem.value::numeric not between _number_problem.low and _number_problem.high then
+    return format('must be between %s and %s', _number_problem.low, _number_problem.high);
+  end if;
+  if _number_problem.whole and _number_problem.value::numeric <> trunc(_number_problem.value::numeric) then
+    return 'must be a whole number';
+  end if;
+  return null;
+end
+$$;
+COMMENT ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) IS 'What is wrong with a number, or null.';
+CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_runs uuid[];
+begin
+  select array_agg(r.run_id) into v_runs
+  from pgflow.runs r where r.run_id = any (_park_paused.run_ids) and r.paused_at is not null;
+  if v_runs is null then
+    return;
+  end if;
+  -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+  with moved as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked))
+    returning t.run_id, t.step_id, t.task_index
+  )
+  insert into pgflow.parked_tasks (run_id, step_id, task_index)
+  select m.run_id, m.step_id, m.task_index from moved m
+  on conflict on constraint parked_tasks_pkey do nothing;
+end
+$$;
+COMMENT ON FUNCTION pgflow._park_paused(run_ids uuid[]) IS 'Move ready tasks of those of these runs that are paused out of the way of claims.';
+CREATE TABLE pgflow.queues (
+    queue_id integer NOT NULL,
+    low_xid bigint DEFAULT 0 NOT NULL,
+    executor text NOT NULL,
+    priority integer NOT NULL
+)
+WITH (fillfactor='20');
+COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
+COMMENT ON COLUMN pgflow.queues.low_xid IS 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+CREATE FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
+  v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
+  v_min bigint;
+begin
+  with popped as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.ready_tasks x
+      where x.queue_id = queue.queue_id and x.xid >= v_low
+      order by x.xid, x.seq
+      limit _pop_ready.max_tasks
+      for update skip locked))
+    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
+  )
+  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
+    array_agg(p.task_index order by p.xid, p.seq), min(p.xid)
+    into run_ids, step_ids, task_indexes, v_min
+  from popped p;
+
+  -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
+  -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
+  if v_min > v_low + 64 or queue.low_xid > v_xid then
+    update pgflow.queues q
+    set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
+        select x.xid from pgflow.ready_tasks x
+        where x.queue_id = q.queue_id and x.xid >= v_low
+        order by x.xid, x.seq limit 1), v_min, v_xid))
+    where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) IS 'Take the oldest ready entries of a queue that nobody else is taking. Their tasks are not touched yet.';
+CREATE FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_found record;
+begin
+  select array_agg(t.run_id) as run_ids, array_agg(t.step_id) as step_ids, array_agg(u.task_index) as indexes, array_agg(t.queue_id) as queue_ids
+    into v_found
+  from unnest(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    left join pgflow.map_tasks m on u.task_index >= 0 and m.run_id = u.run_id and m.step_slug = s.step_slug and m.task_index = u.task_index
+  where t.status = 'running'
+    and case when u.task_index >= 0
+      then m.end_status is null and m.lease_expires_at is null and (m.visible_at is null or m.visible_at <= _put_back.now)
+      else t.lease_expires_at is null and (t.visible_at is null or t.visible_at <= _put_back.now) end;
+  if v_found.run_ids is not null then
+    perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) IS 'Queue again those of these entries whose task could be claimed but was not: its row was locked, or its run is paused.';
+CREATE FUNCTION pgflow._queue_id(executor text, priority integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_queue_id int;
+begin
+  select q.queue_id into v_queue_id from pgflow.queues q
+  where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  if v_queue_id is null then
+    insert into pgflow.queues (executor, priority) values (_queue_id.executor, _queue_id.priority)
+    on conflict on constraint queue_is_one_executor_and_priority do nothing;
+    select q.queue_id into v_queue_id from pgflow.queues q
+    where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  end if;
+  return v_queue_id;
+end
+$$;
+COMMENT ON FUNCTION pgflow._queue_id(executor text, priority integer) IS 'The queue of an executor and a priority, made if it is new.';
+CREATE FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_started uuid[];
+  v_ready bigint;
+begin
+  with children as materialized (
+    select e.run_id, d.step_id, d.step_slug, count(*)::int as ended, bool_or(e.cascade) as cascade
+    from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
+      join pgflow.deps d on d.dep_id = e.dep_id
+    group by 1, 2, 3 order by 1, 3
+  ), moved as (
+    update pgflow.run_steps t
+    set remaining_deps = t.remaining_deps - c.ended,
+      started_at = case when not c.cascade and t.remaining_deps = c.ended and s.is_plain then _release_dependents.now end,
+      finished_at = case when c.cascade then _release_dependents.now end,
+      skip_reason = case when c.cascade then 'dependency_skipped' end,
+      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and s.is_plain then 'running' else 'pending' end
+    from children c join pgflow.steps s on s.step_id = c.step_id
+    where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending'
+    returning t.run_id, t.step_id, t.queue_id, t.remaining_deps, t.status
+  ), queued as (
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, m.run_id, m.queue_id, m.step_id, -1 from moved m where m.status = 'running'
+    returning 1
+  )
+  select array_agg(m.run_id) filter (where m.status = 'skipped'), array_agg(m.step_id) filter (where m.status = 'skipped'),
+    array_agg(m.run_id) filter (where m.status = 'pending' and m.remaining_deps = 0),
+    array_agg(m.step_id) filter (where m.status = 'pending' and m.remaining_deps = 0),
+    array_agg(m.run_id) filter (where m.status = 'running'), (select count(*) from queued)
+    into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
+  from moved m;
+  if v_ready > 0 and exists (select from pgflow.runs r where r.paused_at is not null) then
+    perform pgflow._park_paused(v_started);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) IS 'Count ended steps off their dependents: plain ones start, those of a cascade are skipped; returned are the skipped and those that need a closer look to start.';
+CREATE FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_id uuid := coalesce(_run_one.run_id, pgflow._new_run_id());
+  v_started uuid[];
+  v_run pgflow.runs;
+begin
+  v_started := pgflow._start_runs(_run_one.flow_slug, array[_run_one.input], array[v_id], _run_one.flow_version,
+    array[_run_one.idempotency_key], _run_one.priority, _run_one.start_at, _run_one.tags);
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  elsif found then
+    if v_run.flow_slug <> _run_one.flow_slug or v_run.input <> coalesce(_run_one.input, 'null')
+      or v_run.flow_version <> coalesce(_run_one.flow_version, v_run.flow_version)
+      or v_run.idempotency_key is distinct from coalesce(_run_one.idempotency_key, v_run.idempotency_key) then
+      raise exception 'run % exists already with another flow or input', v_id
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+    end if;
+  else
+    select r.* into strict v_run from pgflow.runs r
+    where r.flow_slug = _run_one.flow_slug and r.idempotency_key = _run_one.idempotency_key;
+  end if;
+  started_run := v_run.run_id;
+  current_status := v_run.status;
+  version := v_run.flow_version;
+  is_new := v_started is not null;
+end
+$$;
+COMMENT ON FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) IS 'The work of run_flow.';
+CREATE FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if task.is_map then
+    update pgflow.map_tasks t
+    set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
+      visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      error = coalesce(_set_queued.error, t.error)
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  else
+    update pgflow.run_steps t
+    set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
+      visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      error = coalesce(_set_queued.error, t.error)
+    where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  end if;
+  if _set_queued.due_at is null then
+    perform pgflow._enqueue(array[task.run_id], array[task.step_id], array[task.ready_index], array[task.queue_id]);
+  else
+    perform pgflow._delay(array[task.run_id], array[task.step_id], array[task.ready_index], array[_set_queued.due_at]);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone) IS 'Put a task back in the queue, at once or when due_at comes. A kept token may still report: work done is work kept.';
+CREATE FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  with waiting as (
+    select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
+      jsonb_build_object('run', r.input) || coalesce((
+        select jsonb_object_agg(d.dep_slug, t.output)
+        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
+    from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.runs r on r.run_id = u.run_id
+    where s.required_input is not null or s.forbidden_input is not null
+  ), unmet as (
+    select w.run_id, w.step_id, w.step_slug, w.when_unmet
+    from waiting w
+    where not (w.available @> coalesce(w.required_input, '{}'))
+      or coalesce(w.available @> w.forbidden_input, false)
+  ), marked as (
+    update pgflow.run_steps t
+    set status = case when u.when_unmet = 'fail' then 'failed' else 'skipped' end,
+      skip_reason = case when u.when_unmet <> 'fail' then 'condition_unmet' end, finished_at = _skip_unmet.now,
+      error = case when u.when_unmet = 'fail' then
+        jsonb_build_object('code', 'CONDITION_UNMET', 'message', format('the condition of step "%s" is not met', u.step_slug), 'step_slug', u.step_slug) end
+    from unmet u where t.run_id = u.run_id and t.step_slug = u.step_slug
+    returning t.run_id, t.step_id, u.when_unmet
+  )
+  select array_agg(m.run_id), array_agg(m.step_id), array_agg(m.when_unmet)
+    into _skip_unmet.unmet_runs, _skip_unmet.unmet_steps, _skip_unmet.unmet_policies
+  from marked m;
+end
+$$;
+COMMENT ON FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) IS 'Of steps about to start, end those whose condition is not met; returns them with their when_unmet.';
+CREATE FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_step pgflow.steps;
+  v_items jsonb;
+  v_source_type text;
+  v_queue_id int;
+  v_count int;
+begin
+  select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
+  if v_step.map_over = 'run' then
+    select r.input into v_items from pgflow.runs r where r.run_id = _start_map.run_id;
+  else
+    select case when t.status = 'completed' then case when t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end
+      else '[]' end
+      into v_items
+    from pgflow.run_steps t where t.run_id = _start_map.run_id and t.step_slug = v_step.map_over;
+  end if;
+  v_source_type := jsonb_typeof(v_items);
+  if v_source_type <> 'array' then
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _start_map.now,
+      error = jsonb_build_object('code', 'TYPE_VIOLATION',
+        'message', format('map step "%s" needs an array, but "%s" gave %s', v_step.step_slug, v_step.map_over, v_source_type),
+        'details', jsonb_build_object('producer', v_step.map_over, 'type', v_source_type), 'step_slug', v_step.step_slug)
+    where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+    return 'failed';
+  end if;
+  v_count := jsonb_array_length(v_items);
+  update pgflow.run_steps t
+  set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
+    finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug
+  returning t.queue_id into v_queue_id;
+  if v_count = 0 then
+    return 'completed';
+  end if;
+  perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, _start_map.visible_at);
+  return 'running';
+end
+$$;
+COMMENT ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) IS 'Start a map step whose dependencies ended: running with its tasks, completed if there is no item, failed if its source is no array. Returns the new status.';
+CREATE FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_flow pgflow.flows;
+  v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_waiting record;
+  v_next record;
+begin
+  v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
+  with inserted as (
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
+      owner, tags, input, remaining_steps, status)
+    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
+      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+    from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
+      with ordinality u (run_id, input, idempotency_key, ordinality)
+    order by u.ordinality
+    on conflict do nothing
+    returning r.run_id
+  )
+  select array_agg(i.run_id) into _start_runs.started from inserted i;
+  if _start_runs.started is null then
+    return;
+  end if;
+
+  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+  select u.run_id, s.step_id,
+    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version;
+
+  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+  select v_xid, t.run_id, t.queue_id, t.step_id, -1
+  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
+    join pgflow.run_steps t on t.run_id = u.run_id
+  where t.status = 'running'
+  order by u.ordinality;
+
+  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
+    and (not s.is_plain or v_not_before is not null);
+  if v_waiting.run_ids is not null then
+    v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
+    if v_next.ended_runs is not null then
+      perform pgflow._advance(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_now);
+    end if;
+    perform pgflow._close_run(f.run_id, 'failed',
+      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), v_now)
+    from (select distinct u.run_id from unnest(v_next.failed_runs) u (run_id) order by 1) f;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) IS 'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+CREATE FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_unmet record;
+  v_map record;
+  v_status text;
+  v_ready record;
+begin
+  v_unmet := pgflow._skip_unmet(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
+  select array_agg(u.run_id) filter (where u.policy <> 'fail'), array_agg(u.step_id) filter (where u.policy <> 'fail'),
+    array_agg(u.policy = 'skip_cascade') filter (where u.policy <> 'fail'), array_agg(u.run_id) filter (where u.policy = 'fail')
+    into _start_steps.ended_runs, _start_steps.ended_steps, _start_steps.ended_cascades, _start_steps.failed_runs
+  from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
+
+  with started as (
+    update pgflow.run_steps t
+    set status = 'running', started_at = _start_steps.now,
+      visible_at = nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now)
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+    where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
+    returning t.run_id, t.step_id, t.queue_id, t.visible_at
+  )
+  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids, array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
+    array_agg(-1) filter (where s.visible_at is null) as indexes, array_agg(s.queue_id) filter (where s.visible_at is null) as queue_ids,
+    array_agg(s.run_id) filter (where s.visible_at is not null) as late_run_ids,
+    array_agg(s.step_id) filter (where s.visible_at is not null) as late_step_ids,
+    array_agg(-1) filter (where s.visible_at is not null) as late_indexes, array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
+    into v_ready
+  from started s;
+  if v_ready.run_ids is not null then
+    perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+  end if;
+  if v_ready.late_run_ids is not null then
+    perform pgflow._delay(v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
+  end if;
+
+  for v_map in
+    select u.run_id, s.step_id,
+      nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    where s.step_type = 'map' and t.status = 'pending'
+  loop
+    v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);
+    if v_status = 'completed' then
+      ended_runs := ended_runs || v_map.run_id;
+      ended_steps := ended_steps || v_map.step_id;
+      ended_cascades := ended_cascades || false;
+    elsif v_status = 'failed' then
+      failed_runs := failed_runs || v_map.run_id;
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) IS 'Start pending steps whose dependencies ended. Returns those that ended at once (skipped, empty maps) and the runs that must fail.';
+CREATE FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) RETURNS TABLE(ordinal bigint, run_id uuid, step_id integer, task_index integer, attempt integer, token uuid, failures integer, lease_expires_at timestamp with time zone, external_id text, item jsonb)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
+  return query
+  with free as (
+    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+    from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
+        with ordinality u (run_id, step_id, task_index, ordinality)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+      join pgflow.runs r on r.run_id = u.run_id
+    where u.task_index = -1 and t.status = 'running' and t.lease_expires_at is null
+      and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
+    for no key update of t skip locked
+  )
+  update pgflow.run_steps t
+  set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
+    task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
+    lease_expires_at = _take_tasks.now + make_interval(secs =>
+      case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+    external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
+  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
+  returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
+
+  if 0 <= any (_take_tasks.task_indexes) then
+    return query
+    with free as (
+      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+      from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
+          with ordinality u (run_id, step_id, task_index, ordinality)
+        join pgflow.steps s on s.step_id = u.step_id
+        join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
+        join pgflow.runs r on r.run_id = u.run_id
+      where u.task_index >= 0 and t.end_status is null and t.lease_expires_at is null
+        and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
+      for no key update of t skip locked
+    )
+    update pgflow.map_tasks t
+    set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
+      task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
+      lease_expires_at = _take_tasks.now + make_interval(secs =>
+        case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+      external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
+    from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
+    returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) IS 'Claim those of these tasks that are free: next attempt, fresh token, lease.';
+CREATE FUNCTION pgflow._token_hash(token uuid) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$select pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(token)), 1, 16)$$;
+COMMENT ON FUNCTION pgflow._token_hash(token uuid) IS 'What is stored of an attempt token: the first 16 bytes of its SHA-256.';
+CREATE FUNCTION pgflow.clock() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_fake text := current_setting('pgflow.fake_now', true);
+begin
+  if v_fake <> '' and pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
+    return v_fake::timestamptz;
+  end if;
+  return clock_timestamp();
+end
+$$;
+COMMENT ON FUNCTION pgflow.clock() IS 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';
+CREATE FUNCTION pgflow.define_flow(definition jsonb) RETURNS TABLE(flow_slug text, flow_version integer, created boolean)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_slug text;
+  v_definition jsonb;
+  v_hash text;
+  v_version int;
+  v_active boolean;
+  v_created boolean := false;
+begin
+  perform pgflow._check_definition(define_flow.definition);
+  v_slug := define_flow.definition ->> 'flow_slug';
+  v_definition := pgflow._normalise(define_flow.definition);
+  v_hash := encode(sha256(convert_to(v_definition::text, 'UTF8')), 'hex');
+  perform pgflow_locks.lock_definition(v_slug);
+
+  select f.flow_version, f.is_active into v_version, v_active
+  from pgflow.flows f where f.flow_slug = v_slug and f.definition_hash = v_hash;
+  if v_version is null then
+    v_created := true;
+    v_active := false;
+    select coalesce(max(f.flow_version), 0) + 1 into v_version from pgflow.flows f where f.flow_slug = v_slug;
+    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, step_count, created_at)
+    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock());
+    perform pgflow._insert_steps(v_slug, v_version, v_definition);
+  end if;
+  if not v_active then
+    update pgflow.flows f set is_active = false where f.flow_slug = v_slug and f.is_active;
+    update pgflow.flows f set is_active = true where f.flow_slug = v_slug and f.flow_version = v_version;
+  end if;
+  return query select v_slug, v_version, v_created;
+end
+$$;
+COMMENT ON FUNCTION pgflow.define_flow(definition jsonb) IS 'Define a flow. The same content activates its version again; new content becomes the next version. PF001 if it is wrong.';
+CREATE FUNCTION pgflow.delete_flow(flow_slug text, force boolean DEFAULT false) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_runs uuid[];
+begin
+  perform pgflow_locks.lock_definition(delete_flow.flow_slug);
+  select array_agg(r.run_id) into v_runs from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
+  if v_runs is not null then
+    if not delete_flow.force then
+      raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
+        using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
+    end if;
+    perform pgflow_locks.lock_runs(v_runs);
+    perform pgflow._delete_runs(v_runs);
+  end if;
+  delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
+  return found;
+end
+$$;
+COMMENT ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) IS 'Delete all versions of a flow; its runs too if forced. False if there is none; PF005 while runs exist.';
+CREATE FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return jsonb_build_object('flow_slug', flow.flow_slug, 'steps', to_jsonb(flow.steps));
+end
+$$;
+COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
+CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(run_id uuid, status text, flow_version integer, created boolean)
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select o.started_run, o.current_status, o.version, o.is_new
+  from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
+    run_flow.priority, run_flow.start_at, run_flow.tags) o
+$$;
+COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
+CREATE FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer DEFAULT NULL::integer, idempotency_keys text[] DEFAULT NULL::text[], priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(ordinal integer, run_id uuid, created boolean)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_count int := coalesce(cardinality(run_flows.inputs), 0);
+  v_ids uuid[];
+  v_started uuid[];
+begin
+  if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
+    raise exception '% inputs but % idempotency keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
+  end if;
+  select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
+  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  end if;
+  if cardinality(v_started) = v_count then
+    return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
+  else
+    return query
+    select u.ordinality::int, r.run_id, r.run_id = u.run_id
+    from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
+      join pgflow.runs r on r.run_id = u.run_id
+        or r.flow_slug = run_flows.flow_slug and r.idempotency_key = u.idempotency_key
+    order by u.ordinality;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
+CREATE FUNCTION pgflow.schema_version() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO ''
+    AS $$select 1$$;
+COMMENT ON FUNCTION pgflow.schema_version() IS 'Version of the installed schema; clients refuse one that they do not know.';
+CREATE FUNCTION pgflow.step(step_slug text, deps text[] DEFAULT NULL::text[], step_type text DEFAULT NULL::text, map_over text DEFAULT NULL::text, needs_run_input boolean DEFAULT NULL::boolean, params jsonb DEFAULT NULL::jsonb, executor text DEFAULT NULL::text, executor_options jsonb DEFAULT NULL::jsonb, handler text DEFAULT NULL::text, options jsonb DEFAULT NULL::jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select jsonb_object_agg(e.key, e.value)
+    from jsonb_each(jsonb_build_object(
+      'step_slug', step.step_slug, 'deps', to_jsonb(step.deps), 'step_type', step.step_type, 'map_over', step.map_over,
+      'needs_run_input', step.needs_run_input, 'params', step.params, 'executor', step.executor,
+      'executor_options', step.executor_options, 'handler', step.handler, 'options', step.options)) e
+    where e.value <> 'null' or e.key = 'step_slug');
+end
+$$;
+COMMENT ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) IS 'A step of a definition, for people who write SQL; use inside pgflow.flow().';
+CREATE FUNCTION pgflow_locks.lock_definition(flow_slug text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform pg_advisory_xact_lock(7150102, hashtext(lock_definition.flow_slug));
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.lock_definition(flow_slug text) IS 'Serialise the definition of one flow.';
+CREATE FUNCTION pgflow_locks.lock_migration() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform pg_advisory_xact_lock(7150101, 0);
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.lock_migration() IS 'Serialise migrations of the schema.';
+CREATE FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- One statement, ascending by hash: two calls over overlapping sets of runs cannot deadlock.
+  if lock_runs.shared then
+    perform pg_advisory_xact_lock_shared(7150104, h.hash)
+    from (select distinct uuid_hash(u.run_id) as hash from unnest(lock_runs.run_ids) u (run_id) order by 1) h;
+  else
+    perform pg_advisory_xact_lock(7150104, h.hash)
+    from (select distinct uuid_hash(u.run_id) as hash from unnest(lock_runs.run_ids) u (run_id) order by 1) h;
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) IS 'Take the locks of these runs, ascending, until the transaction ends.';
+CREATE FUNCTION pgflow_locks.try_lock_maintenance() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return pg_try_advisory_xact_lock(7150103, 0);
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.try_lock_maintenance() IS 'Take the maintenance lock if nobody holds it: one pass at a time.';
+CREATE FUNCTION pgflow_locks.try_lock_run(run_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return pg_try_advisory_xact_lock(7150104, uuid_hash(try_lock_run.run_id));
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) IS 'Take the exclusive lock of a run if nobody holds it.';
+CREATE TABLE pgflow.completed_task_logs (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    log_tail text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE pgflow.completed_task_logs IS 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
+CREATE TABLE pgflow.deps (
+    flow_slug text NOT NULL,
+    flow_version integer NOT NULL,
+    dep_slug text NOT NULL,
+    step_slug text NOT NULL,
+    dep_id integer NOT NULL,
+    step_id integer NOT NULL,
+    is_input boolean NOT NULL,
+    CONSTRAINT dep_is_not_itself CHECK ((dep_id <> step_id))
+);
+COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
+COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
+CREATE TABLE pgflow.executors (
+    executor text NOT NULL,
+    paused_at timestamp with time zone,
+    pause_reason text
+);
+COMMENT ON TABLE pgflow.executors IS 'Executors that steps name, and whether claims for them are paused.';
+CREATE TABLE pgflow.map_counters (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    slot integer NOT NULL,
+    remaining integer NOT NULL,
+    CONSTRAINT map_counter_is_not_negative CHECK ((remaining >= 0))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE pgflow.map_counters IS 'How many items of a map step have not ended, spread over slots.';
+CREATE TABLE pgflow.migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT version_counts_from_one CHECK ((version >= 1))
+);
+COMMENT ON TABLE pgflow.migrations IS 'The migrations this database has; the last one is the version of its schema.';
+COMMENT ON COLUMN pgflow.migrations.checksum IS 'SHA-256 of the text that was applied, in hexadecimal.';
+CREATE TABLE pgflow.parked_tasks (
+    run_id uuid NOT NULL,
+    step_id integer NOT NULL,
+    task_index integer NOT NULL
+);
+COMMENT ON TABLE pgflow.parked_tasks IS 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+ALTER TABLE pgflow.queues ALTER COLUMN queue_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.queues_queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE pgflow.ready_tasks (
+    xid bigint NOT NULL,
+    seq bigint NOT NULL,
+    run_id uuid NOT NULL,
+    queue_id integer NOT NULL,
+    step_id integer NOT NULL,
+    task_index integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE pgflow.ready_tasks IS 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
+COMMENT ON COLUMN pgflow.ready_tasks.xid IS 'Transaction that inserted the entry.';
+COMMENT ON COLUMN pgflow.ready_tasks.task_index IS 'Index of the map item; -1 for the task of a single step.';
+ALTER TABLE pgflow.ready_tasks ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.ready_tasks_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 50
+);
+CREATE TABLE pgflow.runs (
+    created_at timestamp with time zone NOT NULL,
+    run_id uuid NOT NULL,
+    flow_version integer NOT NULL,
+    priority integer NOT NULL,
+    forced_priority integer,
+    flow_slug text NOT NULL,
+    idempotency_key text,
+    owner text NOT NULL,
+    tags jsonb NOT NULL,
+    input jsonb NOT NULL,
+    remaining_steps integer NOT NULL,
+    paused_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    status text NOT NULL,
+    output jsonb,
+    error jsonb,
+    CONSTRAINT run_finished_at_matches_status CHECK (((status = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT run_remaining_steps_is_not_negative CHECK ((remaining_steps >= 0)),
+    CONSTRAINT run_status_is_known CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='60');
+COMMENT ON TABLE pgflow.runs IS 'One row a run of a flow.';
+COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
+COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';
+COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
+COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+CREATE VIEW pgflow.step_states AS
+ SELECT t.run_id,
+    t.step_slug,
+    t.status,
+        CASE
+            WHEN (s.step_type = 'single'::text) THEN 1
+            ELSE t.task_count
+        END AS task_count,
+        CASE
+            WHEN ((s.step_type = 'map'::text) AND (t.status = 'completed'::text) AND (t.output IS NULL)) THEN pgflow._map_output(t.run_id, t.step_slug)
+            ELSE t.output
+        END AS output,
+        CASE
+            WHEN (t.status = ANY (ARRAY['failed'::text, 'skipped'::text])) THEN t.error
+            ELSE NULL::jsonb
+        END AS error,
+    t.skip_reason,
+    t.started_at,
+    t.finished_at
+   FROM (pgflow.run_steps t
+     JOIN pgflow.steps s ON ((s.step_id = t.step_id)));
+COMMENT ON VIEW pgflow.step_states IS 'One row a step of a run. The output of a map step is put together from its items when nobody needed it as a whole yet.';
+CREATE TABLE pgflow.step_task_attempts (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    outcome text NOT NULL,
+    ended_by text NOT NULL,
+    error jsonb,
+    worker_id text,
+    external_id text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone NOT NULL,
+    token_hash bytea,
+    log_tail text,
+    CONSTRAINT attempt_ended_by_is_known CHECK ((ended_by = ANY (ARRAY['complete'::text, 'fail'::text, 'release'::text, 'launch'::text, 'sweep'::text, 'close'::text]))),
+    CONSTRAINT attempt_outcome_is_known CHECK ((outcome = ANY (ARRAY['failed'::text, 'timed_out'::text, 'lost'::text, 'launch_failed'::text, 'released'::text, 'cancelled'::text, 'late'::text])))
+);
+COMMENT ON TABLE pgflow.step_task_attempts IS 'Every ended attempt that did not complete its task.';
+COMMENT ON COLUMN pgflow.step_task_attempts.ended_by IS 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
+CREATE VIEW pgflow.step_tasks AS
+ SELECT t.run_id,
+    t.step_slug,
+    t.task_index,
+    t.status,
+    t.attempt,
+    t.failures,
+    t.launch_failures,
+    s.executor,
+    t.worker_id,
+    t.external_id,
+        CASE
+            WHEN (t.status = 'queued'::text) THEN t.visible_at
+            ELSE NULL::timestamp with time zone
+        END AS visible_at,
+        CASE
+            WHEN (t.status = ANY (ARRAY['claimed'::text, 'running'::text])) THEN t.lease_expires_at
+            ELSE NULL::timestamp with time zone
+        END AS lease_expires_at,
+    t.input,
+    t.output,
+    t.error,
+    t.queued_at,
+        CASE
+            WHEN (t.status <> 'queued'::text) THEN t.task_started_at
+            ELSE NULL::timestamp with time zone
+        END AS started_at,
+    t.finished_at
+   FROM (pgflow._tasks t
+     JOIN pgflow.steps s ON ((s.step_id = t.step_id)));
+COMMENT ON VIEW pgflow.step_tasks IS 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+ALTER TABLE pgflow.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.steps_step_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE pgflow.sweep_marks (
+    only_row boolean DEFAULT true NOT NULL,
+    timer_low timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    lease_grace_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    full_sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT sweep_marks_has_one_row CHECK (only_row)
+)
+WITH (fillfactor='20');
+COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
+COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the full sweep of maintain().';
+COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
+CREATE VIEW pgflow.task_attempts AS
+ SELECT a.run_id,
+    a.step_slug,
+    a.task_index,
+    a.attempt,
+    a.outcome,
+    a.error,
+    a.worker_id,
+    a.external_id,
+    a.started_at,
+    a.ended_at,
+    a.log_tail
+   FROM pgflow.step_task_attempts a
+UNION ALL
+ SELECT t.run_id,
+    t.step_slug,
+    t.task_index,
+    t.attempt,
+    t.status AS outcome,
+    NULL::jsonb AS error,
+    t.worker_id,
+    t.external_id,
+    t.task_started_at AS started_at,
+    t.finished_at AS ended_at,
+    l.log_tail
+   FROM (pgflow._tasks t
+     LEFT JOIN pgflow.completed_task_logs l ON (((l.run_id = t.run_id) AND (l.step_slug = t.step_slug) AND (l.task_index = t.task_index) AND (l.attempt = t.attempt))))
+  WHERE ((t.attempt > 0) AND (t.status = ANY (ARRAY['claimed'::text, 'running'::text, 'completed'::text])) AND (NOT (EXISTS ( SELECT
+           FROM pgflow.step_task_attempts a
+          WHERE ((a.run_id = t.run_id) AND (a.step_slug = t.step_slug) AND (a.task_index = t.task_index) AND (a.attempt = t.attempt) AND (a.outcome <> 'late'::text))))));
+COMMENT ON VIEW pgflow.task_attempts IS 'Every attempt: live and completed ones by status, the others by outcome.';
+CREATE VIEW pgflow.task_logs AS
+ SELECT l.run_id,
+    l.step_slug,
+    l.task_index,
+    l.attempt,
+    l.log_tail,
+    l.recorded_at
+   FROM pgflow.completed_task_logs l
+UNION ALL
+ SELECT a.run_id,
+    a.step_slug,
+    a.task_index,
+    a.attempt,
+    a.log_tail,
+    a.ended_at AS recorded_at
+   FROM pgflow.step_task_attempts a
+  WHERE (a.log_tail IS NOT NULL);
+COMMENT ON VIEW pgflow.task_logs IS 'The end of what each attempt wrote to its standard output and error.';
+CREATE TABLE pgflow.timers (
+    due_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL,
+    kind text NOT NULL,
+    run_ids uuid[] NOT NULL,
+    step_ids integer[] NOT NULL,
+    task_indexes integer[] NOT NULL,
+    CONSTRAINT timer_kind_is_known CHECK ((kind = ANY (ARRAY['lease'::text, 'delay'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE pgflow.timers IS 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay).';
+ALTER TABLE pgflow.timers ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.timers_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 50
+);
+ALTER TABLE ONLY pgflow.completed_task_logs
+    ADD CONSTRAINT completed_task_logs_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
+ALTER TABLE ONLY pgflow.deps
+    ADD CONSTRAINT deps_pkey PRIMARY KEY (dep_id, step_id);
+ALTER TABLE ONLY pgflow.executors
+    ADD CONSTRAINT executors_pkey PRIMARY KEY (executor);
+ALTER TABLE ONLY pgflow.flows
+    ADD CONSTRAINT flows_content_is_unique UNIQUE (flow_slug, definition_hash);
+ALTER TABLE ONLY pgflow.flows
+    ADD CONSTRAINT flows_pkey PRIMARY KEY (flow_slug, flow_version);
+ALTER TABLE ONLY pgflow.map_counters
+    ADD CONSTRAINT map_counters_pkey PRIMARY KEY (run_id, step_slug, slot);
+ALTER TABLE ONLY pgflow.map_tasks
+    ADD CONSTRAINT map_tasks_pkey PRIMARY KEY (run_id, step_slug, task_index);
+ALTER TABLE ONLY pgflow.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY pgflow.parked_tasks
+    ADD CONSTRAINT parked_tasks_pkey PRIMARY KEY (run_id, step_id, task_index);
+ALTER TABLE ONLY pgflow.queues
+    ADD CONSTRAINT queue_is_one_executor_and_priority UNIQUE (executor, priority);
+ALTER TABLE ONLY pgflow.queues
+    ADD CONSTRAINT queues_pkey PRIMARY KEY (queue_id);
+ALTER TABLE ONLY pgflow.ready_tasks
+    ADD CONSTRAINT ready_tasks_pkey PRIMARY KEY (queue_id, xid, seq);
+ALTER TABLE ONLY pgflow.run_steps
+    ADD CONSTRAINT run_steps_pkey PRIMARY KEY (run_id, step_slug);
+ALTER TABLE ONLY pgflow.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (run_id);
+ALTER TABLE ONLY pgflow.step_task_attempts
+    ADD CONSTRAINT step_task_attempts_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
+ALTER TABLE ONLY pgflow.steps
+    ADD CONSTRAINT steps_pkey PRIMARY KEY (step_id);
+ALTER TABLE ONLY pgflow.steps
+    ADD CONSTRAINT steps_slug_is_unique UNIQUE (flow_slug, flow_version, step_slug);
+ALTER TABLE ONLY pgflow.sweep_marks
+    ADD CONSTRAINT sweep_marks_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY pgflow.timers
+    ADD CONSTRAINT timers_pkey PRIMARY KEY (due_at, seq);
+CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
+CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
+CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX runs_paused ON pgflow.runs USING btree (run_id) WHERE (paused_at IS NOT NULL);
+ALTER TABLE ONLY pgflow.deps
+    ADD CONSTRAINT deps_dep_is_a_step FOREIGN KEY (dep_id) REFERENCES pgflow.steps(step_id) ON DELETE CASCADE;
+ALTER TABLE ONLY pgflow.deps
+    ADD CONSTRAINT deps_step_is_a_step FOREIGN KEY (step_id) REFERENCES pgflow.steps(step_id) ON DELETE CASCADE;
+ALTER TABLE ONLY pgflow.queues
+    ADD CONSTRAINT queues_of_an_executor FOREIGN KEY (executor) REFERENCES pgflow.executors(executor);
+ALTER TABLE ONLY pgflow.steps
+    ADD CONSTRAINT steps_belong_to_a_flow FOREIGN KEY (flow_slug, flow_version) REFERENCES pgflow.flows(flow_slug, flow_version) ON DELETE CASCADE;
