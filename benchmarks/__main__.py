@@ -77,12 +77,14 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 def lineup(options: argparse.Namespace) -> list[Contender]:
     """Return the contenders that were asked for."""
     python = environment.peers_python()
+    node, modules = environment.peers_node(python)
     variants = [part.partition("=") for part in options.schema]
     everyone = [
         contenders.sql_level(),
         *(contenders.sql_level(name, Path(folder)) for name, _, folder in variants),
         contenders.product(),
         *contenders.peers(python),
+        *contenders.node_peers(node, modules),
     ]
     chosen = [one for one in everyone if not options.contender or one.name in options.contender]
     if missing := set(options.contender or ()) - {one.name for one in chosen}:
@@ -123,7 +125,7 @@ def main() -> None:
     }
     with server.running(options.dsn) as postgres:
         facts |= postgres.settings
-        facts |= environment.versions(environment.peers_python(), ("pgqueuer", "procrastinate", "absurd-sdk"))
+        facts |= environment.versions(environment.peers_python(), environment.WORK / "node")
         arena = Arena(postgres, environment.WORK / "logs")
         figures = play(arena, loads, everyone, options.rounds)
         arena.close()

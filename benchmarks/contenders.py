@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.participant import Contender
 
-SQL_OPERATIONS = frozenset({"enqueue", "drain", "fan", "contend", "steady", "fill"})
+SQL_OPERATIONS = frozenset({"enqueue", "drain", "chain", "fan", "contend", "steady", "fill"})
 
 
 def sql_level(name: str = "pgflow-sql", schema: Path | None = None) -> Contender:
@@ -23,19 +23,42 @@ def product() -> Contender:
         "pgflow",
         (sys.executable, "-m", "benchmarks.drivers.pgflow_driver"),
         "dispatcher and local executor, Python handlers in child processes",
-        frozenset({"enqueue", "drain", "fan", "latency"}),
+        frozenset({"enqueue", "drain", "chain", "fan", "latency"}),
     )
 
 
 def peers(python: Path) -> list[Contender]:
-    """Return the peers that live in the given interpreter's environment."""
+    """Return the peers that live in the environment of the given interpreter."""
 
     def peer(name: str, settings: str, *more: str, slow: bool = False) -> Contender:
         command = (str(python), "-m", f"benchmarks.drivers.{name}_driver")
-        return Contender(name, command, settings, frozenset({"enqueue", "drain", "latency", *more}), slow)
+        return Contender(
+            name, command, settings, frozenset({"enqueue", "drain", "chain", "latency", *more}), slow
+        )
 
     return [
         peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop"),
         peer("procrastinate", "concurrency 20, pool of 10, uvloop", slow=True),
         peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", slow=True),
+    ]
+
+
+def node_peers(node: Path, modules: Path) -> list[Contender]:
+    """Return the peers from npm, which run in the given Node.js with the packages of `modules`."""
+
+    def peer(name: str, driver: str, settings: str, *operations: str) -> Contender:
+        command = (str(node), f"benchmarks/drivers/{driver}_driver.mjs", str(modules))
+        return Contender(name, command, settings, frozenset(operations))
+
+    return [
+        peer(
+            "graphile-worker",
+            "graphile",
+            "24 jobs at a time, local queue 500, completions in batches",
+            "enqueue",
+            "drain",
+            "chain",
+            "latency",
+        ),
+        peer("pg-boss", "pgboss", "2 loops of fetch 100 and complete 100", "enqueue", "drain"),
     ]

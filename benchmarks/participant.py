@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Contender:
-    """What takes part: its driver's command line, its settings in words, and the operations it knows.
+    """What takes part: its driver's command line, its settings in words, what it can do.
+
+    `operations` are those of its driver, and `chain` if it has a way to write one.
 
     A slow one sends several calls a task and gets fewer runs, so that a round does not last for ever.
     """

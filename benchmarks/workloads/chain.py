@@ -17,7 +17,7 @@ class Chain:
     slow_runs: int = 400
     name: str = "chain"
     title: str = "W2 chains of three steps"
-    needs: tuple[str, ...] = ("enqueue", "drain")
+    needs: tuple[str, ...] = ("enqueue", "drain", "chain")
     shown: tuple[str, ...] = (
         "steps_per_s",
         "drain_steps_per_s",
