@@ -118,7 +118,7 @@ def _adopt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], s
 
 
 def _check_version(found: int) -> None:
-    from pgflow_sql import SCHEMA_VERSION  # noqa: PLC0415  reads files: only who connects pays for it
+    from pgflow_sql import SCHEMA_VERSION
 
     if found < SCHEMA_VERSION:
         raise SchemaTooOld(

@@ -13,8 +13,10 @@ __all__ = [
     "ClaimMode",
     "ClaimedTask",
     "Exchanged",
+    "Inputs",
     "Renewal",
     "StartedTask",
+    "TaskState",
     "claim_step_tasks",
     "complete_step_task",
     "exchange_step_tasks",
@@ -24,6 +26,7 @@ __all__ = [
     "release_step_tasks",
     "report_step_tasks",
     "start_step_task",
+    "task_states",
 ]
 
 ClaimMode = Literal["start", "launch"]
@@ -67,8 +70,8 @@ class Exchanged(NamedTuple):
     statuses: list[str]
     """One a report, in order."""
     tasks: list[ClaimedTask]
-    wake_at: datetime | None
-    """When the next parked task becomes ready, on the database's clock."""
+    wake_in: float | None
+    """Seconds until the next parked task becomes ready."""
 
 
 class StartedTask(NamedTuple):
@@ -84,6 +87,13 @@ class Renewal(NamedTuple):
 
     status: Literal["ok", "cancel", "stale"]
     lease_expires_at: datetime | None
+
+
+class TaskState(NamedTuple):
+    """Where a task stands; None for a task that is not there."""
+
+    status: str | None
+    attempt: int | None
 
 
 def claim_step_tasks(
@@ -115,7 +125,9 @@ def exchange_step_tasks(
 ) -> Statement[Exchanged]:
     """Report (a JSON array as text, at most 500), claim, and ask for the next wake-up in one round trip."""
     return Statement(
-        "select kind, ordinal, status, wake_at, "  # noqa: S608  both parts are literals
+        # In seconds, by the database's clock: ours may differ.
+        "select kind, ordinal, status, "  # noqa: S608  all parts are literals
+        "case when kind = 'wake' then extract(epoch from wake_at - pgflow.clock())::float8 end, "
         + _CLAIMED
         + " from pgflow.exchange_step_tasks(%s::jsonb, %s, %s, %s, %s, %s, %s)",
         (reports, executor, worker_id, max_tasks, lease_seconds, mode, inputs),
@@ -206,15 +218,28 @@ def fail_step_task(
     )
 
 
+def task_states(keys: Sequence[tuple[UUID, str, int]]) -> Statement[list[TaskState]]:
+    """Read where tasks stand, each named by run, step and index; one answer a task, in order."""
+    run_ids, step_slugs, indexes = zip(*keys, strict=True) if keys else ((), (), ())
+    return Statement(
+        "select t.status, t.attempt from unnest(%s::uuid[], %s::text[], %s::int[]) "
+        "with ordinality as k (run_id, step_slug, task_index, ordinal) "
+        "left join pgflow.step_tasks t using (run_id, step_slug, task_index) order by k.ordinal",
+        (list(run_ids), list(step_slugs), list(indexes)),
+        parse=lambda rows: [TaskState._make(row) for row in rows],
+        repeatable=True,
+    )
+
+
 def _exchanged(rows: Sequence[Row]) -> Exchanged:
     statuses: dict[int, str] = {}
     tasks: list[ClaimedTask] = []
-    wake_at: datetime | None = None
+    wake_in: float | None = None
     for row in rows:
         if row[0] == "task":
             tasks.append(ClaimedTask._make(row[4:]))
         elif row[0] == "report":
             statuses[row[1]] = row[2]
         else:
-            wake_at = row[3]
-    return Exchanged([statuses[ordinal] for ordinal in sorted(statuses)], tasks, wake_at)
+            wake_in = row[3]
+    return Exchanged([statuses[ordinal] for ordinal in sorted(statuses)], tasks, wake_in)

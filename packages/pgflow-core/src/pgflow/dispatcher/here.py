@@ -1,0 +1,45 @@
+"""A lane whose executor runs the code under this process: leases are renewed, the executor reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pgflow.database.statements.tasks import ClaimMode, Inputs, Renewal
+from pgflow.dispatcher.attempts import LiveTask
+from pgflow.dispatcher.lane import Lane
+from pgflow.dispatcher.verdicts import rejected
+from pgflow.executor import Attempt, Rejected, Unknown
+
+__all__ = ["HereLane"]
+
+
+class HereLane(Lane):
+    """Runs attempts in mode 'start': the claim is the start."""
+
+    mode: ClassVar[ClaimMode] = "start"
+    inputs: ClassVar[Inputs] = "full"
+
+    async def begin(self, attempts: Sequence[tuple[LiveTask, Attempt]]) -> None:
+        """Launch one after the other: such an executor never blocks."""
+        for task, attempt in attempts:
+            try:
+                result = await self.executor.launch(attempt)
+            except Exception as error:
+                self.note_bug("launch", error, task)
+                result = Unknown(repr(error))
+            if isinstance(result, Rejected):
+                self.report(rejected(task, result, self.slow_down(task, result)))
+            elif isinstance(result, Unknown):
+                # It may be running: only the end of its lease makes it safe to run it again.
+                self.forget(task)
+
+    def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:
+        """Act on what a heartbeat answered."""
+        if renewal.status == "ok":
+            task.renewed_at = now
+        elif not task.reported:
+            self._logger.info("attempt is over (%s): stopping it", renewal.status, extra=task.fields())
+            task.renewed_at = math.inf  # never again
+            self.in_background(self.cancel(task))

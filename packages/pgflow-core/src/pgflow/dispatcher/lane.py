@@ -1,0 +1,334 @@
+"""One executor's lane: claims what the executor has room for, hands it over, reports what it says.
+
+A lane exchanges: reports out, claimed tasks in, one round trip.  Two shuttles take turns, so that
+PostgreSQL works on one exchange while Python decodes the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Inputs, exchange_step_tasks
+from pgflow.dispatcher.attempts import AttemptBuilder, LiveTask
+from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refusal
+from pgflow.dispatcher.links import Database, Link
+from pgflow.dispatcher.pace import Pace
+from pgflow.dispatcher.problems import Problems
+from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode
+from pgflow.dispatcher.verdicts import options_invalid
+from pgflow.errors import DatabaseUnreachable, PgflowError
+from pgflow.executor import Attempt, Executor, Rejected, TaskReport
+
+__all__ = ["Lane", "LaneSettings"]
+
+_BATCH: Final = 100
+"""Tasks claimed in one exchange at most; larger batches are not faster."""
+
+_FIRST_BACK_OFF: Final = 0.5
+_LONGEST_BACK_OFF: Final = 30.0
+
+_PAUSES: Final[Mapping[str, float]] = {"throttled": 1.0, "transient": 1.0, "permanent": 0.0, "operator": 30.0}
+"""Seconds, by kind of rejection, where the executor names none."""
+
+_CANCEL_GRACE: Final = timedelta(seconds=5)
+
+_STUBBORN: Final = 3
+"""Failed exchanges after which the reports are sent in halves: one of them may be to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """What all lanes of a dispatcher share."""
+
+    worker_id: str
+    lease: float
+    """Seconds."""
+    shuttles: int
+    database: Database
+    problems: Problems
+    logger: logging.Logger
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What one exchange sends and asks for."""
+
+    reports: list[Report]
+    asked: int
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a lane did since it began."""
+
+    exchanges: int = 0
+    claimed: int = 0
+    statuses: Counter[str] = field(default_factory=Counter[str])
+
+
+class Lane(ABC):
+    """The part that all executors share: exchanges, slots, reports, back-off."""
+
+    mode: ClassVar[ClaimMode]
+    inputs: ClassVar[Inputs]
+
+    def __init__(self, name: str, executor: Executor, settings: LaneSettings) -> None:
+        self.name = name
+        self.executor = executor
+        self.open: dict[UUID, LiveTask] = {}
+        """What was claimed and is not settled yet, by attempt token."""
+        self.counts = _Counts()
+        self.longest_poll = 10.0
+        """Seconds between two polls of an idle lane, at most."""
+        self.closed = False
+        self._settings = settings
+        self._builder = AttemptBuilder(executor.StepOptions)
+        self._logger = settings.logger
+        self._problems = settings.problems
+        self._database = settings.database
+        self._loop = asyncio.get_running_loop()
+        self._pace = Pace(self._loop.time())
+        self._reports = ReportQueue()
+        self._reported = 0
+        self._claiming = 0
+        self._failures = 0
+        self._stopping = False
+        self._not_before = 0.0
+        self._claim_not_before = 0.0
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self._delivery = Delivery(
+            Link(settings.database),
+            Outcomes(self._settle, self._put_back, self.forget_report),
+            settings.problems,
+            settings.logger,
+        )
+
+    @property
+    def used(self) -> int:
+        """How many attempts are under way."""
+        return len(self.open) - self._reported
+
+    @property
+    def busy(self) -> int:
+        """How many attempts would be cut short if the dispatcher stopped now."""
+        return self.used
+
+    @property
+    def unsent(self) -> int:
+        """How many reports the database has not acknowledged."""
+        return self._reported
+
+    @abstractmethod
+    async def begin(self, attempts: Sequence[tuple[LiveTask, Attempt]]) -> None:
+        """Hand claimed attempts, already counted as open, to the executor."""
+
+    async def serve(self) -> None:
+        """Claim and report until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.shuttles):
+                group.create_task(self._shuttle())
+            group.create_task(self._delivery.retry_held())
+
+    def ring(self) -> None:
+        """There may be work."""
+        self._pace.ring()
+        self._wake.set()
+
+    def stop_claiming(self) -> None:
+        """Take no more tasks; reports go on."""
+        self._stopping = True
+        self._wake.set()
+
+    def slow_down(self, task: LiveTask, result: Rejected) -> float:
+        """Claim nothing for a while after the executor refused a launch; return for how many seconds."""
+        after = _PAUSES[result.kind] if result.retry_after is None else result.retry_after.total_seconds()
+        if result.kind in {"throttled", "operator"}:
+            self._claim_not_before = max(self._claim_not_before, self._loop.time() + after)
+        if result.kind == "operator":
+            self._problems.note("LAUNCH_REFUSED", self.name, result.reason, task.fields())
+        return after
+
+    async def cancel(self, task: LiveTask) -> None:
+        """Have the executor stop an attempt, then forget it."""
+        try:
+            await self.executor.cancel(task.ref(), _CANCEL_GRACE)
+        except Exception as error:
+            self.note_bug("cancel", error, task)
+        self.forget(task)
+
+    def note_bug(self, method: str, error: Exception, task: LiveTask) -> None:
+        """Take note that an executor raised where its contract forbids it."""
+        self._problems.note("EXECUTOR_BUG", self.name, f"{method} raised {error!r}", task.fields())
+
+    def report(self, report: TaskReport) -> None:
+        """Queue what the executor says of an attempt; of an attempt that is over, nothing is worth saying."""
+        task = self.open.get(report.attempt_token)
+        if task is None or task.reported:
+            return
+        if report.outcome != "complete":
+            self._note_failure(task, report)
+        task.reported = True
+        self._reported += 1
+        self._reports.add(encode(task, report))
+        waiting, used = len(self._reports), self.used
+        # Waking the shuttle for every report would cost more than the report.
+        if waiting == 1 or used == 0 or waiting * 2 >= used + waiting:
+            self._wake.set()
+
+    def forget(self, task: LiveTask) -> None:
+        """Give up a task that is no longer ours."""
+        if self.open.pop(task.token, None) is not None:
+            self._reported -= task.reported
+            self._wake.set()
+
+    def forget_report(self, report: Report) -> None:
+        """Give up the task of a report that cannot be delivered; its lease will expire."""
+        self.forget(report.task)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that must not keep the exchanges waiting."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _shuttle(self) -> None:
+        link = Link(self._database)
+        try:
+            while True:
+                async with self._turn:
+                    await self._until_due()
+                    order = self._take()
+                if order.reports or order.asked:
+                    await self._exchange(link, order)
+        finally:
+            await link.close()
+
+    async def _until_due(self) -> None:
+        while True:
+            self._wake.clear()
+            delay = self._delay()
+            if delay <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if math.isinf(delay) else delay):
+                    await self._wake.wait()
+
+    def _delay(self) -> float:
+        if not self._database.up.is_set():
+            return math.inf
+        now = self._loop.time()
+        free = self._free(now)
+        due = self._pace.delay(now, reports=len(self._reports), used=self.used, free=free)
+        if free == 0 and not self._stopping and now < self._claim_not_before:
+            due = min(due, self._claim_not_before - now)
+        return max(due, self._not_before - now)
+
+    def _free(self, now: float) -> int:
+        if self._stopping or now < self._claim_not_before:
+            return 0
+        return max(0, self.executor.capacity - self.used - self._claiming)
+
+    def _take(self) -> _Order:
+        now = self._loop.time()
+        reports = self._delivery.hold_back(self._reports.take())
+        asked = min(_BATCH, self._free(now))
+        self._claiming += asked
+        self._pace.begin(now, asked)
+        return _Order(reports, asked)
+
+    async def _exchange(self, link: Link, order: _Order) -> None:
+        settings = self._settings
+        statement = exchange_step_tasks(
+            as_array(order.reports),
+            self.name,
+            settings.worker_id,
+            order.asked,
+            lease_seconds=settings.lease,
+            mode=self.mode,
+            inputs=self.inputs,
+        )
+        claimed: list[tuple[LiveTask, ClaimedTask]] = []
+        try:
+            answer = await link.run(statement)
+        except DatabaseUnreachable:
+            self._put_back(order.reports)
+        except PgflowError as error:
+            await self._failed(link, order, error)
+        else:
+            self._failures = 0
+            self._settle(order.reports, answer.statuses)
+            now = self._loop.time()
+            claimed = [(LiveTask.of(task, now), task) for task in answer.tasks]
+            self.open.update((task.token, task) for task, _ in claimed)
+            self._pace.end(
+                now,
+                asked=order.asked,
+                got=len(claimed),
+                wake_in=answer.wake_in,
+                longest_poll=self.longest_poll,
+            )
+        finally:
+            self._claiming -= order.asked
+            self._wake.set()
+        self.counts.exchanges += 1
+        self.counts.claimed += len(claimed)
+        await self.begin(list(self._built(claimed)))
+
+    def _built(self, claimed: Sequence[tuple[LiveTask, ClaimedTask]]) -> Iterator[tuple[LiveTask, Attempt]]:
+        for task, row in claimed:
+            try:
+                yield task, self._builder.build(row)
+            except ValueError as error:
+                self.report(options_invalid(task, error))
+
+    async def _failed(self, link: Link, order: _Order, error: PgflowError) -> None:
+        now = self._loop.time()
+        self._failures += 1
+        self._pace.ring()
+        blamed = is_refusal(error) or is_contested(error) or self._failures > _STUBBORN
+        if order.reports and blamed:
+            await self._delivery.deliver(link, order.reports)
+            return
+        self._put_back(order.reports)
+        self._not_before = now + min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2.0**self._failures)
+        self._problems.note("EXCHANGE_FAILED", self.name, str(error))
+
+    def _put_back(self, reports: Sequence[Report]) -> None:
+        self._reports.put_back(reports)
+        self._wake.set()
+
+    def _settle(self, reports: Sequence[Report], statuses: Sequence[str]) -> None:
+        if len(reports) != len(statuses):
+            message = f"{len(reports)} reports, {len(statuses)} answers"
+            self._problems.note("BAD_ANSWER", self.name, message)
+        for report in reports:
+            if self.open.pop(report.task.token, None) is not None:
+                self._reported -= 1
+        self.counts.statuses.update(statuses)
+        for report, status in zip(reports, statuses, strict=False):
+            if status in {"invalid", "unknown"}:
+                fields = report.task.fields()
+                self._problems.note("REPORT_REFUSED", self.name, f"the engine answered {status!r}", fields)
+            elif status == "stale":
+                self._logger.info("report came too late: the attempt is over", extra=report.task.fields())
+
+    def _note_failure(self, task: LiveTask, report: TaskReport) -> None:
+        error = report.error or {}
+        code, message = error.get("code", "?"), error.get("message", "")
+        fields = task.fields()
+        if report.outcome == "release" and report.error is not None:
+            self._problems.note(str(code), f"{task.flow_slug}.{task.step_slug}", str(message), fields)
+        elif report.outcome == "fail":
+            self._logger.info("attempt failed: %s: %s", code, message, extra=fields)

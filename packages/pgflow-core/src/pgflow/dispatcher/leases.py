@@ -1,0 +1,64 @@
+"""Renew the leases of what runs here, and stop what the database says is over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from pgflow.database import Statement
+from pgflow.database.statements.tasks import Renewal, heartbeat_step_tasks
+from pgflow.dispatcher.attempts import LiveTask
+from pgflow.dispatcher.here import HereLane
+from pgflow.dispatcher.links import Link
+from pgflow.dispatcher.problems import Problems
+from pgflow.errors import DatabaseUnreachable, PgflowError
+
+__all__ = ["LeaseKeeper"]
+
+_BATCH: Final = 500
+
+Send = Callable[[Statement[list[Renewal]]], Awaitable[list[Renewal]]]
+
+
+class LeaseKeeper:
+    """Heartbeats for all lanes of a dispatcher, every third of a lease."""
+
+    def __init__(self, lanes: Sequence[HereLane], lease: float, problems: Problems) -> None:
+        self._lanes = lanes
+        self._lease = lease
+        self._problems = problems
+
+    async def keep(self, link: Link) -> None:
+        """Renew until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease / 3 * random.uniform(0.9, 1.0))
+            try:
+                await self._renew(link.run, at_least=self._lease / 12)
+            except DatabaseUnreachable:
+                continue  # renewed as soon as it is back
+            except PgflowError as error:
+                self._problems.note("HEARTBEAT_FAILED", "leases", str(error))
+
+    async def renew(self, link: Link) -> None:
+        """Renew every lease, before anybody else may use the database again."""
+        await self._renew(link.send, at_least=0.0)
+
+    async def _renew(self, send: Send, *, at_least: float) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time() - at_least
+        due = ((lane, task) for lane in self._lanes for task in lane.open.values())
+        for batch in _batched([(lane, task) for lane, task in due if task.renewed_at <= before]):
+            now = loop.time()
+            tasks = f"[{','.join([f'{{{task.address}}}' for _, task in batch])}]"
+            renewals = await send(heartbeat_step_tasks(tasks, self._lease))
+            for (lane, task), renewal in zip(batch, renewals, strict=True):
+                lane.renew(task, renewal, now)
+
+
+def _batched(tasks: list[tuple[HereLane, LiveTask]]) -> Iterator[list[tuple[HereLane, LiveTask]]]:
+    left = iter(tasks)
+    while batch := list(islice(left, _BATCH)):
+        yield batch

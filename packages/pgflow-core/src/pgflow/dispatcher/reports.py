@@ -1,0 +1,108 @@
+"""What ended attempts have to say, as JSON text, waiting for the next exchange."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pgflow.dispatcher.attempts import LiveTask
+from pgflow.executor import TaskReport
+
+__all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused"]
+
+MAX_REPORTS: Final = 500
+"""The engine's limit for one call."""
+
+_MAX_CHARACTERS: Final = 16_000_000
+"""Of one call: far below what PostgreSQL takes for one jsonb (256 MB)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """One attempt's report, ready to be joined into a batch."""
+
+    task: LiveTask
+    text: str
+    substitute: bool = False
+    """Stands for a report that the database refused; if it is refused too, there is no other."""
+
+
+class ReportQueue:
+    """Reports in the order they came; bounded by what may be under way, since every report held a slot."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Report] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, report: Report) -> None:
+        """Append a report."""
+        self._waiting.append(report)
+
+    def put_back(self, reports: Sequence[Report]) -> None:
+        """Return what could not be delivered to the front."""
+        self._waiting.extendleft(reversed(reports))
+
+    def take(self) -> list[Report]:
+        """Take one call's worth."""
+        taken: list[Report] = []
+        characters = 0
+        while self._waiting and len(taken) < MAX_REPORTS:
+            characters += len(self._waiting[0].text)
+            if taken and characters > _MAX_CHARACTERS:
+                break
+            taken.append(self._waiting.popleft())
+        return taken
+
+
+def as_array(reports: Iterable[Report]) -> str:
+    """Join reports into the array the engine takes."""
+    return f"[{','.join([report.text for report in reports])}]"
+
+
+def encode(task: LiveTask, report: TaskReport) -> Report:
+    """Write a report as JSON text; an output goes through as the text it came as."""
+    parts = [task.address, f'"outcome":"{report.outcome}"']
+    if report.outcome == "complete":
+        parts.append(f'"output":{report.output or "null"}')
+    elif report.error is not None:
+        parts.append(f'"error":{_dump(report.error)}')
+    if report.outcome == "fail" and not report.retryable:
+        parts.append('"retryable":false')
+    if report.retry_after_seconds is not None:
+        parts.append(f'"retry_after_seconds":{float(report.retry_after_seconds)!r}')
+    if report.log_tail:
+        parts.append(f'"log_tail":{_dump(report.log_tail)}')
+    return Report(task, f"{{{','.join(parts)}}}")
+
+
+def refused(task: LiveTask, reason: str) -> Report:
+    """Fail an attempt, for good, whose result the database cannot store."""
+    message = f"the result of the handler cannot be stored: {reason}"
+    error = _dump({"code": "OUTPUT_INVALID", "message": message})
+    text = f'{{{task.address},"outcome":"fail","error":{error},"retryable":false}}'
+    return Report(task, text, substitute=True)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(_storable(value), default=str)
+
+
+def _storable(value: object) -> object:
+    """Replace what jsonb refuses: NUL, lone surrogates, numbers that are not finite."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        members: Mapping[Any, Any] = value
+        return {str(_storable(key)): _storable(member) for key, member in members.items()}
+    if isinstance(value, list | tuple):
+        items: Sequence[Any] = value
+        return [_storable(item) for item in items]
+    return value
