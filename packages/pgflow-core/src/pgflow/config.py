@@ -32,6 +32,7 @@ __all__ = [
     "Database",
     "DispatcherConfig",
     "Embedded",
+    "EmbeddedConfig",
     "ExecutorConfig",
     "Settings",
     "find_file",
@@ -66,16 +67,28 @@ class ExecutorConfig(BaseModel):
 
 
 class DispatcherConfig(BaseModel):
-    """The `[dispatcher]` table."""
+    """The `[dispatcher]` table; durations are seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
-    grace: float = Field(default=30.0, ge=0)
-    """Seconds that running tasks get to finish after SIGTERM before they are handed back."""
-    host: str = "127.0.0.1"
-    """Address that `/healthz`, `/readyz` and `/metrics` are served on."""
-    port: int | None = Field(default=None, ge=0, le=65535)
-    """Port for them; none are served without one."""
+    lease: float = Field(default=30.0, gt=0)
+    """How long after this process died its tasks are run again elsewhere."""
+    grace: float = Field(default=20.0, ge=0)
+    """How long running tasks may go on after a request to stop."""
+    listen_dsn: SecretStr | None = None
+    """A direct connection for LISTEN, where the DSN leads to a pooler."""
+
+
+class EmbeddedConfig(BaseModel):
+    """The `[embedded]` table: the PostgreSQL that is used where no DSN is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data_dir: Path = Path(".pgflow/postgres")
+    """Relative to the folder of pgflow.toml."""
+    version: Literal["16", "18"] = "18"
+    port: int = Field(default=0, ge=0, le=65535)
+    """TCP port on 127.0.0.1; 0 means any free one."""
 
 
 class Settings(BaseSettings):
@@ -88,8 +101,7 @@ class Settings(BaseSettings):
     dsn: SecretStr | None = None
     flows: Annotated[list[FlowRef], NoDecode, BeforeValidator(_split)] = []
     pythonpath: Annotated[list[Path], NoDecode, BeforeValidator(_split)] = [Path()]
-    data_dir: Path = Path(".pgflow/postgres")
-    postgres: Literal["16", "18"] = "18"
+    embedded: EmbeddedConfig = EmbeddedConfig()
     executors: dict[str, ExecutorConfig] = {"local": ExecutorConfig(use="local")}
     dispatcher: DispatcherConfig = DispatcherConfig()
 
@@ -124,6 +136,7 @@ class Embedded:
 
     data_dir: Path
     version: Literal["16", "18"]
+    port: int = 0
 
     def __str__(self) -> str:
         return f"embedded PostgreSQL {self.version} in {self.data_dir}"
@@ -143,6 +156,17 @@ class Config:
         """The absolute folders that flow modules are imported from."""
         return [(self.root / path).resolve() for path in self.settings.pythonpath]
 
+    def executor(self, name: str) -> ExecutorConfig:
+        """Look an executor up by the name that steps use; raises ConfigError."""
+        found = self.settings.executors.get(name)
+        if found is None:
+            known = ", ".join(self.settings.executors) or "none"
+            where = self.file or "the default configuration"
+            raise ConfigError(
+                f"{where}: no executor {name!r} (there are: {known}); add [executors.{name}] to {FILE_NAME}"
+            )
+        return found
+
     def database(self, flag: str | None = None) -> Database | Embedded:
         """Say which database is meant: flag, PGFLOW_DSN, DATABASE_URL, file, else the embedded one."""
         named = (("--dsn", flag), *((name, os.environ.get(name)) for name in ("PGFLOW_DSN", "DATABASE_URL")))
@@ -151,7 +175,8 @@ class Config:
                 return Database(SecretStr(dsn), source)
         if self.settings.dsn is not None:
             return Database(self.settings.dsn, str(self.file))
-        return Embedded((self.root / self.settings.data_dir).resolve(), self.settings.postgres)
+        embedded = self.settings.embedded
+        return Embedded((self.root / embedded.data_dir).resolve(), embedded.version, embedded.port)
 
 
 def find_file(start: Path) -> Path | None:
@@ -189,8 +214,8 @@ def load(start: Path | None = None, *, file: Path | None = None) -> Config:
 
 def redact(dsn: str) -> str:
     """Render a DSN without its password, for people."""
-    from psycopg import ProgrammingError  # noqa: PLC0415  a driver is not needed to read a configuration
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
 
     try:
         parts = conninfo_to_dict(dsn)
@@ -236,8 +261,10 @@ def _where(path: list[str], file: Path | None, table: Mapping[str, Any]) -> str:
     return str(file)
 
 
+_TABLES: Mapping[str, type[BaseModel]] = {"dispatcher": DispatcherConfig, "embedded": EmbeddedConfig}
+
+
 def _nearest(path: list[str]) -> str:
-    model: type[BaseModel] = DispatcherConfig if path[0] == "dispatcher" else Settings
-    known = list(model.model_fields)
+    known = list(_TABLES.get(path[0], Settings).model_fields if len(path) > 1 else Settings.model_fields)
     close = difflib.get_close_matches(path[-1], known, n=1)
     return f"did you mean `{close[0]}`?" if close else f"known keys are {', '.join(known)}: remove it"

@@ -9,7 +9,7 @@ from pgflow.errors import ConfigError
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
-    for name in ("PGFLOW_DSN", "DATABASE_URL", "PGFLOW_FLOWS", "PGFLOW_DATA_DIR"):
+    for name in ("PGFLOW_DSN", "DATABASE_URL", "PGFLOW_FLOWS", "PGFLOW_EMBEDDED__PORT"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -24,6 +24,12 @@ def refusal(folder: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load(folder)
     return str(caught.value)
+
+
+def test_the_embedded_server_can_be_placed(tmp_path, monkeypatch):
+    write(tmp_path, '[embedded]\ndata_dir = "data"\nversion = "16"\n')
+    monkeypatch.setenv("PGFLOW_EMBEDDED__PORT", "6543")
+    assert load(tmp_path).database() == Embedded(tmp_path / "data", "16", 6543)
 
 
 def test_without_a_file_the_database_is_embedded_in_the_working_directory(tmp_path):
@@ -95,10 +101,10 @@ def test_an_unknown_key_in_a_table_is_named_with_its_path(tmp_path):
 
 
 def test_every_mistake_is_told_at_once(tmp_path):
-    message = refusal(tmp_path, "colour = 1\npostgres = '9'\n")
+    message = refusal(tmp_path, "colour = 1\n[embedded]\nversion = '9'\n")
     assert len(message.splitlines()) == 2
     assert "unknown key `colour`; known keys are dsn, flows," in message
-    assert "`postgres` is wrong: Input should be '16' or '18'" in message
+    assert "`embedded.version` is wrong: Input should be '16' or '18'" in message
 
 
 def test_an_executor_without_use_is_refused(tmp_path):

@@ -1,0 +1,78 @@
+"""A project in a scratch folder, and the command line run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pgflow.cli.app import app
+
+SECONDS = 60
+
+
+@dataclass
+class Project:
+    """A folder that commands are run in."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def pgflow(self, *arguments: str, text: str | None = None, code: int = 0) -> Result:
+        """Run a command in this process, and check its exit code."""
+        result = CliRunner().invoke(app, arguments, input=text)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        """Run a command with --json, and read what it printed."""
+        return json.loads(self.pgflow(*arguments, "--json", code=code).stdout)
+
+    def process(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-m", "pgflow.cli", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            **options,
+        )
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Iterator[Project]:
+    """A scratch folder that is the working directory; flows imported from it are forgotten afterwards."""
+    for name in [name for name in os.environ if name.startswith("PGFLOW_") or name == "DATABASE_URL"]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield Project(tmp_path)
+    for name, module in list(sys.modules.items()):
+        origins = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+        if any(str(origin).startswith(str(tmp_path)) for origin in origins):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def database(pgflow_database, monkeypatch) -> str:
+    """A fresh database with the schema, which commands use without being told."""
+    monkeypatch.setenv("PGFLOW_DSN", pgflow_database)
+    return pgflow_database

@@ -1,0 +1,139 @@
+"""Commands that look at flows and need no database: init, graph, compile, and the mistakes they meet."""
+
+import json
+
+import pytest
+
+HELLO = "flows.hello:hello"
+
+
+@pytest.fixture
+def hello(project):
+    project.pgflow("init")
+    return project
+
+
+def test_init_writes_a_flow_that_runs_without_a_database(hello):
+    done = hello.process("graph", HELLO)
+    assert done.returncode == 0
+    code = "from flows.hello import hello, Text; print(hello.run_inline(Text('a bcd')))"
+    import subprocess
+    import sys
+
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hello.folder)
+    assert printed.stdout == "Summary(words=2, letters=4, longest='bcd')\n"
+
+
+def test_init_never_overwrites(hello):
+    hello.write("pgflow.toml", "flows = []\n")
+    refused = hello.pgflow("init", code=1)
+    assert refused.stderr.startswith("error: pgflow.toml exists already; nothing was written\n mend: ")
+    assert (hello.folder / "pgflow.toml").read_text() == "flows = []\n"
+
+
+def test_init_makes_the_folder_it_is_given(project):
+    assert project.json("init", "shop") == {"written": ["shop/pgflow.toml", "shop/flows/hello.py"]}
+    assert (project.folder / "shop" / "flows" / "hello.py").is_file()
+
+
+def test_graph_draws_a_tree_that_names_every_edge(hello):
+    drawn = hello.pgflow("graph", HELLO).stdout
+    assert drawn.splitlines() == [
+        "hello",
+        "└── split",
+        "    └── measure  map over split",
+        "        └── summarize + split",
+    ]
+
+
+def test_graph_draws_mermaid_and_dot_with_the_same_edges(hello):
+    mermaid = hello.pgflow("graph", HELLO, "--format", "mermaid").stdout
+    assert "    s_measure --> s_summarize" in mermaid.splitlines()
+    assert mermaid.count("-->") == 3
+    dot = hello.pgflow("graph", HELLO, "--format", "dot").stdout
+    assert '    "split" -> "measure";' in dot.splitlines()
+    assert dot.count("->") == 3
+
+
+def test_graph_shows_conditions_and_where_a_step_runs(project):
+    project.write(
+        "shapes.py",
+        "from pgflow import Node, contains, flow, step\n"
+        "from pgflow.dsl import Target\n"
+        "def look(n: int) -> dict[str, bool]: ...\n"
+        "def act(seen: dict[str, bool]) -> int: ...\n"
+        "@flow\n"
+        "def shaped(n: Node[int]) -> Node[int | None]:\n"
+        "    seen = step(look, n)\n"
+        "    return step(act, seen, when=contains(seen, {'ok': True}), runs_on=Target('gpu')).or_none()\n",
+    )
+    tree = project.pgflow("graph", "shapes:shaped").stdout
+    assert '    └── act  on gpu  if {"look": {"ok": true}}' in tree.splitlines()
+    assert "s_look -.-> s_act" in project.pgflow("graph", "shapes:shaped", "--format", "mermaid").stdout
+
+
+def test_graph_prints_the_definition_as_json(hello):
+    definition = hello.json("graph", HELLO)
+    assert [step["step_slug"] for step in definition["steps"]] == ["split", "measure", "summarize"]
+
+
+def test_compile_writes_a_file_that_calls_define_flow(hello):
+    hello.pgflow("compile", HELLO, "-o", "migrations/0001_hello.sql")
+    sql = (hello.folder / "migrations" / "0001_hello.sql").read_text()
+    assert "pgflow.define_flow(" in sql
+    assert sql == hello.pgflow("compile", HELLO).stdout
+
+
+@pytest.mark.parametrize(
+    ("reference", "what", "mend"),
+    [
+        ("flows.hello", "'flows.hello' is not a flow reference", "write MODULE:flow"),
+        ("flows.helo:hello", "there is no module 'flows.helo'", "check the spelling"),
+        ("flows.hello:helo", "module 'flows.hello' has no flow 'helo'", "did you mean `flows.hello:hello`?"),
+        ("flows.hello:split", "'flows.hello:split' is a function, not a flow", "its flows are `flows.hello:hello`"),
+    ],
+)
+def test_a_flow_that_is_not_there_is_named_with_what_is(hello, reference, what, mend):
+    shown = hello.pgflow("compile", reference, code=2).stderr
+    assert what in shown
+    assert mend in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("import nowhere\n", "flows/bad.py:1: cannot import 'flows.bad': ModuleNotFoundError: No module named 'nowhere'"),
+        ("\nx = 1 / 0\n", "flows/bad.py:2: cannot import 'flows.bad': ZeroDivisionError"),
+        ("def f(:\n", "flows/bad.py:1: cannot import 'flows.bad': SyntaxError"),
+        (
+            "from pgflow import Node, flow, step\n@flow\ndef f(n: Node[int]) -> Node[int]:\n    return step(lambda x: x, n)\n",
+            "flows/bad.py:4: ",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_shown_by_its_line(hello, source, shown):
+    hello.write("flows/bad.py", source)
+    result = hello.pgflow("graph", "flows.bad:f", code=2)
+    assert shown in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_is_one_json_object_with_json(hello):
+    shown = hello.pgflow("graph", "flows.hello:helo", "--json", code=2)
+    assert shown.stdout == ""
+    error = json.loads(shown.stderr)["error"]
+    assert error["message"] == "module 'flows.hello' has no flow 'helo'"
+    assert error["mend"] == "did you mean `flows.hello:hello`?"
+
+
+def test_a_broken_configuration_names_file_and_key(hello):
+    hello.write("pgflow.toml", "flow = []\n")
+    shown = hello.pgflow("compile", HELLO, code=2).stderr
+    assert shown.startswith(f"error: {hello.folder}/pgflow.toml: unknown key `flow`; did you mean `flows`?")
+
+
+def test_migrate_prints_its_sql_without_a_database(project):
+    script = project.pgflow("migrate", "--sql").stdout
+    assert "create schema pgflow" in script
+    assert "commit;" in script

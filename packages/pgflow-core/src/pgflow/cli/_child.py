@@ -1,0 +1,88 @@
+"""A dispatcher in a process of its own, which ends with its parent however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import IO, Final, Self
+
+from pgflow.cli._problems import FAILED, Problem
+from pgflow.cli._session import Session
+
+__all__ = ["DispatcherProcess", "environment_for"]
+
+_STOP_SECONDS: Final = 40.0
+_TAIL_LINES: Final = 12
+
+
+def environment_for(dsn: str) -> dict[str, str]:
+    """Give the environment of a child that works on this database; arguments are for everybody to read."""
+    return {**os.environ, "PGFLOW_DSN": dsn}
+
+
+class DispatcherProcess:
+    """Runs `pgflow dispatch` on a database until it is stopped.
+
+    Its standard input is a pipe from this process: when that closes, the dispatcher stops, so a parent
+    that is killed leaves nothing behind.  With `quiet` what it says is kept for the case that it fails.
+    """
+
+    def __init__(self, dsn: str, session: Session, *, quiet: bool) -> None:
+        self._log: IO[bytes] | None = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115  closed in stop
+        command = [sys.executable, "-m", "pgflow.cli", "dispatch", "--until-eof", *session.repeated_options()]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=self._log or sys.stderr,
+            stderr=self._log,
+            env=environment_for(dsn),
+            start_new_session=True,  # Ctrl-C is for the parent, which stops the dispatcher in its turn
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raise Problem if the dispatcher has ended by itself."""
+        code = self._process.poll()
+        if code is None:
+            return
+        said = self._tail()
+        raise Problem(
+            f"the dispatcher ended with exit code {code}" + (f":\n{said}" if said else ""),
+            mend="`pgflow dispatch` shows all that it says",
+            exit_code=FAILED,
+        )
+
+    def stop(self) -> None:
+        """Let the dispatcher finish or hand back what it runs, and wait for its end."""
+        process = self._process
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._log is not None:
+            self._log.close()
+
+    def _tail(self) -> str:
+        if self._log is None:
+            return ""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-_TAIL_LINES:])

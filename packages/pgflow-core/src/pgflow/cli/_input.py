@@ -1,0 +1,50 @@
+"""Reads a run's input from the command line, a file or standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pgflow.cli._problems import Problem
+
+__all__ = ["read_input"]
+
+
+def read_input(text: str | None) -> Any:
+    """Parse JSON given as text, as "@file", or as "-" for standard input; without any it is {}."""
+    if text is None:
+        return {}
+    source = "--input"
+    if text == "-":
+        source, text = "standard input", sys.stdin.read()
+    elif text.startswith("@"):
+        source = text[1:]
+        text = _read(Path(source))
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        shown = text.strip()
+        raise Problem(
+            f"{source} is not JSON: {error}" + (f" in {shown!r}" if len(shown) <= 60 else ""),
+            mend='write JSON, as in --input \'{"name": "Ada"}\' (quoted from the shell), or --input @file.json',
+            kind="InputError",
+        ) from None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Problem(
+            f"{file} cannot be read: {error.strerror}",
+            mend="--input @FILE takes a file of JSON",
+            kind="InputError",
+        ) from None
+    except UnicodeDecodeError:
+        raise Problem(f"{file} is not UTF-8 text", mend="save it as UTF-8", kind="InputError") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")

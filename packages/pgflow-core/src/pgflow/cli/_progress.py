@@ -1,0 +1,118 @@
+"""Shows a run while it runs: a live table on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+from pgflow.cli._output import STYLES
+from pgflow.cli._steps import done, steps_table, took
+from pgflow.client import RunDetail, StepDetail
+
+__all__ = ["Progress", "show_progress"]
+
+_QUARTERS = 4
+
+
+class Progress(Protocol):
+    """Is told each new state of the run."""
+
+    def update(self, run: RunDetail) -> None:
+        """Show the new state."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something about the wait."""
+        ...
+
+
+@contextmanager
+def show_progress(console: Console, *, wanted: bool = True) -> Iterator[Progress]:
+    """Open the display that fits the console."""
+    if not wanted:
+        yield _Silence()
+    elif console.is_terminal:
+        live = _LiveTable()
+        with Live(get_renderable=live.render, console=console, refresh_per_second=8):
+            yield live
+    else:
+        yield _Lines(console)
+
+
+class _Silence:
+    def update(self, run: RunDetail) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+class _LiveTable:
+    """Redrawn in place; keeps only the latest state."""
+
+    def __init__(self) -> None:
+        self._run: RunDetail | None = None
+        self._note = ""
+
+    def update(self, run: RunDetail) -> None:
+        self._run = run
+        self._note = ""
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def render(self) -> RenderableType:
+        if self._run is None:
+            return Text("starting ...", style="dim")
+        table = steps_table(self._run)
+        return Group(table, Text(self._note, style="yellow")) if self._note else table
+
+
+class _Lines:
+    """One line for each thing that happened."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen: dict[str, tuple[str, int, int]] = {}
+
+    def update(self, run: RunDetail) -> None:
+        for step in run.steps:
+            before = self._seen.get(step.step_slug, ("pending", 0, 0))
+            after = (step.status, self._quarter(step), step.attempts)
+            if before == after:
+                continue
+            self._seen[step.step_slug] = after
+            for line in self._news(step, before, after):
+                self._console.print(line)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  {escape(text)}")
+
+    @staticmethod
+    def _quarter(step: StepDetail) -> int:
+        return _QUARTERS * done(step) // step.task_count if step.task_count else 0
+
+    def _news(
+        self, step: StepDetail, before: tuple[str, int, int], after: tuple[str, int, int]
+    ) -> Iterator[str]:
+        mark, style = STYLES.get(step.status, ("?", ""))
+        name = escape(step.step_slug)
+        is_map = step.step_type == "map"
+        if after[2] > before[2]:
+            yield f"[yellow]↻ {name}[/] attempt {after[2]} failed"
+        items = f" {done(step)}/{step.task_count}" if is_map and step.task_count else ""
+        if before[0] == after[0] == "running":
+            if after[1] > before[1]:
+                yield f"[{style}]{mark} {name}[/]{items}"
+        elif step.status == "skipped":
+            yield f"[{style}]{mark} {name}[/] skipped: {escape(str(step.skip_reason)).replace('_', ' ')}"
+        elif before[0] != after[0] and step.status != "pending":
+            time = took(step, datetime.now(UTC)) if step.finished_at else ""
+            yield f"[{style}]{mark} {name}[/]{items}" + (f" [dim]{time}[/]" if time else "")

@@ -1,0 +1,25 @@
+"""Checks an input against the JSON schema that a deployed flow carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from pgflow.errors import InputError
+
+__all__ = ["check_input"]
+
+
+def check_input(value: object, schema: Mapping[str, Any] | None, flow_slug: str) -> None:
+    """Raise InputError, naming the field, if the value does not match."""
+    if schema is None:
+        return
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    if error is None:
+        return
+    field = ".".join(str(part) for part in error.absolute_path)
+    where = f"field {field!r}: " if field else ""
+    raise InputError(f"the input of flow {flow_slug!r} is not valid: {where}{error.message}", field=field)

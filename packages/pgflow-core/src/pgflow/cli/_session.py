@@ -1,0 +1,90 @@
+"""What one command works with: its configuration, its database, its output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgflow.config import Config, Database, Embedded, load
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from pgflow.cli._output import Output
+
+__all__ = ["Opened", "Session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A database that answers while the command lasts."""
+
+    dsn: str
+    description: str
+    """How to name it to people; holds no password."""
+    is_embedded: bool = False
+    is_ours: bool = False
+    """This command started the embedded server, so no dispatcher can be serving it yet."""
+
+
+@dataclass
+class Session:
+    """The options every command has, and what follows from them."""
+
+    as_json: bool
+    config_file: Path | None = None
+    dsn: str | None = None
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, read on first use."""
+        return load(file=self.config_file)
+
+    @cached_property
+    def output(self) -> Output:
+        """The command's streams."""
+        from pgflow.cli._output import Output
+
+        return Output(as_json=self.as_json)
+
+    def repeated_options(self) -> list[str]:
+        """Give the options under which a command of another process reads the same configuration."""
+        chosen = [] if self.config_file is None else ["--config", str(self.config_file.resolve())]
+        return [*chosen, *(["--json"] if self.as_json else [])]
+
+    @contextmanager
+    def database(self, *, migrated: bool = True) -> Iterator[Opened]:
+        """Open the configured database.
+
+        An embedded server is started, migrated (its data is ours to migrate), and stopped after its last
+        user; a database named by a DSN is left as it is.
+        """
+        choice = self.config.database(self.dsn)
+        if isinstance(choice, Database):
+            yield Opened(choice.dsn.get_secret_value(), str(choice))
+        else:
+            with self._embedded(choice, migrated=migrated) as opened:
+                yield opened
+
+    @contextmanager
+    def _embedded(self, choice: Embedded, *, migrated: bool) -> Iterator[Opened]:
+        from pgflow.cli._migrations import migrate
+        from pgflow.embedded import EmbeddedServer
+
+        with EmbeddedServer.ensure(choice.data_dir, version=choice.version, port=choice.port) as server:
+            dsn = server.dsn()
+            if migrated:
+                migrate(dsn)
+            yield Opened(dsn, str(choice), is_embedded=True, is_ours=not server.attached)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """Open a connection to the configured database, whose schema is checked."""
+        from pgflow.database.connection import connect
+
+        with self.database() as opened, connect(opened.dsn, application_name="pgflow cli") as connection:
+            yield connection

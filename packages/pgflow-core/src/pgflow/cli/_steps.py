@@ -1,0 +1,88 @@
+"""Renders the steps of a run: one row a step, with a bar for map steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pgflow.cli._output import STYLES, duration
+from pgflow.client import RunDetail, StepDetail
+
+__all__ = ["describe_error", "done", "steps_table", "took"]
+
+_BAR = 24
+_TRACEBACK_LINES = 12
+
+
+def steps_table(run: RunDetail, now: datetime | None = None) -> Table:
+    """Draw the steps as they stand at `now`."""
+    moment = now or datetime.now(UTC)
+    table = Table.grid(padding=(0, 2))
+    for step in run.steps:
+        table.add_row(
+            _name(step), _bar(step), Text(_count(step)), _remark(step), Text(took(step, moment), style="dim")
+        )
+    return table
+
+
+def done(step: StepDetail) -> int:
+    """Count the tasks that have ended."""
+    return sum(step.tasks.get(status, 0) for status in ("completed", "failed", "cancelled"))
+
+
+def took(step: StepDetail, now: datetime) -> str:
+    """Say how long a step has been at work; "" if it has not started."""
+    if step.started_at is None:
+        return ""
+    return duration(max(((step.finished_at or now) - step.started_at).total_seconds(), 0.0))
+
+
+def describe_error(error: Mapping[str, Any] | None) -> list[str]:
+    """Put an error object into lines: place, message, and the end of the traceback."""
+    if not error:
+        return []
+    place = [f"step {error['step_slug']}"] if error.get("step_slug") else []
+    if error.get("task_index") is not None and error.get("attempt") is not None:
+        place.append(f"item {error['task_index']}, attempt {error['attempt']}")
+    kind = ": ".join(str(error[key]) for key in ("code", "type") if error.get(key))
+    lines = [", ".join(place)] if place else []
+    lines.extend(f"{kind}: {error.get('message', '')}".splitlines())
+    traceback = str(error.get("traceback") or "").rstrip().splitlines()
+    if len(traceback) > _TRACEBACK_LINES:
+        traceback = ["...", *traceback[-_TRACEBACK_LINES:]]
+    return lines + traceback
+
+
+def _name(step: StepDetail) -> Text:
+    mark, style = STYLES.get(step.status, ("?", ""))
+    return Text.assemble(
+        (f"{mark} ", style), (step.step_slug, "dim" if step.status in {"pending", "skipped"} else "")
+    )
+
+
+def _bar(step: StepDetail) -> ProgressBar | Text:
+    if step.step_type != "map" or not step.task_count:
+        return Text()
+    return ProgressBar(total=step.task_count, completed=done(step), width=_BAR)
+
+
+def _count(step: StepDetail) -> str:
+    if step.step_type != "map" or step.task_count is None:
+        return ""
+    return f"{done(step)}/{step.task_count}"
+
+
+def _remark(step: StepDetail) -> Text:
+    if step.status == "skipped":
+        return Text(f"skipped: {step.skip_reason}".replace("_", " "), style="yellow")
+    if step.error and step.status == "failed":
+        return Text(str(step.error.get("message", "")).partition("\n")[0][:70], style="red")
+    if step.attempts:
+        again = "attempt" if step.attempts == 1 else "attempts"
+        return Text(f"{step.attempts} {again} failed", style="yellow")
+    return Text()

@@ -1,0 +1,92 @@
+"""The group `pgflow`: knows every command by name and imports the one that is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+import click
+
+__all__ = ["SECTIONS", "app", "main"]
+
+#: Section -> command -> one-line help, so that `pgflow --help` need not import the commands.
+SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Start": {
+        "init": "Write a pgflow.toml and a first flow that runs.",
+        "dev": "Serve a project while you work on it: database, flows and workers in one command.",
+    },
+    "Database and flows": {
+        "migrate": "Install the schema, or bring it up to date.",
+        "compile": "Turn a flow into a migration file that a DBA can read.",
+        "deploy": "Define flows in the database.",
+        "graph": "Draw a flow.",
+        "plugins": "List the executors, and the plugins that are broken.",
+    },
+    "Runs": {
+        "run": "Start a run, and follow it to its end.",
+        "runs": "List runs, newest first.",
+        "status": "Show one run, step by step.",
+        "logs": "Show what the tasks of a run logged.",
+        "cancel": "Cancel a run.",
+        "retry": "Run again what failed, or everything from one step on.",
+    },
+    "Serve": {
+        "dispatch": "Claim ready tasks and run them, until told to stop.",
+    },
+}
+
+_WIDTH: Final = max(len(name) for commands in SECTIONS.values() for name in commands)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `pgflow.cli.commands.<name>` and are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the order of the help."""
+        return [name for commands in SECTIONS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"pgflow.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest name."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in self.list_commands(ctx):
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f"did you mean `{close[0]}`?" if close else "`pgflow --help` lists the commands."
+            raise click.UsageError(f"There is no command `{name}`; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section, without importing them."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(_WIDTH), text) for name, text in commands.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  pgflow init && pgflow run flows.hello:hello --wait",
+)
+@click.version_option(package_name="pgflow-core", prog_name="pgflow")
+def app() -> None:
+    """Run workflows whose whole state lives in PostgreSQL.
+
+    Settings come from pgflow.toml and PGFLOW_* variables.  The database is the one of --dsn,
+    PGFLOW_DSN, DATABASE_URL or pgflow.toml; without any, an embedded PostgreSQL starts by itself.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 ok, 1 a failed run or check, 2 wrong use."""
+    app(args, prog_name="pgflow")

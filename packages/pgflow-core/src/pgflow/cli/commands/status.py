@@ -1,0 +1,51 @@
+"""`pgflow status`: one run."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from rich.markup import escape
+
+from pgflow.cli._command import pgflow_command
+from pgflow.cli._lookup import find_run
+from pgflow.cli._output import ago, duration, status_text
+from pgflow.cli._session import Session
+from pgflow.cli._steps import describe_error, steps_table
+from pgflow.client import Client, RunDetail
+
+
+@pgflow_command("status", example="pgflow status 0199f3a1")
+@click.argument("run_id")
+def command(session: Session, run_id: str) -> None:
+    """Show one run, step by step.
+
+    RUN_ID may be abbreviated to a unique start.
+    """
+    with session.connection() as connection:
+        run = Client(connection=connection).get_run(find_run(connection, run_id))
+    if session.as_json:
+        session.output.document(run)
+    else:
+        _print(session, run)
+
+
+def _print(session: Session, run: RunDetail) -> None:
+    output = session.output
+    when = f"started {ago(run.created_at)}"
+    if run.finished_at is not None:
+        when += f", took {duration((run.finished_at - run.created_at).total_seconds())}"
+    output.line(f"run {run.run_id}  [bold]{escape(run.flow_slug)}[/] v{run.flow_version}")
+    output.line(
+        f"{status_text(run.status)}  [dim]{when}[/]" + ("  [yellow]paused[/]" if run.paused_at else "")
+    )
+    output.line()
+    output.result.print(steps_table(run))
+    if run.error:
+        output.line()
+        for line in describe_error(run.error):
+            output.line(f"[red]{escape(line)}[/]")
+        output.line(f"\n[green]mend:[/] correct the cause, then `pgflow retry {run.run_id}`")
+    elif run.output is not None:
+        output.line()
+        output.line(escape(json.dumps(run.output, indent=2, ensure_ascii=False)))

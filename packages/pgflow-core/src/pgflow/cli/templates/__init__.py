@@ -1,0 +1,1 @@
+"""The files that `pgflow init` writes; hello.py is copied as it stands here."""
