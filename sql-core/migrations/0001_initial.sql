@@ -811,7 +811,7 @@ begin
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
       and coalesce(t.start_delay, 0) = 0,
-    t.slug = _insert_steps.definition ->> 'returns' or not exists (select from typed c where c.deps ? t.slug),
+    coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug),
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
@@ -1045,7 +1045,7 @@ language plpgsql volatile
 set search_path to ''
 as $$
 declare
-  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
   v_executors text;
 begin
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
@@ -1371,15 +1371,30 @@ begin
   end loop;
   perform pgflow._finish_runs(v_all, _advance.now);
   if v_failed is not null then
-    perform pgflow._close_run(f.run_id, 'failed',
-      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), _advance.now)
-    from (select distinct u.run_id from unnest(v_failed) u (run_id) order by 1) f;
+    perform pgflow._carry_on(null, null, null, v_failed, _advance.now);
   end if;
 end
 $$;
 
 comment on function pgflow._advance(uuid[], int[], boolean[], timestamptz) is
   'Carry on from steps that ended: start, skip or complete what depends on them until nothing changes, then end the runs that are done. A true in cascades skips the dependents.';
+
+create function pgflow._carry_on(ended_runs uuid[], ended_steps int[], ended_cascades boolean[], failed_runs uuid[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if _carry_on.ended_runs is not null then
+    perform pgflow._advance(_carry_on.ended_runs, _carry_on.ended_steps, _carry_on.ended_cascades, _carry_on.now);
+  end if;
+  perform pgflow._close_run(f.run_id, 'failed',
+    (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), _carry_on.now)
+  from (select distinct u.run_id from unnest(_carry_on.failed_runs) u (run_id) order by 1) f;
+end
+$$;
+
+comment on function pgflow._carry_on(uuid[], int[], boolean[], uuid[], timestamptz) is
+  'What follows a start: advance from the steps that ended at once, close the runs in which one failed.';
 
 create function pgflow._find_flow(flow_slug text, flow_version int) returns pgflow.flows
 language plpgsql stable
@@ -1485,12 +1500,7 @@ begin
     and (not s.is_plain or v_not_before is not null);
   if v_waiting.run_ids is not null then
     v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
-    if v_next.ended_runs is not null then
-      perform pgflow._advance(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_now);
-    end if;
-    perform pgflow._close_run(f.run_id, 'failed',
-      (select t.error from pgflow.run_steps t where t.run_id = f.run_id and t.status = 'failed' order by t.step_slug limit 1), v_now)
-    from (select distinct u.run_id from unnest(v_next.failed_runs) u (run_id) order by 1) f;
+    perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
 end
 $$;
@@ -1620,7 +1630,7 @@ create view pgflow.step_tasks as
 select t.run_id, t.step_slug, t.task_index, t.status, t.attempt, t.failures, t.launch_failures, s.executor, t.worker_id, t.external_id,
   case when t.status = 'queued' then t.visible_at end as visible_at,
   case when t.status in ('claimed', 'running') then t.lease_expires_at end as lease_expires_at,
-  t.input, t.output, t.error, t.queued_at,
+  t.input, t.output, case when t.status <> 'completed' then t.error end as error, t.queued_at,
   case when t.status <> 'queued' then t.task_started_at end as started_at, t.finished_at
 from pgflow._tasks t
   join pgflow.steps s on s.step_id = t.step_id;
@@ -1650,9 +1660,9 @@ from pgflow._tasks t
 where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
   and not exists (
     select from pgflow.step_task_attempts a
-    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt and a.outcome <> 'late');
+    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt);
 
-comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome.';
+comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
 
 create view pgflow.task_logs as
 select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
@@ -1761,7 +1771,8 @@ language plpgsql volatile
 set search_path to ''
 as $$
 declare
-  v_xid bigint := pg_current_xact_id()::text::bigint;
+  -- No id is assigned just to look: an idle poll must not write to the WAL.
+  v_xid bigint := coalesce(pg_current_xact_id_if_assigned()::text, pg_snapshot_xmax(pg_current_snapshot())::text)::bigint;
   -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
   v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
   v_min bigint;
@@ -2165,6 +2176,184 @@ $$;
 comment on function pgflow._end_attempt(pgflow._tasks, text, text, jsonb, boolean, double precision, text, timestamptz) is
   'End a live attempt that did not complete: keep its row, then queue the task again or fail it. Returns released, retrying or failed.';
 
+create function pgflow._expire(run_id uuid, step_slug text, ready_index int, now timestamptz) returns boolean
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_task pgflow._tasks;
+  v_step pgflow.steps;
+  v_outcome text;
+begin
+  -- Tries, never waits: this runs inside claims, which may hold rows already.
+  if not pgflow_locks.try_lock_run(_expire.run_id) then
+    return false;
+  end if;
+  if _expire.ready_index = -1 then
+    perform from pgflow.run_steps t
+    where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug
+    for update skip locked;
+  else
+    perform from pgflow.map_tasks t
+    where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.task_index = _expire.ready_index
+    for update skip locked;
+  end if;
+  if not found then
+    return false;
+  end if;
+  select t.* into v_task from pgflow._tasks t
+  where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.ready_index = _expire.ready_index
+    and t.is_live and t.lease_expires_at <= _expire.now;
+  if not found then
+    return true;
+  end if;
+  select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
+  v_outcome := case
+    when v_task.task_started_at is null then 'launch_failed'
+    when _expire.now >= v_task.task_started_at + make_interval(secs => v_step.timeout) then 'timed_out'
+    else 'lost'
+  end;
+  perform pgflow._end_attempt(v_task, v_outcome, 'sweep',
+    case v_outcome
+      when 'launch_failed' then jsonb_build_object('code', 'LAUNCH_FAILED', 'message', format('not started within %s s of its launch', v_step.launch_timeout))
+      when 'timed_out' then jsonb_build_object('code', 'TIMEOUT', 'message', format('not finished within %s s', v_step.timeout))
+      else jsonb_build_object('code', 'LOST', 'message', format('worker %s stopped renewing its lease', v_task.worker_id))
+    end, true, null, null, _expire.now);
+  return true;
+end
+$$;
+
+comment on function pgflow._expire(uuid, text, int, timestamptz) is
+  'End an attempt whose lease ran out: lost, timed out or never started. False if somebody holds the run or the row: look again.';
+
+create function pgflow._sweep_timers(now timestamptz, since timestamptz, max_batches int) returns int
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_grace timestamptz;
+  v_batches int;
+  v_run_ids uuid[];
+  v_step_ids int[];
+  v_indexes int[];
+  v_kinds text[];
+  v_due record;
+  v_ready_runs uuid[];
+  v_ready_steps int[];
+  v_ready_indexes int[];
+  v_ready_queues int[];
+  v_again_runs uuid[];
+  v_again_steps int[];
+  v_again_indexes int[];
+  v_again_at timestamptz;
+begin
+  select m.lease_grace_until into v_grace from pgflow.sweep_marks m;
+  with taken as (
+    delete from pgflow.timers t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.timers x
+      where x.due_at between _sweep_timers.since and _sweep_timers.now
+      order by x.due_at, x.seq
+      limit _sweep_timers.max_batches
+      for update skip locked))
+    returning t.kind, t.run_ids, t.step_ids, t.task_indexes
+  )
+  select array_agg(u.run_id), array_agg(u.step_id), array_agg(u.task_index), array_agg(k.kind), (select count(*) from taken)
+    into v_run_ids, v_step_ids, v_indexes, v_kinds, v_batches
+  from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) u (run_id, step_id, task_index);
+
+  -- Most tasks of a lease batch ended long ago: the joins drop them.
+  for v_due in
+    select u.run_id, u.step_id, u.task_index, u.kind, s.step_slug, t.queue_id,
+      coalesce(m.lease_expires_at, t.lease_expires_at) as lease, coalesce(m.visible_at, t.visible_at) as visible_at
+    from unnest(v_run_ids, v_step_ids, v_indexes, v_kinds) u (run_id, step_id, task_index, kind)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+      left join pgflow.map_tasks m on u.task_index >= 0 and m.run_id = u.run_id and m.step_slug = s.step_slug and m.task_index = u.task_index
+    where t.status = 'running' and (u.task_index = -1 or m.end_status is null)
+      and case when u.kind = 'lease' then coalesce(m.lease_expires_at, t.lease_expires_at) is not null
+        else coalesce(m.lease_expires_at, t.lease_expires_at) is null and coalesce(m.visible_at, t.visible_at) <= _sweep_timers.now end
+    order by u.run_id, s.step_slug, u.task_index
+  loop
+    if v_due.kind = 'delay' then
+      v_ready_runs := v_ready_runs || v_due.run_id;
+      v_ready_steps := v_ready_steps || v_due.step_id;
+      v_ready_indexes := v_ready_indexes || v_due.task_index;
+      v_ready_queues := v_ready_queues || v_due.queue_id;
+    elsif v_due.lease > _sweep_timers.now or v_grace > _sweep_timers.now
+      or not pgflow._expire(v_due.run_id, v_due.step_slug, v_due.task_index, _sweep_timers.now)
+    then
+      v_again_runs := v_again_runs || v_due.run_id;
+      v_again_steps := v_again_steps || v_due.step_id;
+      v_again_indexes := v_again_indexes || v_due.task_index;
+      v_again_at := least(v_again_at, greatest(v_due.lease, v_grace, _sweep_timers.now + interval '1 second'));
+    end if;
+  end loop;
+  if v_ready_runs is not null then
+    perform pgflow._enqueue(v_ready_runs, v_ready_steps, v_ready_indexes, v_ready_queues);
+  end if;
+  if v_again_runs is not null then
+    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+    values (v_again_at, 'lease', v_again_runs, v_again_steps, v_again_indexes);
+  end if;
+  return v_batches;
+end
+$$;
+
+comment on function pgflow._sweep_timers(timestamptz, timestamptz, int) is
+  'Follow up to so many due timers: delayed tasks become ready, expired leases end their attempts, renewed ones get a new timer. Returns how many timers it took.';
+
+create function pgflow._sweep_due(now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_marks pgflow.sweep_marks;
+  v_since timestamptz;
+begin
+  select m.* into v_marks from pgflow.sweep_marks m;
+  -- A mark ahead of the clock: the clock went back.
+  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
+  if not exists (select from pgflow.timers t where t.due_at between v_since and _sweep_due.now order by t.due_at limit 1) then
+    return;
+  end if;
+  -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
+  if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
+    and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
+  then
+    update pgflow.sweep_marks m
+    set timer_low = _sweep_due.now - interval '5 seconds'
+    where m.ctid = any (array(select x.ctid from pgflow.sweep_marks x for update skip locked));
+  end if;
+end
+$$;
+
+comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that looks after time: a bounded number of due timers, usually none.';
+
+create function pgflow._survey_reports(reports jsonb, out run_ids uuid[], out completions int, out has_ends boolean,
+  out has_invalid boolean, out has_repeats boolean, out has_logs boolean, out has_map_items boolean)
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
+    coalesce(bool_or(r.outcome <> 'complete'), false),
+    coalesce(bool_or(r.run_id is null or r.step_slug is null or r.task_index is null or r.attempt_token is null
+      or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds = 'NaN'), false),
+    coalesce(bool_or(r.log_tail <> ''), false), coalesce(max(r.task_index) > 0, false)
+    into run_ids, completions, has_ends, has_invalid, has_logs, has_map_items
+  from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text,
+    retryable boolean, retry_after_seconds double precision, log_tail text);
+  -- Two verbs for one task in one batch must be taken in their order; repeats of a completion alone need no care.
+  has_repeats := has_ends and exists (
+    select from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int)
+    where r.run_id is not null
+    group by r.run_id, r.step_slug, r.task_index having count(*) > 1);
+end
+$$;
+
+comment on function pgflow._survey_reports(jsonb) is 'What a batch of reports contains. Raises a data exception if one has a value of the wrong type.';
+
 create function pgflow._clean_reports(reports jsonb) returns jsonb
 language plpgsql immutable
 set search_path to ''
@@ -2386,6 +2575,29 @@ $$;
 
 comment on function pgflow._keep_logs(jsonb, timestamptz) is 'Keep what completed attempts wrote.';
 
+create function pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) returns text[]
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_statuses text[] := _classify_rest.statuses;
+  v_report record;
+begin
+  for v_report in
+    select r.*
+    from rows from (jsonb_to_recordset(_classify_rest.reports) as (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, ordinality)
+    where r.ordinality <> all (coalesce(_classify_rest.applied, '{}'))
+  loop
+    v_statuses[v_report.ordinality] := pgflow._classify(v_report.run_id, v_report.step_slug, v_report.task_index,
+      v_report.attempt_token, v_report.outcome);
+  end loop;
+  return v_statuses;
+end
+$$;
+
+comment on function pgflow._classify_rest(jsonb, bigint[], text[]) is 'The statuses with those of the reports that were not applied filled in.';
+
 create function pgflow._apply_reports(reports jsonb) returns text[]
 language plpgsql volatile
 set search_path to ''
@@ -2394,35 +2606,42 @@ declare
   v_reports jsonb := _apply_reports.reports;
   v_batch record;
   v_shared boolean;
+  v_clean boolean := false;
   v_now timestamptz;
   v_single record;
   v_map record;
   v_ends record;
+  v_applied bigint[] := '{}';
+  v_late boolean := false;
+  v_statuses text[];
 begin
   if jsonb_typeof(v_reports) is distinct from 'array' or jsonb_array_length(v_reports) > 500 then
     raise exception 'reports must be an array of at most 500' using errcode = 'PF008';
   end if;
   begin
-    v_batch := pgflow._survey(v_reports);
+    v_batch := pgflow._survey_reports(v_reports);
+    v_clean := not v_batch.has_invalid;
   exception when data_exception then
-    v_batch.has_invalid := true;
+    null;
   end;
-  if v_batch.has_invalid then
+  if not v_clean then
     v_reports := pgflow._clean_reports(v_reports);
-    v_batch := pgflow._survey(v_reports);
+    v_batch := pgflow._survey_reports(v_reports);
   end if;
   if v_batch.has_repeats then
     return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
   end if;
 
-  v_shared := v_batch.only_map_items and pgflow._may_share(v_reports);
+  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_reports);
   if v_shared then
     begin
       perform pgflow_locks.lock_runs(v_batch.run_ids, true);
       v_now := pgflow.clock();
       v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+      v_applied := v_map.applied;
+      v_late := v_map.late_runs is not null;
     exception when sqlstate 'PF999' then
-      -- The subtransaction undid the rows and released the shared locks; now start again, never an upgrade.
+      -- The subtransaction undid the rows and released the shared locks. Start again: never an upgrade.
       v_shared := false;
     end;
   end if;
@@ -2430,10 +2649,1094 @@ begin
     perform pgflow_locks.lock_runs(v_batch.run_ids);
     v_now := pgflow.clock();
     v_single := pgflow._complete_single_tasks(v_reports, v_now);
-    if coalesce(cardinality(v_single.applied), 0) < v_batch.completions then
+    v_applied := v_single.applied;
+    v_late := v_single.late_runs is not null;
+    if coalesce(cardinality(v_applied), 0) < v_batch.completions then
       v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+      v_applied := v_applied || v_map.applied;
+      v_late := v_late or v_map.late_runs is not null;
+      v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
+      v_single.ended_steps := v_single.ended_steps || v_map.ended_steps;
+    end if;
+    if v_single.ended_runs is not null then
+      perform pgflow._advance(v_single.ended_runs, v_single.ended_steps, array_fill(false, array[cardinality(v_single.ended_runs)]), v_now);
     end if;
   end if;
-  return pgflow._conclude(v_reports, v_batch, v_single, v_map, v_now);
+  if v_late then
+    perform pgflow._mark_late(v_reports);
+  end if;
+  if v_batch.has_logs then
+    perform pgflow._keep_logs(v_reports, v_now);
+  end if;
+
+  v_statuses := array_fill('completed'::text, array[jsonb_array_length(v_reports)]);
+  if v_batch.has_ends then
+    v_ends := pgflow._apply_ends(v_reports, v_now);
+    for i in 1 .. coalesce(cardinality(v_ends.ordinals), 0) loop
+      v_statuses[v_ends.ordinals[i]] := v_ends.statuses[i];
+    end loop;
+    v_applied := v_applied || v_ends.ordinals;
+  end if;
+  if coalesce(cardinality(v_applied), 0) < cardinality(v_statuses) then
+    v_statuses := pgflow._classify_rest(v_reports, v_applied, v_statuses);
+  end if;
+  return v_statuses;
 end
 $$;
+
+comment on function pgflow._apply_reports(jsonb) is
+  'Apply a batch of reports in one transaction; what each is answered, in order. One cannot fail another.';
+
+create function pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) returns text[]
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_report jsonb;
+  v_statuses text[] := '{}';
+begin
+  -- All run locks first: one report at a time would take them out of order.
+  perform pgflow_locks.lock_runs(_apply_in_turn.run_ids);
+  for v_report in select r.value from jsonb_array_elements(_apply_in_turn.reports) with ordinality r order by r.ordinality loop
+    v_statuses := v_statuses || pgflow._apply_reports(jsonb_build_array(v_report));
+  end loop;
+  return v_statuses;
+end
+$$;
+
+comment on function pgflow._apply_in_turn(jsonb, uuid[]) is 'Apply reports one after the other: for batches that say several things of one task.';
+
+create function pgflow._report_one(report jsonb) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_statuses text[];
+begin
+  v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
+  if v_statuses[1] = 'unknown' then
+    raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug', _report_one.report ->> 'run_id'
+      using errcode = 'PF003';
+  elsif v_statuses[1] = 'invalid' then
+    raise exception 'run_id, step_slug, task_index and attempt_token must be given' using errcode = 'PF008';
+  end if;
+  perform pgflow._notify_ready();
+  return v_statuses[1];
+end
+$$;
+
+comment on function pgflow._report_one(jsonb) is 'Apply one report; PF003 if there is no such task, PF008 if it is incomplete.';
+
+create function pgflow.report_step_tasks(reports jsonb) returns table (ordinal int, status text)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+-- Short, so that one open transaction delays only its own run: the client halves the batch on 55P03, seven times at most.
+set lock_timeout to '125ms'
+as $$
+declare
+  v_statuses text[];
+begin
+  v_statuses := pgflow._apply_reports(report_step_tasks.reports);
+  perform pgflow._notify_ready();
+  return query select u.ordinality::int, u.status from unnest(v_statuses) with ordinality u (status, ordinality);
+end
+$$;
+
+comment on function pgflow.report_step_tasks(jsonb) is
+  'Report up to 500 attempts in one transaction; answers in order: completed, retrying, failed, released, duplicate, stale, unknown, invalid.';
+
+create function pgflow.complete_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, output jsonb) returns text
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+begin
+  return pgflow._report_one(jsonb_build_object('run_id', complete_step_task.run_id, 'step_slug', complete_step_task.step_slug,
+    'task_index', complete_step_task.task_index, 'attempt_token', complete_step_task.attempt_token, 'outcome', 'complete',
+    'output', complete_step_task.output));
+end
+$$;
+
+comment on function pgflow.complete_step_task(uuid, text, int, uuid, jsonb) is
+  'Complete an attempt in the caller''s transaction: completed, duplicate or stale. PF003 if there is no such task.';
+
+create function pgflow.fail_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, error jsonb,
+  retryable boolean default true, retry_after_seconds double precision default null) returns text
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+begin
+  return pgflow._report_one(jsonb_build_object('run_id', fail_step_task.run_id, 'step_slug', fail_step_task.step_slug,
+    'task_index', fail_step_task.task_index, 'attempt_token', fail_step_task.attempt_token, 'outcome', 'fail',
+    'error', fail_step_task.error, 'retryable', coalesce(fail_step_task.retryable, true), 'retry_after_seconds', fail_step_task.retry_after_seconds));
+end
+$$;
+
+comment on function pgflow.fail_step_task(uuid, text, int, uuid, jsonb, boolean, double precision) is
+  'Fail an attempt in the caller''s transaction: retrying, failed, duplicate or stale. PF003 if there is no such task.';
+
+create function pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision default 0) returns table (ordinal int, status text)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_reports jsonb;
+  v_statuses text[];
+begin
+  select coalesce(jsonb_agg(case when jsonb_typeof(t.value) = 'object' then
+      t.value || jsonb_build_object('outcome', 'release', 'retry_after_seconds', release_step_tasks.delay_seconds) else t.value end
+      order by t.ordinality), '[]')
+    into v_reports
+  from jsonb_array_elements(release_step_tasks.tasks) with ordinality t;
+  v_statuses := pgflow._apply_reports(v_reports);
+  perform pgflow._notify_ready();
+  return query
+  select u.ordinality::int, case when u.status = 'released' then 'released' else 'stale' end
+  from unnest(v_statuses) with ordinality u (status, ordinality);
+end
+$$;
+
+comment on function pgflow.release_step_tasks(jsonb, double precision) is
+  'Hand attempts back without using up a budget: released, or stale if the attempt is no longer current.';
+
+create function pgflow.next_wake_at(executors text[]) returns timestamptz
+language plpgsql stable
+set search_path to ''
+set enable_seqscan to off
+as $$
+begin
+  if exists (
+    select from pgflow.queues q
+    where q.executor = any (next_wake_at.executors)
+      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= q.low_xid))
+  then
+    return pgflow.clock();
+  end if;
+  return (
+    select t.due_at from pgflow.timers t
+    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m)
+    order by t.due_at limit 1);
+end
+$$;
+
+comment on function pgflow.next_wake_at(text[]) is
+  'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
+
+create function pgflow._check_claim(max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
+    raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';
+  elsif _check_claim.lease_seconds is null or not (_check_claim.lease_seconds > 0 and _check_claim.lease_seconds <= 315360000) then
+    raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
+  elsif coalesce(_check_claim.mode, '') not in ('start', 'launch') then
+    raise exception 'mode must be start or launch' using errcode = 'PF008';
+  elsif coalesce(_check_claim.inputs, '') not in ('full', 'none') then
+    raise exception 'inputs must be full or none' using errcode = 'PF008';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_claim(int, double precision, text, text) is 'PF008 if the arguments of a claim make no sense.';
+
+create function pgflow.claim_step_tasks(executor text, worker_id text, max_tasks int, lease_seconds double precision default 30,
+  mode text default 'start', inputs text default 'full')
+  returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+begin
+  perform pgflow._check_claim(claim_step_tasks.max_tasks, claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
+  return query
+  select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
+    claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
+end
+$$;
+
+comment on function pgflow.claim_step_tasks(text, text, int, double precision, text, text) is
+  'Claim up to max_tasks ready tasks of an executor: highest priority first, then the oldest. mode start: the caller runs them; launch: they are handed on and start by start_step_task.';
+
+create function pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks int,
+  lease_seconds double precision default 30, mode text default 'start', inputs text default 'full')
+  returns table (kind text, ordinal int, status text, wake_at timestamptz,
+    run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_statuses text[];
+begin
+  perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
+  if jsonb_array_length(exchange_step_tasks.reports) > 0 then
+    v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
+    return query
+    select 'report', u.ordinality::int, u.status, null::timestamptz, null::uuid, null::text, null::int, null::text, null::text, null::int,
+      null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision, null::double precision,
+      null::int, null::int, null::int, null::text, null::timestamptz
+    from unnest(v_statuses) with ordinality u (status, ordinality);
+  end if;
+  if exchange_step_tasks.max_tasks > 0 then
+    return query
+    select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
+    from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+  end if;
+  -- After the claim: only what it left ready is worth waking somebody for.
+  perform pgflow._notify_ready();
+  return query
+  select 'wake', null::int, null::text, pgflow.next_wake_at(array[exchange_step_tasks.executor]), null::uuid, null::text, null::int, null::text,
+    null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
+    null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
+end
+$$;
+
+comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double precision, text, text) is
+  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
+
+create function pgflow._set_executor_paused(executor text, reason text, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  insert into pgflow.executors as e (executor, paused_at, pause_reason)
+  values (_set_executor_paused.executor, _set_executor_paused.now, _set_executor_paused.reason)
+  on conflict on constraint executors_pkey do update
+  set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
+end
+$$;
+
+comment on function pgflow._set_executor_paused(text, text, timestamptz) is 'Pause claims for an executor, with the reason.';
+
+create function pgflow._set_external_id(task pgflow._tasks, external_id text) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if task.is_map then
+    update pgflow.map_tasks t set external_id = _set_external_id.external_id
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  else
+    update pgflow.run_steps t set external_id = _set_external_id.external_id
+    where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  end if;
+end
+$$;
+
+comment on function pgflow._set_external_id(pgflow._tasks, text) is 'Keep the handle that the place of launch gave.';
+
+create function pgflow._record_launch(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, external_id text,
+  kind text, reason text, retry_after double precision) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_task pgflow._tasks;
+  v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
+begin
+  v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
+  if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
+    or v_task.token_hash is distinct from pgflow._token_hash(_record_launch.attempt_token) then
+    return 'stale';
+  elsif _record_launch.outcome = 'accepted' then
+    if _record_launch.external_id is distinct from v_task.external_id and _record_launch.external_id is not null then
+      perform pgflow._set_external_id(v_task, _record_launch.external_id);
+    end if;
+    return 'accepted';
+  elsif _record_launch.outcome = 'unknown' then
+    return 'unknown';
+  elsif _record_launch.outcome is distinct from 'rejected' or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator') then
+    raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
+  elsif v_task.task_started_at is not null then
+    -- It runs, whatever the launcher saw.
+    return 'accepted';
+  elsif _record_launch.kind = 'throttled' then
+    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
+    return 'requeued';
+  elsif _record_launch.kind = 'operator' then
+    perform pgflow._set_executor_paused((select s.executor from pgflow.steps s where s.step_id = v_task.step_id), coalesce(_record_launch.reason, 'rejected'), v_now);
+    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, _record_launch.retry_after, null, v_now);
+    return 'requeued';
+  end if;
+  return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient', _record_launch.retry_after, null, v_now)
+    when 'retrying' then 'requeued' else 'failed' end;
+end
+$$;
+
+comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is 'Record what became of one launch.';
+
+create function pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
+  with free as (
+    select t.run_id, t.step_slug, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+      case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
+    from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
+      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = r.step_slug
+      join pgflow.steps s on s.step_id = t.step_id
+    where r.task_index = 0 and t.status = 'running' and t.task_started_at is not null and t.lease_expires_at is not null
+      and t.token_hash = pgflow._token_hash(r.attempt_token)
+    for no key update of t skip locked
+  )
+  update pgflow.run_steps t
+  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug;
+
+  with free as (
+    select t.run_id, t.step_slug, t.task_index, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+      case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
+    from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
+      join pgflow.map_tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+      join pgflow.steps s on s.step_id = t.step_id
+    where t.end_status is null and t.task_started_at is not null and t.lease_expires_at is not null
+      and t.token_hash = pgflow._token_hash(r.attempt_token)
+    for no key update of t skip locked
+  )
+  update pgflow.map_tasks t
+  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index;
+end
+$$;
+
+comment on function pgflow._renew_leases(jsonb, double precision, timestamptz) is 'Renew the leases of those of these attempts that are current.';
+
+create function pgflow._lock_task(run_id uuid, step_slug text, task_index int) returns pgflow._tasks
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_task pgflow._tasks;
+begin
+  -- One row, and nothing is locked after it: no order to keep.
+  perform from pgflow.map_tasks t
+  where t.run_id = _lock_task.run_id and t.step_slug = _lock_task.step_slug and t.task_index = _lock_task.task_index
+  for no key update;
+  if not found then
+    perform from pgflow.run_steps t
+    where t.run_id = _lock_task.run_id and t.step_slug = _lock_task.step_slug
+    for no key update;
+  end if;
+  select t.* into v_task from pgflow._tasks t
+  where t.run_id = _lock_task.run_id and t.step_slug = _lock_task.step_slug and t.task_index = _lock_task.task_index;
+  return v_task;
+end
+$$;
+
+comment on function pgflow._lock_task(uuid, text, int) is 'Lock the row of one task and read it; a row of nulls if there is none.';
+
+create function pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamptz, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if task.is_map then
+    update pgflow.map_tasks t
+    set task_started_at = _set_started.now, instance_id = _set_started.instance_id, lease_expires_at = _set_started.lease_expires_at
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+  else
+    update pgflow.run_steps t
+    set task_started_at = _set_started.now, instance_id = _set_started.instance_id, lease_expires_at = _set_started.lease_expires_at
+    where t.run_id = task.run_id and t.step_slug = task.step_slug;
+  end if;
+  -- The old timer is that of the launch deadline, and may be later than the new lease.
+  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+  values (least(_set_started.lease_expires_at, _set_started.now + make_interval(secs =>
+      (select s.timeout from pgflow.steps s where s.step_id = task.step_id))), 'lease', array[task.run_id], array[task.step_id], array[task.ready_index]);
+end
+$$;
+
+comment on function pgflow._set_started(pgflow._tasks, text, timestamptz, timestamptz) is 'Mark a launched attempt as running in this instance.';
+
+create function pgflow.start_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, instance_id text)
+  returns table (status text, input jsonb, lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_task pgflow._tasks;
+  v_step pgflow.steps;
+  v_lease timestamptz;
+begin
+  if start_step_task.instance_id is null then
+    raise exception 'instance_id must be given' using errcode = 'PF008';
+  end if;
+  select t.* into v_task from pgflow._lock_task(start_step_task.run_id, start_step_task.step_slug, start_step_task.task_index) t;
+  if v_task.run_id is null then
+    raise exception 'no task % of step "%" in run %', start_step_task.task_index, start_step_task.step_slug, start_step_task.run_id
+      using errcode = 'PF003';
+  end if;
+  if not v_task.is_live or v_task.lease_expires_at is null
+    or v_task.token_hash is distinct from pgflow._token_hash(start_step_task.attempt_token)
+  then
+    return query select 'stale', null::jsonb, null::timestamptz;
+    return;
+  elsif v_task.task_started_at is not null and v_task.instance_id is distinct from start_step_task.instance_id then
+    return query select 'conflict', null::jsonb, null::timestamptz;
+    return;
+  end if;
+  select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
+  v_lease := v_task.lease_expires_at;
+  if v_task.task_started_at is null then
+    v_lease := v_now + make_interval(secs => coalesce(v_step.heartbeat_timeout, v_step.timeout + 10));
+    perform pgflow._set_started(v_task, start_step_task.instance_id, v_lease, v_now);
+  end if;
+  return query
+  select 'started',
+    case when v_step.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
+    || case when v_task.is_map then jsonb_build_object('item', v_task.input) else '{}' end
+    || pgflow._dependency_outputs(v_task.run_id, v_task.step_id),
+    v_lease
+  from pgflow.runs r where r.run_id = v_task.run_id;
+end
+$$;
+
+comment on function pgflow.start_step_task(uuid, text, int, uuid, text) is
+  'The handshake of a launched attempt: started (first, or the same instance again), conflict (another instance has it) or stale. PF003 if there is no such task.';
+
+create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
+  returns table (ordinal int, status text, lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+begin
+  perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  return query
+  select r.ordinality::int,
+    case
+      when t.token_hash is distinct from pgflow._token_hash(r.attempt_token) then 'stale'
+      when t.status in ('claimed', 'running') then 'ok'
+      when t.status = 'cancelled' then 'cancel'
+      else 'stale'
+    end,
+    case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
+  from rows from (jsonb_to_recordset(heartbeat_step_tasks.tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
+    left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+  order by r.ordinality;
+end
+$$;
+
+comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. A lease never outlives the timeout of its attempt.';
+
+create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_launch record;
+begin
+  perform pgflow_locks.lock_runs(array(
+    select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
+  for v_launch in
+    select l.*
+    from rows from (jsonb_to_recordset(record_launches.launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
+      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
+    order by l.ordinality
+  loop
+    ordinal := v_launch.ordinality;
+    status := pgflow._record_launch(v_launch.run_id, v_launch.step_slug, v_launch.task_index, v_launch.attempt_token, v_launch.outcome,
+      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
+    return next;
+  end loop;
+  perform pgflow._notify_ready();
+end
+$$;
+
+comment on function pgflow.record_launches(jsonb) is
+  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
+
+create function pgflow._steps_to_retry(run_id uuid, from_step text) returns text[]
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_slugs text[];
+begin
+  -- Downstream of what is retried: everything when a step was named, else only what was skipped.
+  with recursive retried as (
+    select t.step_id, t.step_slug
+    from pgflow.run_steps t
+    where t.run_id = _steps_to_retry.run_id
+      and case when _steps_to_retry.from_step is null then t.status in ('failed', 'cancelled') or t.skip_reason = 'handler_failed'
+        else t.step_slug = _steps_to_retry.from_step end
+    union
+    select t.step_id, t.step_slug
+    from retried r
+      join pgflow.deps d on d.dep_id = r.step_id
+      join pgflow.run_steps t on t.run_id = _steps_to_retry.run_id and t.step_slug = d.step_slug
+    where _steps_to_retry.from_step is not null or t.status <> 'completed'
+  )
+  select array_agg(r.step_slug) into v_slugs from retried r;
+  if v_slugs is null then
+    raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id using errcode = 'PF003';
+  end if;
+  return v_slugs;
+end
+$$;
+
+comment on function pgflow._steps_to_retry(uuid, text) is
+  'What retry_run reopens: the step named and all downstream; else what failed or was cancelled, and what was skipped because of it.';
+
+create function pgflow._requeue_map(run_id uuid, step_slug text, step_id int, queue_id int, now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_indexes int[];
+begin
+  with reset as (
+    update pgflow.map_tasks t
+    set end_status = null, finished_at = null, output = null, error = null, failures = 0, launch_failures = 0, task_started_at = null,
+      lease_expires_at = null, visible_at = null, token_hash = null, instance_id = null
+    where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug and t.end_status is distinct from 'completed'
+    returning t.task_index
+  )
+  select array_agg(r.task_index order by r.task_index) into v_indexes from reset r;
+  delete from pgflow.map_counters c where c.run_id = _requeue_map.run_id and c.step_slug = _requeue_map.step_slug;
+  insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
+  select _requeue_map.run_id, _requeue_map.step_slug, i.task_index % 16, count(*)
+  from unnest(v_indexes) i (task_index) group by 3;
+  update pgflow.run_steps t set status = 'running', started_at = _requeue_map.now
+  where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug;
+  perform pgflow._enqueue(array_fill(_requeue_map.run_id, array[cardinality(v_indexes)]), array_fill(_requeue_map.step_id, array[cardinality(v_indexes)]),
+    v_indexes, array_fill(_requeue_map.queue_id, array[cardinality(v_indexes)]));
+end
+$$;
+
+comment on function pgflow._requeue_map(uuid, text, int, int, timestamptz) is 'Queue the items of a map that did not complete, and start it again.';
+
+create function pgflow._run_status(run_id uuid) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_status text;
+begin
+  select r.status into v_status from pgflow.runs r where r.run_id = _run_status.run_id;
+  if not found then
+    raise exception 'no run %', coalesce(_run_status.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  return v_status;
+end
+$$;
+
+comment on function pgflow._run_status(uuid) is 'Status of a run; PF003 if there is none.';
+
+create function pgflow.start_step(run_id uuid, step_slug text) returns boolean
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz;
+  v_step pgflow.run_steps;
+  v_next record;
+begin
+  perform pgflow_locks.lock_runs(array[start_step.run_id]);
+  v_now := pgflow.clock();
+  select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
+  if not found then
+    raise exception 'no step "%" in run %', start_step.step_slug, start_step.run_id using errcode = 'PF003';
+  end if;
+  if v_step.status <> 'pending' or exists (
+    select from pgflow.deps d join pgflow.run_steps p on p.run_id = v_step.run_id and p.step_slug = d.dep_slug
+    where d.step_id = v_step.step_id and p.status not in ('completed', 'skipped'))
+  then
+    return false;
+  end if;
+  update pgflow.run_steps t set remaining_deps = 0 where t.run_id = v_step.run_id and t.step_slug = v_step.step_slug;
+  v_next := pgflow._start_steps(array[v_step.run_id], array[v_step.step_id], null, v_now);
+  perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
+  perform pgflow._notify_ready();
+  return true;
+end
+$$;
+
+comment on function pgflow.start_step(uuid, text) is
+  'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step.';
+
+create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_status text;
+begin
+  perform pgflow_locks.lock_runs(array[cancel_run.run_id]);
+  v_status := pgflow._run_status(cancel_run.run_id);
+  if v_status <> 'running' then
+    return 'already_ended';
+  end if;
+  perform pgflow._close_run(cancel_run.run_id, 'cancelled',
+    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(cancel_run.reason, 'cancelled')), pgflow.clock());
+  return 'cancelled';
+end
+$$;
+
+comment on function pgflow.cancel_run(uuid, text) is
+  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';
+
+create function pgflow.pause_run(run_id uuid) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  perform pgflow_locks.lock_runs(array[pause_run.run_id]);
+  if pgflow._run_status(pause_run.run_id) <> 'running' then
+    return 'already_ended';
+  end if;
+  update pgflow.runs r set paused_at = pgflow.clock() where r.run_id = pause_run.run_id and r.paused_at is null;
+  if not found then
+    return 'already_paused';
+  end if;
+  perform pgflow._park_paused(array[pause_run.run_id]);
+  return 'paused';
+end
+$$;
+
+comment on function pgflow.pause_run(uuid) is
+  'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run.';
+
+create function pgflow.resume_run(run_id uuid) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_parked record;
+begin
+  perform pgflow_locks.lock_runs(array[resume_run.run_id]);
+  if pgflow._run_status(resume_run.run_id) <> 'running' then
+    return 'already_ended';
+  end if;
+  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id and r.paused_at is not null;
+  if not found then
+    return 'not_paused';
+  end if;
+  with unparked as (
+    delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
+  )
+  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids, array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
+    array_agg(u.task_index order by s.step_index, u.task_index) as indexes, array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
+    into v_parked
+  from unparked u
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug;
+  if v_parked.run_ids is not null then
+    perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
+  end if;
+  perform pgflow._notify_ready();
+  return 'resumed';
+end
+$$;
+
+comment on function pgflow.resume_run(uuid) is
+  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';
+
+create function pgflow.pause_executor(executor text, reason text default null) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
+    return 'already_paused';
+  end if;
+  perform pgflow._set_executor_paused(pause_executor.executor, pause_executor.reason, pgflow.clock());
+  return 'paused';
+end
+$$;
+
+comment on function pgflow.pause_executor(text, text) is 'Claim nothing for an executor until it is resumed. paused or already_paused.';
+
+create function pgflow.resume_executor(executor text) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  update pgflow.executors e set paused_at = null, pause_reason = null
+  where e.executor = resume_executor.executor and e.paused_at is not null;
+  if not found then
+    return 'not_paused';
+  end if;
+  perform pg_notify('pgflow_ready', resume_executor.executor);
+  return 'resumed';
+end
+$$;
+
+comment on function pgflow.resume_executor(text) is 'Undo pause_executor. resumed or not_paused.';
+
+create function pgflow._reset_steps(run_id uuid, step_slugs text[], keep_items boolean, now timestamptz) returns int[]
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_map record;
+  v_waiting int[];
+begin
+  update pgflow.run_steps t
+  set status = 'pending', skip_reason = null, started_at = null, finished_at = null, output = null, error = null, failures = 0,
+    launch_failures = 0, failed_tasks = null, task_started_at = null, lease_expires_at = null, visible_at = null, token_hash = null,
+    instance_id = null,
+    remaining_deps = (
+      select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
+      where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))
+  where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs);
+  -- Maps that had started and whose source stays as it was: completed items are kept, the others queue again.
+  for v_map in
+    select t.step_slug, t.step_id, t.queue_id from pgflow.run_steps t
+    where _reset_steps.keep_items and t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs)
+      and t.remaining_deps = 0 and t.task_count > 0
+  loop
+    perform pgflow._requeue_map(_reset_steps.run_id, v_map.step_slug, v_map.step_id, v_map.queue_id, _reset_steps.now);
+  end loop;
+  select array_agg(t.step_id) into v_waiting from pgflow.run_steps t
+  where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs) and t.status = 'pending' and t.remaining_deps = 0;
+  return v_waiting;
+end
+$$;
+
+comment on function pgflow._reset_steps(uuid, text[], boolean, timestamptz) is
+  'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
+
+create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz;
+  v_status text;
+  v_slugs text[];
+  v_waiting int[];
+  v_next record;
+begin
+  perform pgflow_locks.lock_runs(array[retry_run.run_id]);
+  v_now := pgflow.clock();
+  v_status := pgflow._run_status(retry_run.run_id);
+  if v_status = 'running' then
+    raise exception 'run % is still running', retry_run.run_id using errcode = 'PF005', hint = 'Cancel it first, or wait for its end.';
+  elsif v_status = 'completed' and retry_run.from_step is null then
+    raise exception 'run % completed: there is nothing to retry', retry_run.run_id
+      using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
+  v_slugs := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  update pgflow.runs r
+  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_slugs)
+  where r.run_id = retry_run.run_id;
+  v_waiting := pgflow._reset_steps(retry_run.run_id, v_slugs, retry_run.from_step is null, v_now);
+  if v_waiting is not null then
+    v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
+    perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
+  end if;
+  perform pgflow._notify_ready();
+  return 'retrying';
+end
+$$;
+
+comment on function pgflow.retry_run(uuid, text) is
+  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
+
+create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_until timestamptz;
+begin
+  update pgflow.sweep_marks m
+  set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
+  returning m.lease_grace_until into v_until;
+  return v_until;
+end
+$$;
+
+comment on function pgflow.postpone_lease_expiry(double precision) is
+  'Declare no lease expired for so many seconds (at most an hour): for dispatchers that were cut off from the database and come back.';
+
+create function pgflow.maintain() returns jsonb
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_timers int := 0;
+begin
+  if not pgflow_locks.try_lock_maintenance() then
+    return jsonb_build_object('skipped', true);
+  end if;
+  -- The whole index, also below the mark: a transaction may have committed after its timer was due.
+  v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
+  perform pgflow._notify_ready();
+  return jsonb_build_object('skipped', false, 'timers', v_timers);
+end
+$$;
+
+comment on function pgflow.maintain() is
+  'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
+
+create function pgflow._delete_runs(run_ids uuid[]) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.map_counters t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.map_tasks t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.run_steps t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.runs t where t.run_id = any (_delete_runs.run_ids);
+end
+$$;
+
+comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their rows; entries in ready_tasks are dropped by the next claim.';
+
+create function pgflow.prune_runs(older_than interval, "limit" int) returns int
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_runs uuid[];
+begin
+  if prune_runs.older_than is null or prune_runs."limit" is null or prune_runs."limit" < 0 then
+    raise exception 'older_than and limit must be given' using errcode = 'PF008';
+  end if;
+  -- Run ids are ordered by time: the oldest are the first of the index.
+  select array_agg(o.run_id) into v_runs
+  from (
+    select r.run_id from pgflow.runs r
+    where r.status <> 'running' and r.finished_at < pgflow.clock() - prune_runs.older_than
+    order by r.run_id
+    limit prune_runs."limit"
+    for update skip locked
+  ) o
+  where pgflow_locks.try_lock_run(o.run_id);
+  if v_runs is null then
+    return 0;
+  end if;
+  perform pgflow._delete_runs(v_runs);
+  return cardinality(v_runs);
+end
+$$;
+
+comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
+
+create function pgflow._get_step(run_id uuid, step_slug text) returns jsonb
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  return (
+    select jsonb_build_object('step_slug', t.step_slug, 'step_index', s.step_index, 'step_type', s.step_type, 'status', t.status,
+      'skip_reason', t.skip_reason, 'output', t.output, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
+      'finished_at', t.finished_at,
+      'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
+      'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
+      'tasks', (
+        select jsonb_build_object('queued', count(*) filter (where k.status = 'queued'), 'claimed', count(*) filter (where k.status = 'claimed'),
+          'running', count(*) filter (where k.status = 'running'), 'completed', count(*) filter (where k.status = 'completed'),
+          'failed', count(*) filter (where k.status = 'failed'), 'cancelled', count(*) filter (where k.status = 'cancelled'))
+        from pgflow._tasks k where k.run_id = t.run_id and k.step_slug = t.step_slug))
+    from pgflow.step_states t
+      join pgflow.run_steps x on x.run_id = t.run_id and x.step_slug = t.step_slug
+      join pgflow.steps s on s.step_id = x.step_id
+    where t.run_id = _get_step.run_id and t.step_slug = _get_step.step_slug);
+end
+$$;
+
+comment on function pgflow._get_step(uuid, text) is 'A step of a run with the counts of its tasks, as get_run shows it.';
+
+create function pgflow.get_run(run_id uuid) returns jsonb
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_run jsonb;
+begin
+  select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
+      'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
+      'idempotency_key', r.idempotency_key, 'paused_at', r.paused_at, 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'steps', (
+        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
+        from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
+    into v_run
+  from pgflow.runs r where r.run_id = get_run.run_id;
+  if v_run is null then
+    raise exception 'no run %', coalesce(get_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  return v_run;
+end
+$$;
+
+comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';
+
+create function pgflow.check_invariants(run_id uuid default null)
+  returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
+language sql stable
+set search_path to ''
+as $$
+  with states as (
+    select t.*, s.step_type, s.executor, r.status as run_status, r.paused_at
+    from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
+    where check_invariants.run_id is null or t.run_id = check_invariants.run_id
+  ), tasks as (
+    select k.*, r.status as run_status, r.paused_at, st.status as step_status
+    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id
+      join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
+    where check_invariants.run_id is null or k.run_id = check_invariants.run_id
+  ), timed as (
+    select t.kind, u.run_id, u.step_id, u.ready_index, t.due_at
+    from pgflow.timers t, unnest(t.run_ids, t.step_ids, t.task_indexes) u (run_id, step_id, ready_index)
+  )
+  select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
+  from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
+  union all
+  select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
+  from tasks t where t.step_status not in ('pending', 'running') and t.is_live
+  union all
+  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null, format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
+  where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
+  group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
+  union all
+  select 'remaining_deps counts the live dependencies of a pending step', s.run_id, s.step_slug, null,
+    format('says %s, is %s', s.remaining_deps, count(p.run_id))
+  from states s left join pgflow.deps d on d.step_id = s.step_id
+    left join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug and p.status in ('pending', 'running')
+  where s.status = 'pending'
+  group by s.run_id, s.step_slug, s.remaining_deps having s.remaining_deps <> count(p.run_id) or count(p.run_id) = 0
+  union all
+  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null, format('%s is %s', p.step_slug, p.status)
+  from states s join pgflow.deps d on d.step_id = s.step_id
+    join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug
+  where s.status in ('running', 'completed', 'failed') and p.status not in ('completed', 'skipped')
+  union all
+  select 'a map step has as many tasks as items', s.run_id, s.step_slug, null, format('%s of %s', count(m.run_id), s.task_count)
+  from states s left join pgflow.map_tasks m on m.run_id = s.run_id and m.step_slug = s.step_slug
+  where s.step_type = 'map' and s.status in ('running', 'completed')
+  group by s.run_id, s.step_slug, s.task_count having count(m.run_id) is distinct from s.task_count
+  union all
+  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
+  from states s,
+    lateral (select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
+    lateral (select count(*) as live from pgflow.map_tasks m where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
+  where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  union all
+  select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
+  from tasks t where t.status = 'completed' and t.output is null
+  union all
+  select 'a task that may be claimed has a ready entry', t.run_id, t.step_slug, t.task_index, null
+  from tasks t
+  where t.status = 'queued' and t.paused_at is null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+    and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
+  union all
+  select 'a ready task of a paused run is parked', t.run_id, t.step_slug, t.task_index, null
+  from tasks t
+  where t.status = 'queued' and t.paused_at is not null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+    and not exists (select from pgflow.parked_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from pgflow.ready_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
+  union all
+  select 'a delayed task has a timer no later than its time', t.run_id, t.step_slug, t.task_index, t.visible_at::text
+  from tasks t
+  where t.status = 'queued' and t.visible_at > pgflow.clock()
+    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
+      and e.kind = 'delay' and e.due_at <= t.visible_at)
+  union all
+  select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
+  from tasks t
+  where t.status in ('claimed', 'running')
+    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index and e.kind = 'lease')
+  union all
+  select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
+  from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
+  union all
+  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index, format('attempt %s %s', a.attempt, a.outcome)
+  from pgflow.step_task_attempts a join tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
+  where t.status = 'completed' and a.attempt = t.attempt and a.outcome <> 'late'
+$$;
+
+comment on function pgflow.check_invariants(uuid) is
+  'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
+
+-- Nothing is for everybody: PostgreSQL grants execute to public by default.
+revoke all on schema pgflow, pgflow_locks from public;
+revoke all on all tables in schema pgflow from public;
+revoke all on all functions in schema pgflow, pgflow_locks from public;

@@ -1,0 +1,18 @@
+create table pgflow.flows (
+  flow_slug text not null,
+  flow_version int not null,
+  definition jsonb not null,
+  definition_hash text not null,
+  is_active boolean not null,
+  step_count int not null,
+  created_at timestamptz not null,
+  constraint flows_pkey primary key (flow_slug, flow_version),
+  constraint flows_content_is_unique unique (flow_slug, definition_hash),
+  constraint flow_version_is_positive check (flow_version > 0)
+);
+
+create unique index flows_one_active_version on pgflow.flows (flow_slug) where is_active;
+
+comment on table pgflow.flows is 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
+comment on column pgflow.flows.definition is 'The definition as given, normalised, without filled-in defaults.';
+comment on column pgflow.flows.definition_hash is 'Hex SHA-256 of the normalised definition.';

@@ -1,0 +1,33 @@
+-- Stable columns first, mutable ones last: the WAL of an update leaves out the common prefix.
+-- No index and no predicate on a column that a step's progress changes: every update stays HOT.
+create table pgflow.runs (
+  created_at timestamptz not null,
+  run_id uuid not null,
+  flow_version int not null,
+  priority int not null,
+  forced_priority int,
+  flow_slug text not null,
+  idempotency_key text,
+  owner text not null,
+  tags jsonb not null,
+  input jsonb not null,
+  remaining_steps int not null,
+  paused_at timestamptz,
+  finished_at timestamptz,
+  status text not null,
+  output jsonb,
+  error jsonb,
+  constraint runs_pkey primary key (run_id),
+  constraint run_status_is_known check (status in ('running', 'completed', 'failed', 'cancelled')),
+  constraint run_finished_at_matches_status check ((status = 'running') = (finished_at is null)),
+  constraint run_remaining_steps_is_not_negative check (remaining_steps >= 0)
+) with (fillfactor = 60);
+
+create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
+create index runs_paused on pgflow.runs (run_id) where paused_at is not null;
+
+comment on table pgflow.runs is 'One row a run of a flow.';
+comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
+comment on column pgflow.runs.forced_priority is 'The priority given to run_flow, which overrides that of the steps.';
+comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
+comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';

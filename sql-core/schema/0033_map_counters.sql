@@ -1,0 +1,12 @@
+-- Sixteen slots a map (slot = task_index % 16): completions of one map from several sessions
+-- rarely meet on the same row.
+create table pgflow.map_counters (
+  run_id uuid not null,
+  step_slug text not null,
+  slot int not null,
+  remaining int not null,
+  constraint map_counters_pkey primary key (run_id, step_slug, slot),
+  constraint map_counter_is_not_negative check (remaining >= 0)
+) with (fillfactor = 50);
+
+comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';

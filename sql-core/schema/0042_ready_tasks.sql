@@ -1,0 +1,13 @@
+create table pgflow.ready_tasks (
+  xid bigint not null,
+  seq bigint generated always as identity (cache 50),
+  run_id uuid not null,
+  queue_id int not null,
+  step_id int not null,
+  task_index int not null,
+  constraint ready_tasks_pkey primary key (queue_id, xid, seq)
+) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+
+comment on table pgflow.ready_tasks is 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
+comment on column pgflow.ready_tasks.xid is 'Transaction that inserted the entry.';
+comment on column pgflow.ready_tasks.task_index is 'Index of the map item; -1 for the task of a single step.';

@@ -1,0 +1,15 @@
+create function pgflow.clock() returns timestamptz
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_fake text := current_setting('pgflow.fake_now', true);
+begin
+  if v_fake <> '' and pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
+    return v_fake::timestamptz;
+  end if;
+  return clock_timestamp();
+end
+$$;
+
+comment on function pgflow.clock() is 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';

@@ -1,0 +1,23 @@
+create function pgflow.delete_flow(flow_slug text, force boolean default false) returns boolean
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_runs uuid[];
+begin
+  perform pgflow_locks.lock_definition(delete_flow.flow_slug);
+  select array_agg(r.run_id) into v_runs from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
+  if v_runs is not null then
+    if not delete_flow.force then
+      raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
+        using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
+    end if;
+    perform pgflow_locks.lock_runs(v_runs);
+    perform pgflow._delete_runs(v_runs);
+  end if;
+  delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
+  return found;
+end
+$$;
+
+comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. False if there is none; PF005 while runs exist.';

@@ -1,0 +1,19 @@
+create function pgflow._notify_ready() returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
+  v_executors text;
+begin
+  -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
+  select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
+  from pgflow.queues q
+  where exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid);
+  if v_executors is not null then
+    perform pg_notify('pgflow_ready', v_executors);
+  end if;
+end
+$$;
+
+comment on function pgflow._notify_ready() is 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';

@@ -1,0 +1,38 @@
+create function pgflow._skip_unmet(run_ids uuid[], step_ids int[], now timestamptz,
+  out unmet_runs uuid[], out unmet_steps int[], out unmet_policies text[])
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  with waiting as (
+    select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
+      jsonb_build_object('run', r.input) || coalesce((
+        select jsonb_object_agg(d.dep_slug, t.output)
+        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
+    from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.runs r on r.run_id = u.run_id
+    where s.required_input is not null or s.forbidden_input is not null
+  ), unmet as (
+    select w.run_id, w.step_id, w.step_slug, w.when_unmet
+    from waiting w
+    where not (w.available @> coalesce(w.required_input, '{}'))
+      or coalesce(w.available @> w.forbidden_input, false)
+  ), marked as (
+    update pgflow.run_steps t
+    set status = case when u.when_unmet = 'fail' then 'failed' else 'skipped' end,
+      skip_reason = case when u.when_unmet <> 'fail' then 'condition_unmet' end, finished_at = _skip_unmet.now,
+      error = case when u.when_unmet = 'fail' then
+        jsonb_build_object('code', 'CONDITION_UNMET', 'message', format('the condition of step "%s" is not met', u.step_slug), 'step_slug', u.step_slug) end
+    from unmet u where t.run_id = u.run_id and t.step_slug = u.step_slug
+    returning t.run_id, t.step_id, u.when_unmet
+  )
+  select array_agg(m.run_id), array_agg(m.step_id), array_agg(m.when_unmet)
+    into _skip_unmet.unmet_runs, _skip_unmet.unmet_steps, _skip_unmet.unmet_policies
+  from marked m;
+end
+$$;
+
+comment on function pgflow._skip_unmet(uuid[], int[], timestamptz) is
+  'Of steps about to start, end those whose condition is not met; returns them with their when_unmet.';

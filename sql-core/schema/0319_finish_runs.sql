@@ -1,0 +1,30 @@
+create function pgflow._finish_runs(run_ids uuid[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_ended uuid[];
+begin
+  with ended as (
+    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
+  ), counted as (
+    update pgflow.runs r
+    set remaining_steps = r.remaining_steps - e.steps,
+      finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
+      status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
+      output = case when r.remaining_steps = e.steps then coalesce((
+        select jsonb_object_agg(s.step_slug,
+          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
+        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+    from ended e
+    where r.run_id = e.run_id and r.status = 'running'
+    returning r.run_id, r.status
+  )
+  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  perform pgflow._notify_ended(v_ended);
+end
+$$;
+
+comment on function pgflow._finish_runs(uuid[], timestamptz) is
+  'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';

@@ -1,0 +1,62 @@
+create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
+  priority int, start_at timestamptz, tags jsonb, out started uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_flow pgflow.flows;
+  v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_waiting record;
+  v_next record;
+begin
+  v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
+  with inserted as (
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
+      owner, tags, input, remaining_steps, status)
+    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
+      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+    from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
+      with ordinality u (run_id, input, idempotency_key, ordinality)
+    order by u.ordinality
+    on conflict do nothing
+    returning r.run_id
+  )
+  select array_agg(i.run_id) into _start_runs.started from inserted i;
+  if _start_runs.started is null then
+    return;
+  end if;
+
+  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+  select u.run_id, s.step_id,
+    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version;
+
+  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+  select v_xid, t.run_id, t.queue_id, t.step_id, -1
+  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
+    join pgflow.run_steps t on t.run_id = u.run_id
+  where t.status = 'running'
+  order by u.ordinality;
+
+  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
+  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
+    and (not s.is_plain or v_not_before is not null);
+  if v_waiting.run_ids is not null then
+    v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
+    perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
+  end if;
+end
+$$;
+
+comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
+  'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';

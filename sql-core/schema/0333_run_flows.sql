@@ -1,0 +1,40 @@
+create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version int default null, idempotency_keys text[] default null,
+  priority int default null, start_at timestamptz default null, tags jsonb default '{}')
+  returns table (ordinal int, run_id uuid, created boolean)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_count int := coalesce(cardinality(run_flows.inputs), 0);
+  v_ids uuid[];
+  v_started uuid[];
+begin
+  if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
+    raise exception '% inputs but % idempotency keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
+  end if;
+  select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
+  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  end if;
+  if cardinality(v_started) = v_count then
+    return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
+  else
+    return query
+    select u.ordinality::int, r.run_id, r.run_id = u.run_id
+    from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
+      join pgflow.runs r on r.run_id = u.run_id
+        or r.flow_slug = run_flows.flow_slug and r.idempotency_key = u.idempotency_key
+    order by u.ordinality;
+  end if;
+end
+$$;
+
+comment on function pgflow.run_flows(text, jsonb[], int, text[], int, timestamptz, jsonb) is
+  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';

@@ -1,0 +1,9 @@
+create view pgflow.task_logs as
+select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
+from pgflow.completed_task_logs l
+union all
+select a.run_id, a.step_slug, a.task_index, a.attempt, a.log_tail, a.ended_at
+from pgflow.step_task_attempts a
+where a.log_tail is not null;
+
+comment on view pgflow.task_logs is 'The end of what each attempt wrote to its standard output and error.';

@@ -1,0 +1,64 @@
+create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text)
+  returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_left int := _claim.max_tasks;
+  v_queue pgflow.queues;
+  v_popped record;
+  v_back_runs uuid[];
+  v_back_steps int[];
+  v_back_indexes int[];
+  v_due timestamptz;
+  v_count int;
+begin
+  if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
+    return;
+  end if;
+  perform pgflow._sweep_due(v_now);
+  for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
+    while v_left > 0 loop
+      v_popped := pgflow._pop_ready(v_queue, v_left);
+      exit when v_popped.run_ids is null;
+      select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
+        into v_due
+      from pgflow.steps s where s.step_id = any (v_popped.step_ids);
+      insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
+      values (v_due, 'lease', v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      return query
+      select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
+        case when _claim.inputs <> 'none' then
+          case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
+          || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
+          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+        s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
+      from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
+          _claim.mode, v_now) c
+        join pgflow.steps s on s.step_id = c.step_id
+        join pgflow.runs r on r.run_id = c.run_id
+      order by c.ordinal;
+      get diagnostics v_count = row_count;
+      v_left := v_left - v_count;
+      if v_count < cardinality(v_popped.run_ids) then
+        v_back_runs := v_back_runs || v_popped.run_ids;
+        v_back_steps := v_back_steps || v_popped.step_ids;
+        v_back_indexes := v_back_indexes || v_popped.task_indexes;
+      end if;
+      if v_count = 0 then
+        perform pgflow._drop_dead_ready(v_queue.queue_id, 1000);
+      end if;
+    end loop;
+  end loop;
+  -- Only now, so that this call does not meet them again.
+  if v_back_runs is not null then
+    perform pgflow._put_back(v_back_runs, v_back_steps, v_back_indexes, v_now);
+  end if;
+end
+$$;
+
+comment on function pgflow._claim(text, text, int, double precision, text, text) is 'The work of claim_step_tasks and exchange_step_tasks.';

@@ -1,0 +1,48 @@
+create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_emptied uuid[];
+  v_slugs text[];
+begin
+  with reported as materialized (
+    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
+    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
+        attempt_token uuid, outcome text, output jsonb))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
+    where r.outcome = 'complete'
+    order by 1, 2, 3
+  ), completed as (
+    update pgflow.map_tasks t
+    set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
+    from reported r
+    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+    returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
+  ), taken as (
+    select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
+  ), counted as (
+    update pgflow.map_counters m
+    set remaining = m.remaining - t.items
+    from taken t where m.run_id = t.run_id and m.step_slug = t.step_slug and m.slot = t.slot
+    returning m.run_id, m.step_slug, m.remaining
+  )
+  select (select array_agg(c.ordinality) from completed c),
+    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
+    into applied, late_runs, v_emptied, v_slugs
+  from counted d;
+  if v_emptied is not null then
+    if _complete_map_tasks.shared then
+      raise exception 'a counter slot ran empty under the shared run lock' using errcode = 'PF999';
+    end if;
+    select e.ended_runs, e.ended_steps into ended_runs, ended_steps
+    from pgflow._complete_map_steps(v_emptied, v_slugs, _complete_map_tasks.now) e;
+  end if;
+end
+$$;
+
+comment on function pgflow._complete_map_tasks(jsonb, boolean, timestamptz) is
+  'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';

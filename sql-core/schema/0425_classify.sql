@@ -1,0 +1,30 @@
+create function pgflow._classify(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text) returns text
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_hash bytea := pgflow._token_hash(_classify.attempt_token);
+  v_task pgflow._tasks;
+begin
+  if _classify.run_id is null then
+    return 'invalid';
+  end if;
+  select t.* into v_task from pgflow._tasks t
+  where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
+  if not found then
+    return 'unknown';
+  elsif _classify.outcome = 'complete' then
+    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
+  elsif exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
+      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  then
+    return 'duplicate';
+  end if;
+  return 'stale';
+end
+$$;
+
+comment on function pgflow._classify(uuid, text, int, uuid, text) is
+  'What to answer a report that was not applied: invalid, unknown, duplicate (this verb ended that attempt before) or stale.';

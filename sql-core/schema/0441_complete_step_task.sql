@@ -1,0 +1,18 @@
+create function pgflow.complete_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, output jsonb) returns text
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+begin
+  return pgflow._report_one(jsonb_build_object('run_id', complete_step_task.run_id, 'step_slug', complete_step_task.step_slug,
+    'task_index', complete_step_task.task_index, 'attempt_token', complete_step_task.attempt_token, 'outcome', 'complete',
+    'output', complete_step_task.output));
+end
+$$;
+
+comment on function pgflow.complete_step_task(uuid, text, int, uuid, jsonb) is
+  'Complete an attempt in the caller''s transaction: completed, duplicate or stale. PF003 if there is no such task.';

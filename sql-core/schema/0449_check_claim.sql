@@ -1,0 +1,18 @@
+create function pgflow._check_claim(max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
+    raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';
+  elsif _check_claim.lease_seconds is null or not (_check_claim.lease_seconds > 0 and _check_claim.lease_seconds <= 315360000) then
+    raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
+  elsif coalesce(_check_claim.mode, '') not in ('start', 'launch') then
+    raise exception 'mode must be start or launch' using errcode = 'PF008';
+  elsif coalesce(_check_claim.inputs, '') not in ('full', 'none') then
+    raise exception 'inputs must be full or none' using errcode = 'PF008';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_claim(int, double precision, text, text) is 'PF008 if the arguments of a claim make no sense.';

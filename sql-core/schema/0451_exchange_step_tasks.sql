@@ -1,0 +1,45 @@
+create function pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks int,
+  lease_seconds double precision default 30, mode text default 'start', inputs text default 'full')
+  returns table (kind text, ordinal int, status text, wake_at timestamptz,
+    run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_statuses text[];
+begin
+  perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
+  if jsonb_array_length(exchange_step_tasks.reports) > 0 then
+    v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
+    return query
+    select 'report', u.ordinality::int, u.status, null::timestamptz, null::uuid, null::text, null::int, null::text, null::text, null::int,
+      null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision, null::double precision,
+      null::int, null::int, null::int, null::text, null::timestamptz
+    from unnest(v_statuses) with ordinality u (status, ordinality);
+  end if;
+  if exchange_step_tasks.max_tasks > 0 then
+    return query
+    select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
+    from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+  end if;
+  -- After the claim: only what it left ready is worth waking somebody for.
+  perform pgflow._notify_ready();
+  return query
+  select 'wake', null::int, null::text, pgflow.next_wake_at(array[exchange_step_tasks.executor]), null::uuid, null::text, null::int, null::text,
+    null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
+    null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
+end
+$$;
+
+comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double precision, text, text) is
+  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';

@@ -1,0 +1,32 @@
+create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
+  returns table (ordinal int, status text, lease_expires_at timestamptz)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+begin
+  perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  return query
+  select r.ordinality::int,
+    case
+      when t.token_hash is distinct from pgflow._token_hash(r.attempt_token) then 'stale'
+      when t.status in ('claimed', 'running') then 'ok'
+      when t.status = 'cancelled' then 'cancel'
+      else 'stale'
+    end,
+    case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
+  from rows from (jsonb_to_recordset(heartbeat_step_tasks.tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
+      with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
+    left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+  order by r.ordinality;
+end
+$$;
+
+comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. A lease never outlives the timeout of its attempt.';

@@ -1,0 +1,33 @@
+create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_launch record;
+begin
+  perform pgflow_locks.lock_runs(array(
+    select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
+  for v_launch in
+    select l.*
+    from rows from (jsonb_to_recordset(record_launches.launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
+      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
+    order by l.ordinality
+  loop
+    ordinal := v_launch.ordinality;
+    status := pgflow._record_launch(v_launch.run_id, v_launch.step_slug, v_launch.task_index, v_launch.attempt_token, v_launch.outcome,
+      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
+    return next;
+  end loop;
+  perform pgflow._notify_ready();
+end
+$$;
+
+comment on function pgflow.record_launches(jsonb) is
+  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';

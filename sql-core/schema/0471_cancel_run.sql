@@ -1,0 +1,20 @@
+create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_status text;
+begin
+  perform pgflow_locks.lock_runs(array[cancel_run.run_id]);
+  v_status := pgflow._run_status(cancel_run.run_id);
+  if v_status <> 'running' then
+    return 'already_ended';
+  end if;
+  perform pgflow._close_run(cancel_run.run_id, 'cancelled',
+    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(cancel_run.reason, 'cancelled')), pgflow.clock());
+  return 'cancelled';
+end
+$$;
+
+comment on function pgflow.cancel_run(uuid, text) is
+  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';

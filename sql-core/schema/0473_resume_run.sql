@@ -1,0 +1,34 @@
+create function pgflow.resume_run(run_id uuid) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_parked record;
+begin
+  perform pgflow_locks.lock_runs(array[resume_run.run_id]);
+  if pgflow._run_status(resume_run.run_id) <> 'running' then
+    return 'already_ended';
+  end if;
+  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id and r.paused_at is not null;
+  if not found then
+    return 'not_paused';
+  end if;
+  with unparked as (
+    delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
+  )
+  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids, array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
+    array_agg(u.task_index order by s.step_index, u.task_index) as indexes, array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
+    into v_parked
+  from unparked u
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug;
+  if v_parked.run_ids is not null then
+    perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
+  end if;
+  perform pgflow._notify_ready();
+  return 'resumed';
+end
+$$;
+
+comment on function pgflow.resume_run(uuid) is
+  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';

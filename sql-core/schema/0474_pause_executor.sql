@@ -1,0 +1,14 @@
+create function pgflow.pause_executor(executor text, reason text default null) returns text
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
+    return 'already_paused';
+  end if;
+  perform pgflow._set_executor_paused(pause_executor.executor, pause_executor.reason, pgflow.clock());
+  return 'paused';
+end
+$$;
+
+comment on function pgflow.pause_executor(text, text) is 'Claim nothing for an executor until it is resumed. paused or already_paused.';

@@ -1,0 +1,41 @@
+create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz;
+  v_status text;
+  v_slugs text[];
+  v_waiting int[];
+  v_next record;
+begin
+  perform pgflow_locks.lock_runs(array[retry_run.run_id]);
+  v_now := pgflow.clock();
+  v_status := pgflow._run_status(retry_run.run_id);
+  if v_status = 'running' then
+    raise exception 'run % is still running', retry_run.run_id using errcode = 'PF005', hint = 'Cancel it first, or wait for its end.';
+  elsif v_status = 'completed' and retry_run.from_step is null then
+    raise exception 'run % completed: there is nothing to retry', retry_run.run_id
+      using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
+  v_slugs := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  update pgflow.runs r
+  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_slugs)
+  where r.run_id = retry_run.run_id;
+  v_waiting := pgflow._reset_steps(retry_run.run_id, v_slugs, retry_run.from_step is null, v_now);
+  if v_waiting is not null then
+    v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
+    perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
+  end if;
+  perform pgflow._notify_ready();
+  return 'retrying';
+end
+$$;
+
+comment on function pgflow.retry_run(uuid, text) is
+  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';

@@ -1,0 +1,25 @@
+create function pgflow.maintain() returns jsonb
+language plpgsql volatile
+set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_timers int := 0;
+begin
+  if not pgflow_locks.try_lock_maintenance() then
+    return jsonb_build_object('skipped', true);
+  end if;
+  -- The whole index, also below the mark: a transaction may have committed after its timer was due.
+  v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
+  perform pgflow._notify_ready();
+  return jsonb_build_object('skipped', false, 'timers', v_timers);
+end
+$$;
+
+comment on function pgflow.maintain() is
+  'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';

@@ -1,0 +1,23 @@
+create function pgflow.get_run(run_id uuid) returns jsonb
+language plpgsql stable
+set search_path to ''
+as $$
+declare
+  v_run jsonb;
+begin
+  select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
+      'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
+      'idempotency_key', r.idempotency_key, 'paused_at', r.paused_at, 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'steps', (
+        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
+        from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
+    into v_run
+  from pgflow.runs r where r.run_id = get_run.run_id;
+  if v_run is null then
+    raise exception 'no run %', coalesce(get_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  return v_run;
+end
+$$;
+
+comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';

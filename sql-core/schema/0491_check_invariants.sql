@@ -1,0 +1,89 @@
+create function pgflow.check_invariants(run_id uuid default null)
+  returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
+language sql stable
+set search_path to ''
+as $$
+  with states as (
+    select t.*, s.step_type, s.executor, r.status as run_status, r.paused_at
+    from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
+    where check_invariants.run_id is null or t.run_id = check_invariants.run_id
+  ), tasks as (
+    select k.*, r.status as run_status, r.paused_at, st.status as step_status
+    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id
+      join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
+    where check_invariants.run_id is null or k.run_id = check_invariants.run_id
+  ), timed as (
+    select t.kind, u.run_id, u.step_id, u.ready_index, t.due_at
+    from pgflow.timers t, unnest(t.run_ids, t.step_ids, t.task_indexes) u (run_id, step_id, ready_index)
+  )
+  select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
+  from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
+  union all
+  select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
+  from tasks t where t.step_status not in ('pending', 'running') and t.is_live
+  union all
+  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null, format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
+  where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
+  group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
+  union all
+  select 'remaining_deps counts the live dependencies of a pending step', s.run_id, s.step_slug, null,
+    format('says %s, is %s', s.remaining_deps, count(p.run_id))
+  from states s left join pgflow.deps d on d.step_id = s.step_id
+    left join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug and p.status in ('pending', 'running')
+  where s.status = 'pending'
+  group by s.run_id, s.step_slug, s.remaining_deps having s.remaining_deps <> count(p.run_id) or count(p.run_id) = 0
+  union all
+  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null, format('%s is %s', p.step_slug, p.status)
+  from states s join pgflow.deps d on d.step_id = s.step_id
+    join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug
+  where s.status in ('running', 'completed', 'failed') and p.status not in ('completed', 'skipped')
+  union all
+  select 'a map step has as many tasks as items', s.run_id, s.step_slug, null, format('%s of %s', count(m.run_id), s.task_count)
+  from states s left join pgflow.map_tasks m on m.run_id = s.run_id and m.step_slug = s.step_slug
+  where s.step_type = 'map' and s.status in ('running', 'completed')
+  group by s.run_id, s.step_slug, s.task_count having count(m.run_id) is distinct from s.task_count
+  union all
+  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
+  from states s,
+    lateral (select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
+    lateral (select count(*) as live from pgflow.map_tasks m where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
+  where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  union all
+  select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
+  from tasks t where t.status = 'completed' and t.output is null
+  union all
+  select 'a task that may be claimed has a ready entry', t.run_id, t.step_slug, t.task_index, null
+  from tasks t
+  where t.status = 'queued' and t.paused_at is null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+    and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
+  union all
+  select 'a ready task of a paused run is parked', t.run_id, t.step_slug, t.task_index, null
+  from tasks t
+  where t.status = 'queued' and t.paused_at is not null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+    and not exists (select from pgflow.parked_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from pgflow.ready_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
+    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
+  union all
+  select 'a delayed task has a timer no later than its time', t.run_id, t.step_slug, t.task_index, t.visible_at::text
+  from tasks t
+  where t.status = 'queued' and t.visible_at > pgflow.clock()
+    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
+      and e.kind = 'delay' and e.due_at <= t.visible_at)
+  union all
+  select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
+  from tasks t
+  where t.status in ('claimed', 'running')
+    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index and e.kind = 'lease')
+  union all
+  select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
+  from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
+  union all
+  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index, format('attempt %s %s', a.attempt, a.outcome)
+  from pgflow.step_task_attempts a join tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
+  where t.status = 'completed' and a.attempt = t.attempt and a.outcome <> 'late'
+$$;
+
+comment on function pgflow.check_invariants(uuid) is
+  'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
