@@ -1,0 +1,244 @@
+"""One worker process as the parent sees it: given tasks, listened to, stopped, and buried.
+
+It knows nothing of deadlines or of other processes; `ProcessOwner` is told what happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+from pgflow_local import log, spawn, wire
+from pgflow_local.child import Child
+from pgflow_local.settings import LocalSettings
+from pgflow_local.slots import Slots
+from pgflow_local.tasks import LocalTask
+
+__all__ = ["Plan", "ProcessOwner", "State", "WorkerProcess"]
+
+_LAST_WORDS: Final = 1.0
+"""Seconds to read on after the process ended: a child that left its group may hold the stream open."""
+_CROWDED: Final = 1_048_576
+"""Bytes on the way to a process above which nothing is prefetched into it."""
+
+
+class State(Enum):
+    """Where a process stands."""
+
+    STARTING = auto()
+    READY = auto()
+    RETIRING = auto()
+    """It finishes what it has, takes nothing new and exits."""
+    STOPPING = auto()
+    """It was told to stop by a signal."""
+    ENDED = auto()
+
+
+class ProcessOwner(Protocol):
+    """Whom a process tells what happens, always from the event loop."""
+
+    def ready(self, process: WorkerProcess) -> None:
+        """Learn that it takes tasks from now on."""
+        ...
+
+    def received(self, process: WorkerProcess, frames: Sequence[wire.Frame]) -> None:
+        """Take the frames it sent about its tasks."""
+        ...
+
+    def ended(self, process: WorkerProcess) -> None:
+        """Learn that it is gone with its group; `pending` is what it did not finish."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every process of a pool is started with."""
+
+    settings: LocalSettings
+    pythonpath: Sequence[Path]
+
+
+class WorkerProcess(asyncio.Protocol):
+    """A worker process; made once, started once."""
+
+    def __init__(self, plan: Plan, owner: ProcessOwner) -> None:
+        self._plan = plan
+        self._owner = owner
+        self.state = State.STARTING
+        self.returncode: int | None = None
+        self.was_ready = False
+        self.stopped = False
+        """It was sent a signal from here."""
+        self.dismissed = False
+        """Its end is our doing: by signal, or because it had its share of tasks."""
+        self.pending: dict[int, LocalTask] = {}
+        self.taken = 0
+        """Tasks it was ever given."""
+        self.worked = False
+        """It ended a task: what happens to it later is no fault of how it is started."""
+        self.stuck = False
+        """Long tasks fill its slots: nothing is to wait behind them."""
+        self.recalling = False
+        self._child = Child(self._exited)
+        self._reader = wire.FrameReader()
+        self._outbox: list[bytes] = []
+        self._connection: asyncio.Transport | None = None
+        self._connected = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._files = contextlib.ExitStack()
+
+    async def start(self) -> None:
+        """Start the process; raises OSError if it cannot be.  `owner.ready` says when it takes tasks."""
+        loop = asyncio.get_running_loop()
+        settings = self._plan.settings
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        # This process alone has the tripwire's write end: when it dies, the kernel closes it.
+        self._files.callback(os.close, write_end)
+        with contextlib.ExitStack() as passed:
+            passed.callback(os.close, read_end)
+            passed.enter_context(theirs)
+            slots_file = passed.enter_context(Slots.file(settings.concurrency_per_process))
+            self.slots = self._files.enter_context(
+                contextlib.closing(Slots(slots_file.fileno(), settings.concurrency_per_process))
+            )
+            self._log = self._files.enter_context(log.log_file())
+            await loop.create_unix_connection(lambda: self, sock=ours)
+            files = (theirs.fileno(), slots_file.fileno(), read_end)
+            try:
+                await self._child.spawn(
+                    spawn.command(settings, self._plan.pythonpath, files),
+                    environment=spawn.environment(os.environ, settings.pass_environment),
+                    output=self._log,
+                    files=files,
+                )
+            except OSError:
+                self.state = State.ENDED
+                self._close()
+                raise
+        if self.state is State.STARTING:
+            self._timer = loop.call_later(settings.start_timeout.total_seconds(), self.stop, 0)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its group's; 0 before it started."""
+        return self._child.pid
+
+    @property
+    def crowded(self) -> bool:
+        """So much is on the way to it that only an idle slot justifies more."""
+        return self._connection is not None and self._connection.get_write_buffer_size() > _CROWDED
+
+    def output(self) -> str:
+        """Return the tail of what the running task, or the process itself, wrote."""
+        return log.tail(self._log.fileno(), self._plan.settings.log_bytes).decode(errors="replace")
+
+    def shorten_output(self) -> None:
+        """Keep a task that writes without end from filling the disk."""
+        log.shorten(self._log.fileno(), self._plan.settings.log_bytes)
+
+    def give(self, task: LocalTask) -> None:
+        """Put the task in the process's outbox; `flush` sends it."""
+        self.pending[task.number] = task
+        self.taken += 1
+        self._outbox.append(task.frame())
+
+    def flush(self) -> None:
+        """Send the outbox in one write."""
+        if self._outbox:
+            self._send(b"".join(self._outbox))
+            self._outbox.clear()
+
+    def cancel(self, number: int) -> None:
+        """Ask for the task's coroutine to be cancelled, or for it not to be started."""
+        self._send(wire.encode(wire.CANCEL, number))
+
+    def recall(self) -> None:
+        """Ask for the tasks that have not started; they come back as a RETURNED frame."""
+        self.recalling = True
+        self._send(wire.encode(wire.RECALL))
+
+    def retire(self) -> None:
+        """Let it finish what it has and exit."""
+        if self.state in (State.STARTING, State.READY):
+            self.state = State.RETIRING
+            self.dismissed = True
+            self._send(wire.encode(wire.STOP))
+
+    def stop(self, grace: float) -> None:
+        """Send SIGTERM to the group, and SIGKILL after `grace` seconds; at once for 0."""
+        if self.state is State.ENDED:
+            return
+        self.state = State.STOPPING
+        self.stopped = self.dismissed = True
+        self._cancel_timer()
+        if grace > 0:
+            self._child.signal(signal.SIGTERM)
+            self._timer = asyncio.get_running_loop().call_later(grace, self._child.signal, signal.SIGKILL)
+        else:
+            self._child.signal(signal.SIGKILL)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection (asyncio's callback)."""
+        self._connection = cast("asyncio.Transport", transport)
+        self._connected = True
+
+    def data_received(self, data: bytes) -> None:
+        """Pass frames on (asyncio's callback)."""
+        frames = self._reader.feed(data)
+        if frames and frames[0].kind == wire.READY:
+            del frames[0]
+            self.was_ready = True
+            if self.state is State.STARTING:
+                self._cancel_timer()
+                self.state = State.READY
+                self._owner.ready(self)
+        if frames:
+            self._owner.received(self, frames)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of the stream (asyncio's callback): the process exits, or is made to."""
+        del exc
+        self._connected = False
+        if self.returncode is not None:
+            self._end()
+        elif self.state not in (State.STOPPING, State.ENDED):
+            grace = self._plan.settings.grace.total_seconds()
+            self._timer = asyncio.get_running_loop().call_later(grace, self.stop, 0)
+
+    def _send(self, data: bytes) -> None:
+        if self._connection is not None and not self._connection.is_closing():
+            self._connection.write(data)
+
+    def _exited(self, returncode: int) -> None:
+        self.returncode = returncode
+        self._cancel_timer()
+        if self._connected:  # the last results may still be in the socket
+            self._timer = asyncio.get_running_loop().call_later(_LAST_WORDS, self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if self.state is not State.ENDED:
+            self.state = State.ENDED
+            self._owner.ended(self)
+            self._close()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        self._cancel_timer()
+        if self._connection is not None:
+            self._connection.abort()
+        self._files.close()

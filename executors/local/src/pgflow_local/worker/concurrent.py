@@ -1,0 +1,130 @@
+"""Runs several async tasks at once in one event loop; sync handlers take turns in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import cast
+
+from pgflow.runtime import run_handler_async
+
+from pgflow_local import wire
+from pgflow_local.slots import Slots
+from pgflow_local.worker.capture import ContextCapture
+from pgflow_local.worker.job import Finder, Found, Host, Job, failure
+from pgflow_local.worker.link import Link
+
+__all__ = ["ConcurrentRunner"]
+
+
+class ConcurrentRunner:
+    """Takes orders from the link's thread; all its state belongs to the event loop that calls `run`."""
+
+    def __init__(
+        self, link: Link, slots: Slots, finder: Finder, capture: ContextCapture, concurrency: int
+    ) -> None:
+        self._link = link
+        self._slots = slots
+        self._finder = finder
+        self._capture = capture
+        self._free = list(range(concurrency))
+        self._queue: deque[wire.Frame] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._cancellable: dict[int, asyncio.Task[None]] = {}
+        self._cancelled: set[int] = set()
+        self._stopping = False
+        self._loop = asyncio.new_event_loop()
+        self._turn = asyncio.Lock()
+        self._ended = asyncio.Event()
+
+    def run(self) -> None:
+        """Run tasks until told to stop."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._ended.wait())
+
+    def accept(self, tasks: Sequence[wire.Frame]) -> None:
+        """Queue tasks."""
+        self._loop.call_soon_threadsafe(self._accept, tasks)
+
+    def cancel(self, number: int) -> None:
+        """Cancel a running task, or do not start it."""
+        self._loop.call_soon_threadsafe(self._cancel, number)
+
+    def recall(self) -> None:
+        """Hand back what is queued."""
+        self._loop.call_soon_threadsafe(self._recall)
+
+    def stop(self) -> None:
+        """End `run` when everything queued is done."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _accept(self, tasks: Sequence[wire.Frame]) -> None:
+        self._queue.extend(tasks)
+        self._start_more()
+
+    def _start_more(self) -> None:
+        while self._queue and self._free:
+            self._tasks.add(self._loop.create_task(self._run(self._queue.popleft(), self._free.pop())))
+        if self._stopping and not self._tasks:
+            self._ended.set()
+
+    def _cancel(self, number: int) -> None:
+        self._cancelled.add(number)
+        if (running := self._cancellable.get(number)) is not None:
+            running.cancel()
+
+    def _recall(self) -> None:
+        numbers = [frame.number for frame in self._queue]
+        self._queue.clear()
+        self._return(numbers)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._start_more()
+
+    async def _run(self, frame: wire.Frame, index: int) -> None:
+        number = frame.number
+        began = time.monotonic()
+        take = self._capture.begin()
+        try:
+            kind, answer = wire.COMPLETED, (await self._call(frame, index)).encode()
+        except BaseException as error:  # whatever user code raises is this task's failure alone
+            kind, answer = wire.FAILED, failure(error)
+        micros = int((time.monotonic() - began) * 1e6)
+        self._link.send(wire.encode(kind, number, answer, take(), micros))
+        self._slots.clear(index)
+        self._cancelled.discard(number)
+        self._tasks.discard(_this_task())
+        self._free.append(index)
+        self._start_more()
+
+    async def _call(self, frame: wire.Frame, index: int) -> str:
+        job = Job.parse(frame)
+        found = self._finder.find(job.handler, index=index, number=frame.number)
+        if not found.is_async:
+            async with self._turn:
+                return await self._perform(job, found, frame, index)
+        self._cancellable[frame.number] = _this_task()
+        try:
+            return await self._perform(job, found, frame, index)
+        finally:
+            del self._cancellable[frame.number]
+
+    async def _perform(self, job: Job, found: Found, frame: wire.Frame, index: int) -> str:
+        number = frame.number
+        if number in self._cancelled:
+            raise asyncio.CancelledError
+        host = Host(self._link, self._slots, index, number, self._cancelled)
+        self._slots.start(index, number, cancellable=found.is_async)
+        text = frame.second.decode()
+        return await run_handler_async(found.handler, job.params, text, task=job.task(host))
+
+    def _return(self, numbers: Sequence[int]) -> None:
+        self._link.send(wire.encode(wire.RETURNED, first=json.dumps(numbers).encode()))
+
+
+def _this_task() -> asyncio.Task[None]:
+    return cast("asyncio.Task[None]", asyncio.current_task())

@@ -1,0 +1,121 @@
+"""Runs one task at a time, in the main thread, with all its output captured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from pgflow.runtime import run_handler, run_handler_async
+
+from pgflow_local import wire
+from pgflow_local.slots import Slots
+from pgflow_local.worker.capture import FileCapture
+from pgflow_local.worker.job import Finder, Found, Host, Job, failure
+from pgflow_local.worker.link import Link
+
+__all__ = ["SerialRunner"]
+
+_SLOT = 0
+
+
+class SerialRunner:
+    """Takes orders from the link's thread and carries them out in the thread that calls `run`."""
+
+    def __init__(self, link: Link, slots: Slots, finder: Finder, capture: FileCapture) -> None:
+        self._link = link
+        self._slots = slots
+        self._finder = finder
+        self._capture = capture
+        self._pid = os.getpid()
+        self._inbox: SimpleQueue[wire.Frame | None] = SimpleQueue()
+        self._cancelled: set[int] = set()
+        self._coroutine: tuple[int, asyncio.Task[str]] | None = None
+        self._runner = asyncio.Runner()
+
+    def run(self) -> None:
+        """Run tasks until told to stop."""
+        while (frame := self._inbox.get()) is not None:
+            if frame.number in self._cancelled:
+                self._cancelled.discard(frame.number)
+                self._return([frame.number])
+            else:
+                self._run(frame)
+        self._runner.close()
+
+    def accept(self, tasks: Sequence[wire.Frame]) -> None:
+        """Queue tasks."""
+        for frame in tasks:
+            self._inbox.put(frame)
+
+    def cancel(self, number: int) -> None:
+        """Cancel the coroutine if it runs, or see to it that the task does not start."""
+        self._cancelled.add(number)
+        running = self._coroutine
+        if running is not None and running[0] == number:
+            self._runner.get_loop().call_soon_threadsafe(running[1].cancel)
+
+    def recall(self) -> None:
+        """Take back what is queued: each task comes out of the queue once, here or in `run`."""
+        numbers: list[int] = []
+        stopping = False
+        while True:
+            try:
+                frame = self._inbox.get_nowait()
+            except Empty:
+                break
+            if frame is None:
+                stopping = True
+            else:
+                numbers.append(frame.number)
+        if stopping:
+            self._inbox.put(None)
+        self._return(numbers)
+
+    def stop(self) -> None:
+        """End `run` after what is queued."""
+        self._inbox.put(None)
+
+    def _run(self, frame: wire.Frame) -> None:
+        number = frame.number
+        began = time.monotonic()
+        try:
+            kind, answer = wire.COMPLETED, self._call(frame).encode()
+        except BaseException as error:  # whatever user code raises is this task's failure alone
+            kind, answer = wire.FAILED, failure(error)
+        if os.getpid() != self._pid:  # the handler forked, and its child came back here
+            os._exit(0)
+        micros = int((time.monotonic() - began) * 1e6)
+        self._link.send(wire.encode(kind, number, answer, self._capture.take(), micros))
+        self._slots.clear(_SLOT)
+        if self._cancelled:
+            self._cancelled.discard(number)
+
+    def _call(self, frame: wire.Frame) -> str:
+        number = frame.number
+        job = Job.parse(frame)
+        found = self._finder.find(job.handler, index=_SLOT, number=number)
+        host = Host(self._link, self._slots, _SLOT, number, self._cancelled)
+        self._slots.start(_SLOT, number, cancellable=found.is_async)
+        text = frame.second.decode()
+        if not found.is_async:
+            return run_handler(found.handler, job.params, text, task=job.task(host))
+        return self._call_async(found, job, text, host, number)
+
+    def _call_async(self, found: Found, job: Job, text: str, host: Host, number: int) -> str:
+        loop = self._runner.get_loop()
+        coroutine = run_handler_async(found.handler, job.params, text, task=job.task(host))
+        running = loop.create_task(coroutine)
+        self._coroutine = (number, running)
+        if number in self._cancelled:  # the order came before it could be cancelled
+            running.cancel()
+        try:
+            return loop.run_until_complete(running)
+        finally:
+            self._coroutine = None
+
+    def _return(self, numbers: Sequence[int]) -> None:
+        self._link.send(wire.encode(wire.RETURNED, first=json.dumps(numbers).encode()))

@@ -1,0 +1,42 @@
+"""Puts the parts of a worker process together."""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import logging
+import sys
+
+from pgflow_local import wire
+from pgflow_local.slots import Slots
+from pgflow_local.worker.allowed import allow_list
+from pgflow_local.worker.capture import ContextCapture, FileCapture
+from pgflow_local.worker.concurrent import ConcurrentRunner
+from pgflow_local.worker.config import Config
+from pgflow_local.worker.job import Finder
+from pgflow_local.worker.link import Link
+from pgflow_local.worker.serial import SerialRunner
+
+__all__ = ["serve"]
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(config: Config) -> None:
+    """Run tasks until the parent says stop; whatever else ends the parent ends this process."""
+    faulthandler.enable()
+    link = Link(config.socket)
+    slots = Slots(config.slots, config.concurrency)
+    finder = Finder(allow_list(config.handlers, config.pythonpath), slots)
+    runner: SerialRunner | ConcurrentRunner
+    if config.concurrency == 1:
+        runner = SerialRunner(link, slots, finder, FileCapture(config.log_bytes))
+    else:
+        runner = ConcurrentRunner(link, slots, finder, ContextCapture(config.log_bytes), config.concurrency)
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    for module in config.preload:
+        importlib.import_module(module)
+    link.listen(runner)
+    link.send(wire.encode(wire.READY))
+    runner.run()
+    link.close()
