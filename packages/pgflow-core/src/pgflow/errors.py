@@ -3,9 +3,6 @@
 The docstring of a class is its default message.  All of them survive pickling, to cross processes.
 """
 
-# The names are read as verdicts (`except RunFailed`), so the suffix Error is kept for families.
-# ruff: noqa: N818
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -23,6 +20,7 @@ __all__ = [
     "DefinitionError",
     "FlowNotFound",
     "ForeignSchema",
+    "HandlerAborted",
     "HandlerError",
     "HandlerMissing",
     "InputError",
@@ -125,6 +123,13 @@ class InputInvalid(HandlerError):
 
 class OutputInvalid(HandlerError):
     """The handler's result does not match its return type, or is not JSON that PostgreSQL can store."""
+
+
+class HandlerAborted(HandlerError):
+    """The handler ended with an exception that would end a program, such as SystemExit or CancelledError.
+
+    That exception is the `__cause__`.  To the worker it is a failure like any other.
+    """
 
 
 class ConfigError(PgflowError):

@@ -1,0 +1,134 @@
+"""Runs a handler: JSON text in, JSON text out."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pgflow.errors import HandlerAborted
+from pgflow.runtime.context import Task, entered
+from pgflow.runtime.failures import error_of
+from pgflow.runtime.handlers import Arguments, Handler, resolve
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["call_async", "call_sync", "error_of", "run_handler", "run_handler_async"]
+
+T = TypeVar("T")
+
+
+def run_handler(
+    handler: str | Handler, params: str | None, input_json: str, *, task: Task | None = None
+) -> str:
+    """Run a handler, sync or async, in this thread and return its result as JSON text.
+
+    `handler` is a reference "module:function"; `params` and `input_json` are JSON texts as claimed.
+    Whatever goes wrong is an Exception for `failure_of`; only KeyboardInterrupt passes as it is.
+    """
+    found = resolve(handler) if isinstance(handler, str) else handler
+    arguments = found.decode(params, input_json)
+    with entered(task):
+        result = call_sync(found.function, arguments)
+    return found.encode(result)
+
+
+async def run_handler_async(
+    handler: str | Handler, params: str | None, input_json: str, *, task: Task | None = None
+) -> str:
+    """Do the same inside a running event loop; a sync handler runs in a thread.
+
+    Cancelling the caller cancels an async handler; a thread cannot be stopped and is left to end by itself.
+    """
+    found = resolve(handler) if isinstance(handler, str) else handler
+    arguments = found.decode(params, input_json)
+    with entered(task):
+        result = await call_async(found.function, arguments)
+    return found.encode(result)
+
+
+def call_sync(function: Callable[..., Any], arguments: Arguments) -> Any:
+    """Call a handler and wait for its result; an async one runs in an event loop that this thread keeps."""
+    try:
+        result = function(*arguments.positional, **arguments.named)
+        if inspect.isawaitable(result):
+            result = _loop_of_thread().run(_guarded(result), context=contextvars.copy_context())
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise _aborted(error) from error
+    return result
+
+
+async def call_async(function: Callable[..., Any], arguments: Arguments) -> Any:
+    """Call a handler inside a running event loop; a sync one runs in a thread."""
+    import asyncio  # a worker of sync handlers never needs it
+
+    if inspect.iscoroutinefunction(function):
+        awaitable = function(*arguments.positional, **arguments.named)
+    else:
+        awaitable = asyncio.to_thread(_call_in_thread, function, arguments)
+    # A task of its own tells a cancellation of the caller from a CancelledError the handler made itself.
+    inner = asyncio.create_task(_guarded(awaitable))
+    try:
+        await asyncio.wait({inner})
+    except asyncio.CancelledError:
+        inner.cancel()
+        await asyncio.wait({inner})
+        raise
+    if inner.cancelled():
+        error = asyncio.CancelledError()
+        raise _aborted(error) from error
+    return inner.result()
+
+
+async def _guarded(awaitable: Awaitable[T]) -> T:
+    import asyncio
+
+    try:
+        return await awaitable
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        running = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and running is not None and running.cancelling():
+            raise
+        raise _aborted(error) from error
+
+
+def _call_in_thread(function: Callable[..., Any], arguments: Arguments) -> Any:
+    try:
+        return call_sync(function, arguments)
+    except StopIteration as error:  # a future cannot carry it, and its waiter would hang
+        raise RuntimeError("the handler raised StopIteration") from error
+
+
+def _aborted(error: BaseException) -> HandlerAborted:
+    return HandlerAborted(
+        f"the handler ended with {type(error).__name__}" + (f": {error}" if str(error) else "")
+    )
+
+
+class _KeptLoop:
+    """An event loop that lives as long as its thread, so that what handlers keep bound to it stays usable."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self.runner = asyncio.Runner()
+        close = weakref.finalize(self, self.runner.close)
+        close.atexit = threading.current_thread() is threading.main_thread()
+
+
+_of_thread = threading.local()
+
+
+def _loop_of_thread() -> asyncio.Runner:
+    kept: _KeptLoop | None = getattr(_of_thread, "kept", None)
+    if kept is None:
+        _of_thread.kept = kept = _KeptLoop()
+    return kept.runner
