@@ -10,6 +10,7 @@ from uuid import UUID
 from pgflow.database.statement import Statement, as_objects, first, only, scalar, scalars
 
 __all__ = [
+    "AttemptRow",
     "LogRow",
     "RunRow",
     "Started",
@@ -17,6 +18,7 @@ __all__ = [
     "cancel_run",
     "find_runs",
     "get_run",
+    "last_attempts",
     "list_runs",
     "pause_run",
     "resume_run",
@@ -59,6 +61,16 @@ class RunRow(NamedTuple):
     owner: str
     created_at: datetime
     finished_at: datetime | None
+
+
+class AttemptRow(NamedTuple):
+    """One row of `pgflow.step_task_attempts`: an attempt that did not complete; `error` is JSON text."""
+
+    step_slug: str
+    task_index: int
+    attempt: int
+    outcome: str
+    error: str | None
 
 
 class LogRow(NamedTuple):
@@ -159,6 +171,18 @@ def find_runs(first: UUID, last: UUID, *, limit: int) -> Statement[list[UUID]]:
     )
 
 
+def last_attempts(run_id: UUID) -> Statement[list[AttemptRow]]:
+    """Read, for each step of a run, the last attempt that did not complete."""
+    return Statement(
+        "select distinct on (step_slug) step_slug, task_index, attempt, outcome, error::text "
+        "from pgflow.step_task_attempts where run_id = %s "
+        "order by step_slug, ended_at desc, attempt desc",
+        (run_id,),
+        parse=as_objects(AttemptRow),
+        repeatable=True,
+    )
+
+
 def cancel_run(run_id: UUID, reason: str | None = None) -> Statement[str]:
     """Cancel a run: 'cancelled' or 'already_ended'."""
     return Statement("select pgflow.cancel_run(%s, %s)", (run_id, reason), parse=scalar, repeatable=True)
@@ -169,12 +193,12 @@ def retry_run(run_id: UUID, from_step: str | None = None) -> Statement[str]:
     return Statement("select pgflow.retry_run(%s, %s)", (run_id, from_step), parse=scalar)
 
 
-def pause_run(run_id: UUID) -> Statement[object]:
+def pause_run(run_id: UUID) -> Statement[str]:
     """Let nothing new of a run be claimed."""
     return Statement("select pgflow.pause_run(%s)", (run_id,), parse=scalar, repeatable=True)
 
 
-def resume_run(run_id: UUID) -> Statement[object]:
+def resume_run(run_id: UUID) -> Statement[str]:
     """End the pause of a run."""
     return Statement("select pgflow.resume_run(%s)", (run_id,), parse=scalar, repeatable=True)
 
