@@ -9,6 +9,7 @@ from typing import Any, Generic, LiteralString, TypeVar
 __all__ = ["Row", "Statement", "as_objects", "first", "only", "rest", "scalar", "scalars"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 Row = tuple[Any, ...]
 
@@ -27,6 +28,13 @@ class Statement(Generic[T]):
     parse: Callable[[Sequence[Row]], T] = field(repr=False, kw_only=True)
     repeatable: bool = field(default=False, kw_only=True)
     """Sent twice it does what it does once: after a lost connection it may be sent again."""
+
+    def then(self, make: Callable[[T], U]) -> Statement[U]:
+        """Make something else of what the statement answers."""
+        parse = self.parse
+        return Statement(
+            self.query, self.params, parse=lambda rows: make(parse(rows)), repeatable=self.repeatable
+        )
 
 
 def only(rows: Sequence[Row]) -> Row:

@@ -47,7 +47,7 @@ def define_flow(definition: str) -> Statement[DefinedFlow]:
     )
 
 
-def delete_flow(flow_slug: str, *, force: bool = False) -> Statement[object]:
+def delete_flow(flow_slug: str, *, force: bool = False) -> Statement[bool]:
     """Delete all versions of a flow; with `force` its runs too."""
     return Statement("select pgflow.delete_flow(%s, %s)", (flow_slug, force), parse=scalar)
 

@@ -77,12 +77,14 @@ def next_wake_at(executors: Sequence[str]) -> Statement[datetime | None]:
     return Statement("select pgflow.next_wake_at(%s)", (list(executors),), parse=scalar, repeatable=True)
 
 
-def pause_executor(executor: str) -> Statement[object]:
+def pause_executor(executor: str, reason: str | None = None) -> Statement[str]:
     """Let nothing new of an executor be claimed."""
-    return Statement("select pgflow.pause_executor(%s)", (executor,), parse=scalar, repeatable=True)
+    return Statement(
+        "select pgflow.pause_executor(%s, %s)", (executor, reason), parse=scalar, repeatable=True
+    )
 
 
-def resume_executor(executor: str) -> Statement[object]:
+def resume_executor(executor: str) -> Statement[str]:
     """End the pause of an executor."""
     return Statement("select pgflow.resume_executor(%s)", (executor,), parse=scalar, repeatable=True)
 

@@ -1,0 +1,112 @@
+"""What the client tells of runs: plain frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+__all__ = ["Deployed", "LogEntry", "Run", "RunDetail", "RunStatus", "StepDetail", "StepStatus"]
+
+RunStatus = Literal["running", "completed", "failed", "cancelled"]
+StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What `deploy` did: which version is active now, and what is new in it, in words."""
+
+    flow_slug: str
+    flow_version: int
+    created: bool
+    """Whether this content had no version yet."""
+    changes: tuple[str, ...]
+    """Against the version that was active before; none if that is still the active one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, without its steps."""
+
+    run_id: UUID
+    flow_slug: str
+    flow_version: int
+    status: RunStatus
+    error: Mapping[str, Any] | None
+    priority: int
+    idempotency_key: str | None
+    tags: Mapping[str, Any]
+    owner: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepDetail:
+    """One step of a run."""
+
+    step_slug: str
+    step_index: int
+    step_type: Literal["single", "map"]
+    status: StepStatus
+    skip_reason: str | None
+    output: Any
+    error: Mapping[str, Any] | None
+    task_count: int | None
+    """None while a map step does not know its items."""
+    tasks: Mapping[str, int]
+    """How many tasks have each status."""
+    attempts: int
+    """Ended attempts that did not complete."""
+    started_at: datetime | None
+    finished_at: datetime | None
+    deps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """One run with its steps, as it stood at one moment."""
+
+    run_id: UUID
+    flow_slug: str
+    flow_version: int
+    status: RunStatus
+    input: Any
+    output: Any
+    """The object of the last steps' outputs; None while the run is running."""
+    error: Mapping[str, Any] | None
+    priority: int | None
+    tags: Mapping[str, Any]
+    owner: str
+    paused_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    steps: tuple[StepDetail, ...]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status != "running"
+
+    @classmethod
+    def from_json(cls, text: str) -> RunDetail:
+        """Read what `pgflow.get_run` answers."""
+        return _RUN_DETAIL.validate_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """The tail of what one attempt logged."""
+
+    step_slug: str
+    task_index: int
+    attempt: int
+    log_tail: str
+    recorded_at: datetime
+
+
+_RUN_DETAIL: Final = TypeAdapter(RunDetail)

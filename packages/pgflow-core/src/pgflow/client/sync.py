@@ -1,0 +1,215 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
+from uuid import UUID
+
+import psycopg
+
+from pgflow.client import requests
+from pgflow.client.configured import configured_dsn
+from pgflow.client.links import BorrowedLink, Link, OwnLink
+from pgflow.client.models import Deployed, LogEntry, Run, RunDetail, RunStatus
+from pgflow.client.requests import RunOptions, StartOptions
+from pgflow.client.waiting import Decode, Patience, decoder, outcome, raw_output
+from pgflow.database.statements import definitions, operations, runs
+from pgflow.errors import DatabaseUnreachable
+
+if TYPE_CHECKING:
+    from pgflow.dsl import Flow
+
+__all__ = ["Client", "RunHandle"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class RunHandle(Generic[Out]):
+    """A run that was started, or looked up; Out is the type of its result."""
+
+    def __init__(self, link: Link, run_id: UUID, decode: Decode[Out], *, created: bool | None = None) -> None:
+        self.run_id = run_id
+        self.created = created
+        """False if the start found a run of the same idempotency key or id; None if the run was looked up."""
+        self._link = link
+        self._decode = decode
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.run_id}>"
+
+    def result(self, timeout: float | None = None) -> Out:
+        """Wait for the run to end and return what its flow returns.
+
+        Raises RunFailed, RunCancelled, or TimeoutError after `timeout` seconds, when the run goes on.
+        """
+        patience = Patience(self.run_id, timeout)
+        while True:
+            try:
+                status = self._link.look(runs.run_status(self.run_id))
+                patience.reached()
+                if status != "running":
+                    return outcome(self._link.look(requests.get_run(self.run_id)), self._decode)
+            except DatabaseUnreachable as error:
+                patience.excuse(error)
+            self._link.wait(self.run_id, patience)
+
+    def status(self) -> RunStatus:
+        """Read the run's status.  Raises RunNotFound."""
+        return requests.known_status(self.run_id, self._link.fetch(runs.run_status(self.run_id)))
+
+    def watch(self, timeout: float | None = None) -> Iterator[RunDetail]:
+        """Yield the run as it is, then each time it has changed, until it has ended.
+
+        Raises TimeoutError after `timeout` seconds.
+        """
+        patience = Patience(self.run_id, timeout)
+        seen: RunDetail | None = None
+        while seen is None or not seen.ended:
+            if seen is not None:
+                self._link.wait(self.run_id, patience)
+            try:
+                run = self._link.look(requests.get_run(self.run_id))
+            except DatabaseUnreachable as error:
+                patience.excuse(error)
+                continue
+            patience.reached(changed=run != seen)
+            if run != seen:
+                seen = run
+                yield run
+
+    def cancel(self, reason: str | None = None) -> bool:
+        """Cancel the run; False if it had ended already."""
+        return self._link.fetch(runs.cancel_run(self.run_id, reason)) == "cancelled"
+
+
+class Client:
+    """Deploys flows, starts runs of them and looks after runs.
+
+    Give a DSN, or a connection of yours: then everything happens in its transaction and nothing is
+    committed here.  With neither, the configuration says (PGFLOW_DSN, DATABASE_URL, pgflow.toml), and
+    without one the embedded server is used.  Threads may share a client that has a DSN.
+    """
+
+    def __init__(self, dsn: str | None = None, *, connection: psycopg.Connection[Any] | None = None) -> None:
+        if dsn is not None and connection is not None:
+            raise TypeError("give a DSN or a connection, not both")
+        self._link: Link = (
+            OwnLink(dsn or configured_dsn()) if connection is None else BorrowedLink(connection)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the client's own connections."""
+        self._link.close()
+
+    def deploy(self, flow: Flow[Any, Any]) -> Deployed:
+        """Make the flow's definition the active version; the same content twice changes nothing."""
+        before = self._link.fetch(definitions.active_definition(flow.slug))
+        defined = self._link.fetch(definitions.define_flow(requests.definition_text(flow)))
+        return requests.deployed(defined, before, flow)
+
+    def start(
+        self,
+        flow: Flow[In, Out],
+        input: In,  # noqa: A002  what it is called everywhere else
+        **options: Unpack[StartOptions],
+    ) -> RunHandle[Out]:
+        """Start a run.
+
+        Raises InputError, which names the field, before anything is sent; FlowNotFound if the flow is not
+        deployed; Conflict if the run id is taken by another run.
+        """
+        started = self._link.fetch(requests.start(flow, input, options))
+        return RunHandle(self._link, started.run_id, decoder(flow), created=started.created)
+
+    def start_many(
+        self,
+        flow: Flow[In, Out],
+        inputs: Iterable[In],
+        *,
+        idempotency_keys: Sequence[str] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> list[RunHandle[Out]]:
+        """Start a run for each input, all or none; handles come in the order of the inputs."""
+        statements = requests.start_many(flow, list(inputs), idempotency_keys, options)
+        decode = decoder(flow)
+        return [
+            RunHandle(self._link, started.run_id, decode, created=started.created)
+            for chunk in self._link.fetch_all(statements)
+            for started in chunk
+        ]
+
+    def start_by_slug(self, slug: str, value: object, **options: Unpack[StartOptions]) -> RunHandle[Any]:
+        """Start a run of a flow known by name, with a JSON value; the result is the run's raw output."""
+        started = self._link.fetch(requests.start_by_slug(slug, value, options))
+        return RunHandle(self._link, started.run_id, raw_output, created=started.created)
+
+    @overload
+    def run(self, run_id: UUID | str, flow: Flow[Any, Out]) -> RunHandle[Out]: ...
+    @overload
+    def run(self, run_id: UUID | str, flow: None = None) -> RunHandle[Any]: ...
+    def run(self, run_id: UUID | str, flow: Flow[Any, Any] | None = None) -> RunHandle[Any]:
+        """Take hold of a run; with its flow the result is decoded.  Nothing is read yet."""
+        decode = raw_output if flow is None else decoder(flow)
+        return RunHandle(self._link, requests.run_id_of(run_id), decode)
+
+    def runs(
+        self,
+        status: RunStatus | None = None,
+        flow: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        limit: int = 20,
+    ) -> list[Run]:
+        """Read the newest runs: of a status, of a flow slug, with all of these tags."""
+        return self._link.fetch(requests.list_runs(status, flow, tags, limit))
+
+    def get_run(self, run_id: UUID | str) -> RunDetail:
+        """Read a run with its steps.  Raises RunNotFound."""
+        return self._link.fetch(requests.get_run(requests.run_id_of(run_id)))
+
+    def logs(
+        self,
+        run_id: UUID | str,
+        step: str | None = None,
+        task_index: int | None = None,
+        limit: int = 1000,
+    ) -> list[LogEntry]:
+        """Read what a run's attempts logged, oldest first."""
+        return self._link.fetch(requests.logs(requests.run_id_of(run_id), step, task_index, limit))
+
+    def cancel(self, run_id: UUID | str, reason: str | None = None) -> bool:
+        """Cancel a run; False if it had ended already.  Raises RunNotFound."""
+        return self._link.fetch(runs.cancel_run(requests.run_id_of(run_id), reason)) == "cancelled"
+
+    def retry(self, run_id: UUID | str, from_step: str | None = None) -> None:
+        """Reopen a failed or cancelled run, or any ended one from a step on.
+
+        Raises RunNotFound, or NotPossible if there is nothing to retry.
+        """
+        self._link.fetch(runs.retry_run(requests.run_id_of(run_id), from_step))
+
+    def pause_run(self, run_id: UUID | str) -> None:
+        """Let nothing new of a run start; what runs finishes."""
+        self._link.fetch(runs.pause_run(requests.run_id_of(run_id)))
+
+    def resume_run(self, run_id: UUID | str) -> None:
+        """End the pause of a run."""
+        self._link.fetch(runs.resume_run(requests.run_id_of(run_id)))
+
+    def pause_executor(self, executor: str, reason: str | None = None) -> None:
+        """Let nothing new start on an executor, whichever dispatcher serves it."""
+        self._link.fetch(operations.pause_executor(executor, reason))
+
+    def resume_executor(self, executor: str) -> None:
+        """End the pause of an executor."""
+        self._link.fetch(operations.resume_executor(executor))
