@@ -16,11 +16,12 @@ _TEMPLATE_LOCK = 7150190
 class Databases:
     """Makes and drops the databases of a session over one connection."""
 
-    def __init__(self, dsn: Callable[[str], str], session_id: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], dsn: Callable[[str], str], session_id: str
+    ) -> None:
+        self._connection = connection
         self._dsn = dsn
         self._template = template_name(session_id)
-        self._connection = psycopg.connect(dsn("postgres"), autocommit=True)
-        self._make_template()
 
     def create(self) -> str:
         """The DSN of a new database with PGFlow's schema."""
@@ -32,11 +33,8 @@ class Databases:
         """Drop a database of `create`, whoever is still connected to it."""
         self._run("drop database if exists {} with (force)", str(conninfo_to_dict(dsn)["dbname"]))
 
-    def close(self) -> None:
-        """End the connection; the template stays for the other processes of the session."""
-        self._connection.close()
-
-    def _make_template(self) -> None:
+    def make_template(self) -> None:
+        """Make the template unless another process of the session has; it stays for the rest of them."""
         # `create database` may not run in a transaction, hence the session-level lock.
         self._connection.execute("select pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
         try:

@@ -59,11 +59,14 @@ def pgflow_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def _pgflow_databases(pgflow_server: Server, pytestconfig: pytest.Config) -> Iterator[Databases]:
+    import psycopg
+
     from pgflow_testing.databases import Databases
 
-    databases = Databases(pgflow_server.dsn, pytestconfig.stash[_SESSION_ID])
-    yield databases
-    databases.close()
+    with psycopg.connect(pgflow_server.dsn("postgres"), autocommit=True) as connection:
+        databases = Databases(connection, pgflow_server.dsn, pytestconfig.stash[_SESSION_ID])
+        databases.make_template()
+        yield databases
 
 
 @pytest.fixture

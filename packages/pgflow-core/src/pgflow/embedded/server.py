@@ -152,7 +152,7 @@ class EmbeddedServer:
             if FileLock(self._folder.supervisor_lock).is_free() and not runs_unsupervised(self._folder):
                 self._supervisor = supervise(plan)
             seen = PidFile.read(self._folder.cluster)
-            if seen is not None and seen.ready:
+            if seen is not None and seen.is_served():
                 return seen.port
             time.sleep(RETRY_SECONDS)
         raise TimeoutError(self._folder.cluster / "postmaster.pid")

@@ -17,7 +17,8 @@ if sys.platform != "win32":
     import signal
 
     _CLONE_NEWUSER = 0x10000000
-    _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+    _PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+    _SECBIT_NO_SETUID_FIXUP = 1 << 2  # capabilities survive setuid, and access() heeds them
     _CAP_DAC_OVERRIDE = 1
     _LINUX_CAPABILITY_VERSION_3 = 0x20080522
     _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,9 +54,9 @@ def child_setup(identity: Identity) -> Callable[[], None] | None:
 
     def setup() -> None:
         if identity is Identity.NAMESPACE:
-            _enter_namespace()
+            enter_namespace()
         elif identity is Identity.NOBODY:
-            _become_nobody()
+            become(_nobody().pw_uid, _nobody().pw_gid)
         if sys.platform == "linux":  # last: a change of user clears it
             _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0))
             if os.getppid() != parent:
@@ -91,36 +92,46 @@ if sys.platform != "win32":
         pid = os.fork()
         if pid == 0:
             try:
-                _enter_namespace()
+                enter_namespace()
             except BaseException:  # nothing may return into the parent's stack
                 os._exit(1)
             os._exit(0)
         return os.waitpid(pid, 0)[1] == 0
 
-    def _enter_namespace() -> None:
+    def enter_namespace() -> None:
+        """Move this process into a user namespace in which its user is `nobody`."""
         uid, gid, user = os.geteuid(), os.getegid(), _nobody()
         _check(_libc.unshare(_CLONE_NEWUSER))
-        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-        Path("/proc/self/uid_map").write_text(f"{user.pw_uid} {uid} 1", encoding="ascii")
-        Path("/proc/self/gid_map").write_text(f"{user.pw_gid} {gid} 1", encoding="ascii")
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{user.pw_uid} {uid} 1")
+        _write("/proc/self/gid_map", f"{user.pw_gid} {gid} 1")
 
-    def _become_nobody() -> None:
-        user = _nobody()
-        keeps = sys.platform == "linux" and _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0
+    def _write(path: str, text: str) -> None:
+        descriptor = os.open(path, os.O_WRONLY)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
+
+    def become(uid: int, gid: int) -> None:
+        """Change the user of this process for good, keeping the access to files that root has, if it has."""
+        keeps = sys.platform == "linux" and not _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
         os.setgroups([])
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
+        os.setgid(gid)
+        os.setuid(uid)
         if keeps:
             _keep_file_access()
 
     def _keep_file_access() -> None:
         # Interpreters often live below a home folder that only root may enter; without this one
-        # capability `nobody` could not read the binaries. A container may lack it: then it must do without.
-        bit = 1 << _CAP_DAC_OVERRIDE
-        header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)
-        data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable
-        if _libc.capset(header, data) == 0:
+        # capability `nobody` could not read the binaries. Where root lacks it, none is kept.
+        if _set_capabilities(1 << _CAP_DAC_OVERRIDE):
             _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+        else:
+            _set_capabilities(0)
+
+    def _set_capabilities(bits: int) -> bool:
+        header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)
+        data = (ctypes.c_uint32 * 6)(bits, bits, bits, 0, 0, 0)  # effective, permitted, inheritable
+        return bool(_libc.capset(header, data) == 0)
 
     def _check(result: int) -> None:
         if result != 0:

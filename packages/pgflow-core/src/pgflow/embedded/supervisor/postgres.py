@@ -44,6 +44,14 @@ class PidFile:
         except (OSError, ValueError, IndexError):
             return None
 
+    def is_served(self) -> bool:
+        """Whether the server is ready and listens: after a crash the file stays and says that it is."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except OSError:
+            return False
+        return self.ready
+
 
 def make_cluster(folder: Folder, binaries: Path) -> None:
     """Run initdb beside the final place and move the result there, so that half a cluster is never seen."""
