@@ -50,7 +50,9 @@ class Command:
 def snippets(text: str) -> list[Snippet]:
     fences = [token for token in MarkdownIt().parse(text) if token.type == "fence"]
     return [
-        Snippet(fence.info.strip().partition(" ")[0], fence.content, fence.map[0] + 1) for fence in fences if fence.map
+        Snippet(fence.info.strip().partition(" ")[0], fence.content, fence.map[0] + 1)
+        for fence in fences
+        if fence.map
     ]
 
 

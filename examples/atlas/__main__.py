@@ -27,19 +27,17 @@ def main() -> int:
     # Never the reader's own database: the demo brings one along, in .pgflow/ of this project.
     environment = {name: value for name, value in os.environ.items() if name not in _OTHER_DATABASES}
     started = time.monotonic()
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        return done.returncode
-    _print(json.loads(done.stdout), time.monotonic() - started)
+    code, printed = _run(command, environment)
+    if code:
+        return code
+    _print(json.loads(printed), time.monotonic() - started)
     if arguments.open:
         webbrowser.open((arguments.output.resolve() / "report.html").as_uri())
     return 0
 
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    with subprocess.Popen(  # noqa: S603  our own command
+    with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         try:

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-
+from pgflow.cli._child import DispatcherProcess
+from pgflow.cli._session import Session
 from pgflow.cli.app import app
 
 SECONDS = 60
@@ -54,6 +57,20 @@ class Project:
             check=False,
             **options,
         )
+
+    @contextmanager
+    def dispatching(self) -> Iterator[None]:
+        """Run a dispatcher on the project's database."""
+        with DispatcherProcess(os.environ["PGFLOW_DSN"], Session(as_json=False), quiet=True):
+            yield
+
+    def ended(self, run_id: str) -> Any:
+        """Wait until a run has ended, and return its state."""
+        deadline = time.monotonic() + SECONDS
+        while (run := self.json("status", run_id))["status"] == "running":
+            assert time.monotonic() < deadline, f"run {run_id} is still running"
+            time.sleep(0.1)
+        return run
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ def test_init_writes_a_flow_that_runs_without_a_database(hello):
     import subprocess
     import sys
 
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hello.folder)
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=hello.folder
+    )
     assert printed.stdout == "Summary(words=2, letters=4, longest='bcd')\n"
 
 
@@ -90,7 +92,11 @@ def test_compile_writes_a_file_that_calls_define_flow(hello):
         ("flows.hello", "'flows.hello' is not a flow reference", "write MODULE:flow"),
         ("flows.helo:hello", "there is no module 'flows.helo'", "check the spelling"),
         ("flows.hello:helo", "module 'flows.hello' has no flow 'helo'", "did you mean `flows.hello:hello`?"),
-        ("flows.hello:split", "'flows.hello:split' is a function, not a flow", "its flows are `flows.hello:hello`"),
+        (
+            "flows.hello:split",
+            "'flows.hello:split' is a function, not a flow",
+            "its flows are `flows.hello:hello`",
+        ),
     ],
 )
 def test_a_flow_that_is_not_there_is_named_with_what_is(hello, reference, what, mend):
@@ -103,11 +109,15 @@ def test_a_flow_that_is_not_there_is_named_with_what_is(hello, reference, what, 
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ("import nowhere\n", "flows/bad.py:1: cannot import 'flows.bad': ModuleNotFoundError: No module named 'nowhere'"),
+        (
+            "import nowhere\n",
+            "flows/bad.py:1: cannot import 'flows.bad': ModuleNotFoundError: No module named 'nowhere'",
+        ),
         ("\nx = 1 / 0\n", "flows/bad.py:2: cannot import 'flows.bad': ZeroDivisionError"),
         ("def f(:\n", "flows/bad.py:1: cannot import 'flows.bad': SyntaxError"),
         (
-            "from pgflow import Node, flow, step\n@flow\ndef f(n: Node[int]) -> Node[int]:\n    return step(lambda x: x, n)\n",
+            "from pgflow import Node, flow, step\n@flow\ndef f(n: Node[int]) -> Node[int]:\n"
+            "    return step(lambda x: x, n)\n",
             "flows/bad.py:4: ",
         ),
     ],

@@ -7,7 +7,6 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
-
 from pgflow.cli.app import SECTIONS, app
 
 COMMANDS = {name: text for commands in SECTIONS.values() for name, text in commands.items()}

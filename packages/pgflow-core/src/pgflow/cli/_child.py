@@ -11,7 +11,7 @@ import tempfile
 from types import TracebackType
 from typing import IO, Final, Self
 
-from pgflow.cli._problems import FAILED, Problem
+from pgflow.cli._problems import Failure
 from pgflow.cli._session import Session
 
 __all__ = ["DispatcherProcess", "environment_for"]
@@ -53,15 +53,14 @@ class DispatcherProcess:
         self.stop()
 
     def check(self) -> None:
-        """Raise Problem if the dispatcher has ended by itself."""
+        """Raise Failure if the dispatcher has ended by itself."""
         code = self._process.poll()
         if code is None:
             return
         said = self._tail()
-        raise Problem(
+        raise Failure(
             f"the dispatcher ended with exit code {code}" + (f":\n{said}" if said else ""),
             mend="`pgflow dispatch` shows all that it says",
-            exit_code=FAILED,
         )
 
     def stop(self) -> None:

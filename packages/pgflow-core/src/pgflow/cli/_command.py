@@ -9,28 +9,31 @@ from typing import Any
 
 import click
 
+from pgflow.cli._example import write_example
 from pgflow.cli._problems import Problem, problem_of
 from pgflow.cli._session import Session
 from pgflow.errors import PgflowError
 
 __all__ = ["pgflow_command"]
 
+_COMMON = {"dsn", "config_file", "as_json"}
+
 
 class Command(click.Command):
     """A command whose expected errors are shown as problems."""
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, line by line."""
+        write_example(formatter, self.epilog or "")
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        as_json = bool(ctx.params.get("as_json"))
         try:
             return super().invoke(ctx)
-        except Problem as problem:
-            problem.as_json = as_json
-            raise
-        except (PgflowError, OSError) as error:
-            problem = problem_of(error)
-            problem.as_json = as_json
-            raise problem from error
+        except (Problem, PgflowError, OSError) as error:
+            problem = error if isinstance(error, Problem) else problem_of(error)
+            problem.as_json = bool(ctx.params.get("as_json"))
+            raise problem from error.__cause__
 
 
 def pgflow_command(
@@ -63,7 +66,8 @@ def pgflow_command(
         decorated: Callable[..., None] = call
         for option in options:
             decorated = option(decorated)
-        lines = "\n".join(f"  {line}" for line in example.splitlines())
-        return click.command(name, cls=Command, epilog=f"\b\nExample:\n{lines}")(decorated)
+        made = click.command(name, cls=Command, epilog=example)(decorated)
+        made.params.sort(key=lambda option: option.name in _COMMON)  # last in the help
+        return made
 
     return wrap

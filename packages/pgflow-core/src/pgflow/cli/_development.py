@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from pgflow.cli._child import DispatcherProcess, environment_for
-from pgflow.cli._problems import FAILED, Problem
+from pgflow.cli._problems import Failure
 from pgflow.cli._session import Opened, Session
 from pgflow.cli._watching import changes
 
@@ -36,9 +36,7 @@ class Development:
             if self._deploy():
                 self._restart()
             elif not reload:
-                raise Problem(
-                    "the flows cannot be deployed", mend="correct what is said above", exit_code=FAILED
-                )
+                raise Failure("the flows cannot be deployed", mend="correct what is said above")
             self._say("ready", "Ctrl-C stops" + (", a changed file reloads" if reload else ""))
             self._follow(stop, reload=reload)
         finally:

@@ -20,7 +20,7 @@ def to_tree(definition: Mapping[str, Any]) -> Tree:
     branches: dict[str, Tree] = {}
     level: dict[str, int] = {}
     for step in _in_order(definition["steps"]):
-        slug, deps = step["step_slug"], step["deps"]
+        slug, deps = step["step_slug"], step.get("deps", [])
         level[slug] = 1 + max((level[dep] for dep in deps), default=0)
         parent = max(deps, key=lambda dep: (level[dep], deps.index(dep)), default=None)
         others = [dep for dep in deps if dep != parent]
@@ -36,7 +36,7 @@ def to_mermaid(definition: Mapping[str, Any]) -> str:
     lines = ["flowchart TD"]
     for step in definition["steps"]:
         slug = step["step_slug"]
-        shape = f'[["{slug}"]]' if step["step_type"] == "map" else f'["{slug}"]'
+        shape = f'[["{slug}"]]' if step.get("step_type") == "map" else f'["{slug}"]'
         lines.append(f"    s_{slug}{shape}")
     for dep, slug, conditional in _edges(definition["steps"]):
         lines.append(f"    s_{dep} {'-.->' if conditional else '-->'} s_{slug}")
@@ -47,7 +47,7 @@ def to_dot(definition: Mapping[str, Any]) -> str:
     """Draw a Graphviz digraph."""
     lines = [f'digraph "{definition["flow_slug"]}" {{', "    node [shape=box];"]
     for step in definition["steps"]:
-        shape = " [peripheries=2]" if step["step_type"] == "map" else ""
+        shape = " [peripheries=2]" if step.get("step_type") == "map" else ""
         lines.append(f'    "{step["step_slug"]}"{shape};')
     for dep, slug, conditional in _edges(definition["steps"]):
         lines.append(f'    "{dep}" -> "{slug}"{" [style=dashed]" if conditional else ""};')
@@ -55,7 +55,7 @@ def to_dot(definition: Mapping[str, Any]) -> str:
 
 
 def _edges(steps: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, bool]]:
-    return [(dep, step["step_slug"], _is_conditional(step)) for step in steps for dep in step["deps"]]
+    return [(dep, step["step_slug"], _is_conditional(step)) for step in steps for dep in step.get("deps", [])]
 
 
 def _is_conditional(step: Mapping[str, Any]) -> bool:
@@ -67,7 +67,7 @@ def _in_order(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     done: dict[str, Mapping[str, Any]] = {}
     waiting = list(steps)
     while waiting:
-        ready = [step for step in waiting if all(dep in done for dep in step["deps"])]
+        ready = [step for step in waiting if all(dep in done for dep in step.get("deps", []))]
         done.update({step["step_slug"]: step for step in ready})
         waiting = [step for step in waiting if step["step_slug"] not in done]
     return list(done.values())
@@ -75,7 +75,7 @@ def _in_order(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _remarks(step: Mapping[str, Any]) -> str:
     remarks: list[str] = []
-    if step["step_type"] == "map":
+    if step.get("step_type") == "map":
         remarks.append(
             f"[cyan]map over {escape('its input' if step['map_over'] == 'run' else step['map_over'])}[/]"
         )

@@ -97,7 +97,7 @@ def _place(error: Exception, module: str) -> str:
 
 
 def _is_library(filename: str) -> bool:
-    return filename.startswith("<") or filename.startswith((sys.prefix, sys.base_prefix, str(_PACKAGE)))
+    return filename.startswith(("<", sys.prefix, sys.base_prefix, str(_PACKAGE)))
 
 
 def _short(filename: str) -> str:

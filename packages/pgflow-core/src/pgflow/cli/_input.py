@@ -16,19 +16,21 @@ def read_input(text: str | None) -> Any:
     """Parse JSON given as text, as "@file", or as "-" for standard input; without any it is {}."""
     if text is None:
         return {}
-    source = "--input"
     if text == "-":
-        source, text = "standard input", sys.stdin.read()
-    elif text.startswith("@"):
-        source = text[1:]
-        text = _read(Path(source))
+        return _parse(sys.stdin.read(), "standard input")
+    if text.startswith("@"):
+        return _parse(_read(Path(text[1:])), text[1:])
+    return _parse(text, "--input")
+
+
+def _parse(text: str, source: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
         shown = text.strip()
         raise Problem(
             f"{source} is not JSON: {error}" + (f" in {shown!r}" if len(shown) <= 60 else ""),
-            mend='write JSON, as in --input \'{"name": "Ada"}\' (quoted from the shell), or --input @file.json',
+            mend='write JSON, as in --input \'{"name": "Ada"}\' (mind the shell), or --input @file.json',
             kind="InputError",
         ) from None
 

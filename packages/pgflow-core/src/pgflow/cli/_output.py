@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TextIO
 
 from pydantic_core import to_json
 from rich.console import Console
@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["STYLES", "Output", "ago", "duration", "status_text"]
+
+_PIPE_WIDTH: Final = 1000
 
 #: Status of a run, step, task or attempt -> (mark, rich style).
 STYLES = {
@@ -32,8 +34,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.result = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self.remark = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.result = _console(sys.stdout)
+        self.remark = _console(sys.stderr)
 
     def document(self, value: Any) -> None:
         """Write one JSON document to stdout; dataclasses, UUIDs and times included."""
@@ -59,6 +61,13 @@ class Output:
         for row in rows:
             table.add_row(*row)
         self.result.print(table)
+
+
+def _console(stream: TextIO) -> Console:
+    """Write as wide as the terminal is, and as wide as the text is where there is none."""
+    return Console(
+        file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else _PIPE_WIDTH
+    )
 
 
 def status_text(status: str) -> str:

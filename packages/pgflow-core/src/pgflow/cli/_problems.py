@@ -11,56 +11,25 @@ import click
 
 from pgflow import errors
 
-__all__ = ["FAILED", "WRONG_USE", "Problem", "problem_of"]
+__all__ = ["FAILED", "WRONG_USE", "Failure", "Problem", "problem_of"]
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
 
-#: What to do about each error, and the exit code; the first class that matches counts.
-_MENDS: Final[Mapping[type[BaseException], tuple[str, int]]] = {
-    errors.DatabaseUnreachable: (
-        "start that server, or name another one with --dsn, PGFLOW_DSN or `dsn` in pgflow.toml;"
-        " without any, an embedded PostgreSQL is used",
-        FAILED,
-    ),
-    errors.SchemaMissing: ("run `pgflow migrate`", FAILED),
-    errors.SchemaTooOld: ("run `pgflow migrate`", FAILED),
-    errors.SchemaTooNew: ("upgrade pgflow-core to the release that migrated the database", FAILED),
-    errors.ForeignSchema: (
-        "use another database: PGFlow's schema is always named `pgflow`, and nothing in yours was changed",
-        FAILED,
-    ),
-    errors.FlowNotFound: ("define it with `pgflow deploy MODULE:flow`", WRONG_USE),
-    errors.RunNotFound: ("`pgflow runs` lists the runs of this database", WRONG_USE),
-    errors.InputError: ("correct the input and start the run again; no run was started", WRONG_USE),
-    errors.TooLarge: ("pass a reference (a path, a key) instead of the data itself", WRONG_USE),
-    errors.NotYours: ("connect as the user who started the run, or as the schema's owner", FAILED),
-    errors.NotPossible: ("`pgflow status RUN_ID` shows the present state", FAILED),
-    errors.DefinitionError: ("correct the flow and try again; the database is unchanged", WRONG_USE),
-    errors.ConfigError: ("", WRONG_USE),
-    errors.PluginError: ("`pgflow plugins` tells which are broken, and why", FAILED),
-}
-
 
 class Problem(click.ClickException):
-    """An expected error, shown in two lines and never as a traceback."""
+    """Wrong use, shown in a few lines and never as a traceback."""
+
+    exit_code = WRONG_USE
 
     def __init__(
-        self,
-        what: str,
-        *,
-        mend: str = "",
-        exit_code: int = WRONG_USE,
-        kind: str = "Problem",
-        details: Mapping[str, Any] | None = None,
-        as_json: bool = False,
+        self, what: str, *, mend: str = "", kind: str = "Problem", details: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(what)
         self.mend = mend
-        self.exit_code = exit_code
         self.kind = kind
         self.details = dict(details or {})
-        self.as_json = as_json
+        self.as_json = False
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the error to stderr, as text or as one JSON object."""
@@ -76,13 +45,45 @@ class Problem(click.ClickException):
             click.echo(f"{click.style(' mend:', fg='green', bold=True)} {self.mend}", file=file, err=True)
 
 
+class Failure(Problem):
+    """What was asked for is in order, but it failed."""
+
+    exit_code = FAILED
+
+
+#: What to do about each error, and whether it is wrong use or a failure; the first class that matches counts.
+_MENDS: Final[Mapping[type[BaseException], tuple[str, type[Problem]]]] = {
+    errors.DatabaseUnreachable: (
+        "start that server, or name another one with --dsn, PGFLOW_DSN or `dsn` in pgflow.toml;"
+        " without any, an embedded PostgreSQL is used",
+        Failure,
+    ),
+    errors.SchemaMissing: ("run `pgflow migrate`", Failure),
+    errors.SchemaTooOld: ("run `pgflow migrate`", Failure),
+    errors.SchemaTooNew: ("upgrade pgflow-core to the release that migrated the database", Failure),
+    errors.ForeignSchema: (
+        "use another database: PGFlow's schema is always named `pgflow`, and nothing in yours was changed",
+        Failure,
+    ),
+    errors.FlowNotFound: ("define it with `pgflow deploy MODULE:flow`", Problem),
+    errors.RunNotFound: ("`pgflow runs` lists the runs of this database", Problem),
+    errors.InputError: ("correct the input and start the run again; no run was started", Problem),
+    errors.TooLarge: ("pass a reference (a path, a key) instead of the data itself", Problem),
+    errors.NotYours: ("connect as the user who started the run, or as the schema's owner", Failure),
+    errors.NotPossible: ("`pgflow status RUN_ID` shows the present state", Failure),
+    errors.DefinitionError: ("correct the flow and try again; the database is unchanged", Problem),
+    errors.ConfigError: ("", Problem),
+    errors.PluginError: ("`pgflow plugins` tells which are broken, and why", Failure),
+}
+
+
 def problem_of(error: errors.PgflowError | OSError) -> Problem:
     """Put an expected error into words."""
     if isinstance(error, OSError):
         return _problem_of_os(error)
-    mend, exit_code = next((_MENDS[cls] for cls in type(error).__mro__ if cls in _MENDS), ("", FAILED))
+    mend, cls = next((_MENDS[cls] for cls in type(error).__mro__ if cls in _MENDS), ("", Failure))
     details = {"field": error.field} if isinstance(error, errors.InputError) and error.field else {}
-    return Problem(str(error), mend=mend, exit_code=exit_code, kind=type(error).__name__, details=details)
+    return cls(str(error), mend=mend, kind=type(error).__name__, details=details)
 
 
 def _problem_of_os(error: OSError) -> Problem:
@@ -93,5 +94,4 @@ def _problem_of_os(error: OSError) -> Problem:
     else:
         raise error
     where = f"{error.filename}: " if error.filename is not None else ""
-    what = where + (error.strerror or str(error))
-    return Problem(what, mend=mend, exit_code=FAILED, kind=type(error).__name__)
+    return Failure(where + (error.strerror or str(error)), mend=mend, kind=type(error).__name__)

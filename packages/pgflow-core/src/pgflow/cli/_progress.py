@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -13,18 +13,20 @@ from rich.markup import escape
 from rich.text import Text
 
 from pgflow.cli._output import STYLES
-from pgflow.cli._steps import done, steps_table, took
+from pgflow.cli._steps import describe_attempt, done, steps_table, took
 from pgflow.client import RunDetail, StepDetail
+from pgflow.database.statements.runs import AttemptRow
 
 __all__ = ["Progress", "show_progress"]
 
 _QUARTERS = 4
+Failures = Mapping[str, AttemptRow]
 
 
 class Progress(Protocol):
     """Is told each new state of the run."""
 
-    def update(self, run: RunDetail) -> None:
+    def update(self, run: RunDetail, failures: Failures) -> None:
         """Show the new state."""
         ...
 
@@ -34,7 +36,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def show_progress(console: Console, *, wanted: bool = True) -> Iterator[Progress]:
+def show_progress(console: Console, *, wanted: bool = True) -> Generator[Progress]:
     """Open the display that fits the console."""
     if not wanted:
         yield _Silence()
@@ -47,7 +49,7 @@ def show_progress(console: Console, *, wanted: bool = True) -> Iterator[Progress
 
 
 class _Silence:
-    def update(self, run: RunDetail) -> None:
+    def update(self, run: RunDetail, failures: Failures) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -59,10 +61,11 @@ class _LiveTable:
 
     def __init__(self) -> None:
         self._run: RunDetail | None = None
+        self._failures: Failures = {}
         self._note = ""
 
-    def update(self, run: RunDetail) -> None:
-        self._run = run
+    def update(self, run: RunDetail, failures: Failures) -> None:
+        self._run, self._failures = run, failures
         self._note = ""
 
     def note(self, text: str) -> None:
@@ -71,7 +74,7 @@ class _LiveTable:
     def render(self) -> RenderableType:
         if self._run is None:
             return Text("starting ...", style="dim")
-        table = steps_table(self._run)
+        table = steps_table(self._run, self._failures)
         return Group(table, Text(self._note, style="yellow")) if self._note else table
 
 
@@ -82,18 +85,27 @@ class _Lines:
         self._console = console
         self._seen: dict[str, tuple[str, int, int]] = {}
 
-    def update(self, run: RunDetail) -> None:
+    def update(self, run: RunDetail, failures: Failures) -> None:
         for step in run.steps:
             before = self._seen.get(step.step_slug, ("pending", 0, 0))
             after = (step.status, self._quarter(step), step.attempts)
             if before == after:
                 continue
             self._seen[step.step_slug] = after
+            if after[2] > before[2] and step.step_slug in failures:
+                self._console.print(
+                    f"[yellow]↻ {escape(step.step_slug)}[/] {self._failed(failures[step.step_slug])}"
+                )
             for line in self._news(step, before, after):
                 self._console.print(line)
 
     def note(self, text: str) -> None:
         self._console.print(f"  {escape(text)}")
+
+    @staticmethod
+    def _failed(attempt: AttemptRow) -> str:
+        item = f"item {attempt.task_index}, " if attempt.task_index else ""
+        return escape(item + describe_attempt(attempt))
 
     @staticmethod
     def _quarter(step: StepDetail) -> int:
@@ -105,8 +117,6 @@ class _Lines:
         mark, style = STYLES.get(step.status, ("?", ""))
         name = escape(step.step_slug)
         is_map = step.step_type == "map"
-        if after[2] > before[2]:
-            yield f"[yellow]↻ {name}[/] attempt {after[2]} failed"
         items = f" {done(step)}/{step.task_count}" if is_map and step.task_count else ""
         if before[0] == after[0] == "running":
             if after[1] > before[1]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, relevance
 
 from pgflow.errors import InputError
 
@@ -17,9 +17,11 @@ def check_input(value: object, schema: Mapping[str, Any] | None, flow_slug: str)
     """Raise InputError, naming the field, if the value does not match."""
     if schema is None:
         return
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
-    if error is None:
+    validator = cast("Any", Draft202012Validator(schema))
+    errors: list[ValidationError] = list(validator.iter_errors(value))
+    if not errors:
         return
+    error = min(errors, key=relevance)
     field = ".".join(str(part) for part in error.absolute_path)
     where = f"field {field!r}: " if field else ""
     raise InputError(f"the input of flow {flow_slug!r} is not valid: {where}{error.message}", field=field)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +57,7 @@ class Session:
         return [*chosen, *(["--json"] if self.as_json else [])]
 
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Iterator[Opened]:
+    def database(self, *, migrated: bool = True) -> Generator[Opened]:
         """Open the configured database.
 
         An embedded server is started, migrated (its data is ours to migrate), and stopped after its last
@@ -71,7 +71,7 @@ class Session:
                 yield opened
 
     @contextmanager
-    def _embedded(self, choice: Embedded, *, migrated: bool) -> Iterator[Opened]:
+    def _embedded(self, choice: Embedded, *, migrated: bool) -> Generator[Opened]:
         from pgflow.cli._migrations import migrate
         from pgflow.embedded import EmbeddedServer
 
@@ -82,7 +82,7 @@ class Session:
             yield Opened(dsn, str(choice), is_embedded=True, is_ours=not server.attached)
 
     @contextmanager
-    def connection(self) -> Iterator[Connection[Any]]:
+    def connection(self) -> Generator[Connection[Any]]:
         """Open a connection to the configured database, whose schema is checked."""
         from pgflow.database.connection import connect
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,20 +13,26 @@ from rich.text import Text
 
 from pgflow.cli._output import STYLES, duration
 from pgflow.client import RunDetail, StepDetail
+from pgflow.database.statements.runs import AttemptRow
 
-__all__ = ["describe_error", "done", "steps_table", "took"]
+__all__ = ["describe_attempt", "describe_error", "done", "steps_table", "took"]
 
 _BAR = 24
+_REMARK = 90
 _TRACEBACK_LINES = 12
 
 
-def steps_table(run: RunDetail, now: datetime | None = None) -> Table:
-    """Draw the steps as they stand at `now`."""
+def steps_table(run: RunDetail, failures: Mapping[str, AttemptRow], now: datetime | None = None) -> Table:
+    """Draw the steps as they stand at `now`; `failures` has the last failed attempt of each step."""
     moment = now or datetime.now(UTC)
     table = Table.grid(padding=(0, 2))
     for step in run.steps:
         table.add_row(
-            _name(step), _bar(step), Text(_count(step)), _remark(step), Text(took(step, moment), style="dim")
+            _name(step),
+            _bar(step),
+            Text(_count(step)),
+            _remark(step, failures),
+            Text(took(step, moment), style="dim"),
         )
     return table
 
@@ -77,12 +84,26 @@ def _count(step: StepDetail) -> str:
     return f"{done(step)}/{step.task_count}"
 
 
-def _remark(step: StepDetail) -> Text:
+def _remark(step: StepDetail, failures: Mapping[str, AttemptRow]) -> Text:
     if step.status == "skipped":
         return Text(f"skipped: {step.skip_reason}".replace("_", " "), style="yellow")
-    if step.error and step.status == "failed":
-        return Text(str(step.error.get("message", "")).partition("\n")[0][:70], style="red")
-    if step.attempts:
-        again = "attempt" if step.attempts == 1 else "attempts"
-        return Text(f"{step.attempts} {again} failed", style="yellow")
-    return Text()
+    if step.status == "failed" and step.error:
+        return Text(_first_line(step.error)[:_REMARK], style="red")
+    failure = failures.get(step.step_slug)
+    if failure is None or step.status == "cancelled":
+        return Text()
+    return Text(describe_attempt(failure), style="dim" if step.status == "completed" else "yellow")
+
+
+def describe_attempt(attempt: AttemptRow) -> str:
+    """Say in a line how an attempt ended that did not complete."""
+    reason = _first_line(json.loads(attempt.error))[:_REMARK] if attempt.error else ""
+    return f"attempt {attempt.attempt} {attempt.outcome.replace('_', ' ')}" + (
+        f": {reason}" if reason else ""
+    )
+
+
+def _first_line(error: Mapping[str, Any]) -> str:
+    message = str(error.get("message", "")).partition("\n")[0]
+    kind = str(error.get("type") or error.get("code") or "").rpartition(".")[2]
+    return message if not kind or message.startswith(kind) else f"{kind}: {message}"

@@ -9,6 +9,8 @@ from typing import Final
 
 import click
 
+from pgflow.cli._example import write_example
+
 __all__ = ["SECTIONS", "app", "main"]
 
 #: Section -> command -> one-line help, so that `pgflow --help` need not import the commands.
@@ -28,9 +30,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "run": "Start a run, and follow it to its end.",
         "runs": "List runs, newest first.",
         "status": "Show one run, step by step.",
-        "logs": "Show what the tasks of a run logged.",
+        "logs": "Show what the tasks of a run logged and printed, attempt by attempt.",
         "cancel": "Cancel a run.",
-        "retry": "Run again what failed, or everything from one step on.",
+        "retry": "Run again what failed or was cancelled, or everything from one step on.",
     },
     "Serve": {
         "dispatch": "Claim ready tasks and run them, until told to stop.",
@@ -66,6 +68,10 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"There is no command `{name}`; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, line by line."""
+        write_example(formatter, self.epilog or "")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, without importing them."""
         for section, commands in SECTIONS.items():
@@ -76,7 +82,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExample:\n  pgflow init && pgflow run flows.hello:hello --wait",
+    epilog="pgflow init && pgflow run flows.hello:hello --wait",
 )
 @click.version_option(package_name="pgflow-core", prog_name="pgflow")
 def app() -> None:

@@ -27,7 +27,7 @@ def command(session: Session, flows: Sequence[str], reload: bool) -> None:
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda _number, _frame: stop.set())
     with session.database() as opened:
         if not opened.is_embedded:
             migrate(opened.dsn)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pgflow.cli._command import pgflow_command
-from pgflow.cli._problems import FAILED, Problem
+from pgflow.cli._problems import Failure
 from pgflow.cli._session import Session
 
 _FILES = {"pgflow.toml": "pgflow.toml", "flows/hello.py": "hello.py"}
@@ -26,10 +26,9 @@ def command(session: Session, folder: Path) -> None:
     """
     taken = [name for name in _FILES if (folder / name).exists()]
     if taken:
-        raise Problem(
+        raise Failure(
             f"{folder / taken[0]} exists already; nothing was written",
             mend="name another folder, or remove that file",
-            exit_code=FAILED,
         )
     templates = files("pgflow.cli.templates")
     for name, template in _FILES.items():
@@ -40,8 +39,8 @@ def command(session: Session, folder: Path) -> None:
     if session.as_json:
         session.output.document({"written": written})
         return
-    for path in written:
-        session.output.line(f"wrote {path}")
+    for name in written:
+        session.output.line(f"wrote {name}")
     enter = "" if folder == Path() else f"cd {folder} && "
     session.output.line(f"\nTry it:  {enter}pgflow run flows.hello:hello --wait")
     session.output.line(f"Keep {_IGNORED} (the embedded database) out of version control.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -30,23 +30,24 @@ from pgflow.database.connection import connect
     "\npgflow run hello --input @text.json",
 )
 @click.argument("flow", metavar="FLOW|MODULE:FLOW")
-@click.option(
-    "--input", "input_text", metavar="JSON|@FILE|-", help="The input (default: {}); - reads it from stdin."
-)
+@click.option("--input", "input_text", metavar="JSON|@FILE|-", help="The input (default: {}); - reads stdin.")
 @click.option("--wait/--no-wait", default=False, help="Follow the run to its end and print its result.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="With --wait: give up waiting then; the run goes on.",
+    help="With --wait: stop waiting after that; the run goes on.",
 )
 @click.option(
     "--dispatch/--no-dispatch",
     default=None,
-    help="With --wait: run the tasks from here.  The default where this command starts the embedded database.",
+    help="With --wait: run the tasks from here (default where this command starts the embedded database).",
 )
 @click.option(
-    "--progress/--no-progress", default=None, help="With --wait: show the steps (default, unless --json)."
+    "--progress/--no-progress",
+    "shows_progress",
+    default=None,
+    help="With --wait: show the steps (default without --json).",
 )
 @click.option("--priority", type=click.IntRange(-100, 100), help="Higher runs first (-100 to 100).")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Kept with the run; may be repeated.")
@@ -54,11 +55,12 @@ from pgflow.database.connection import connect
 def command(
     session: Session,
     flow: str,
+    *,
     input_text: str | None,
     wait: bool,
     timeout: float | None,
     dispatch: bool | None,
-    progress: bool | None,
+    shows_progress: bool | None,
     priority: int | None,
     tags: tuple[str, ...],
     idempotency_key: str | None,
@@ -75,13 +77,13 @@ def command(
         if not wait:
             _announce(session, opened, started)
             return
-        with ExitStack() as stack:
-            child = None
-            if opened.is_ours if dispatch is None else dispatch:
-                child = stack.enter_context(DispatcherProcess(opened.dsn, session, quiet=True))
-            wanted = (not session.as_json) if progress is None else progress
-            display = stack.enter_context(show_progress(session.output.remark, wanted=wanted))
-            run = wait_for(connection, started.run_id, display, child, timeout)
+        dispatches = opened.is_ours if dispatch is None else dispatch
+        shown = not session.as_json if shows_progress is None else shows_progress
+        with (
+            DispatcherProcess(opened.dsn, session, quiet=True) if dispatches else nullcontext() as child,
+            show_progress(session.output.remark, wanted=shown) as progress,
+        ):
+            run = wait_for(connection, started.run_id, progress, child, timeout)
         _conclude(session, started, run)
 
 

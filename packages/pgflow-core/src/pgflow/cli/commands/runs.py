@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -43,7 +44,7 @@ def command(
         session.output.note("no runs")
 
 
-def _document(run: RunRow) -> dict[str, object]:
+def _document(run: RunRow) -> dict[str, Any]:
     error = None if run.error is None else json.loads(run.error)
     return run._asdict() | {"error": error, "tags": json.loads(run.tags)}
 

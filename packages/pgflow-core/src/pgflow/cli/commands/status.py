@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import click
 from rich.markup import escape
@@ -12,7 +13,9 @@ from pgflow.cli._lookup import find_run
 from pgflow.cli._output import ago, duration, status_text
 from pgflow.cli._session import Session
 from pgflow.cli._steps import describe_error, steps_table
+from pgflow.cli._waiting import failures_of
 from pgflow.client import Client, RunDetail
+from pgflow.database.statements.runs import AttemptRow
 
 
 @pgflow_command("status", example="pgflow status 0199f3a1")
@@ -24,13 +27,14 @@ def command(session: Session, run_id: str) -> None:
     """
     with session.connection() as connection:
         run = Client(connection=connection).get_run(find_run(connection, run_id))
+        failures = failures_of(connection, run.run_id)
     if session.as_json:
         session.output.document(run)
     else:
-        _print(session, run)
+        _print(session, run, failures)
 
 
-def _print(session: Session, run: RunDetail) -> None:
+def _print(session: Session, run: RunDetail, failures: Mapping[str, AttemptRow]) -> None:
     output = session.output
     when = f"started {ago(run.created_at)}"
     if run.finished_at is not None:
@@ -40,7 +44,7 @@ def _print(session: Session, run: RunDetail) -> None:
         f"{status_text(run.status)}  [dim]{when}[/]" + ("  [yellow]paused[/]" if run.paused_at else "")
     )
     output.line()
-    output.result.print(steps_table(run))
+    output.result.print(steps_table(run, failures))
     if run.error:
         output.line()
         for line in describe_error(run.error):
