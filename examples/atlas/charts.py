@@ -13,6 +13,7 @@ __all__ = ["Box", "bin_name", "colour", "histogram", "language_bars", "squarify"
 
 _COLOURS: Final = 8
 _WIDTH: Final = 960.0
+_LETTER: Final = 6.6
 
 
 class Box(NamedTuple):
@@ -149,8 +150,11 @@ def _stack(row: Sequence[float], frame: Box, *, upright: bool) -> Iterator[Box]:
 
 def _caption(path: str, box: Box) -> str:
     name = path.rpartition("/")[2]
-    if box.height < 18 or box.width < 7.2 * len(name) + 8:
+    room = int((box.width - 10) / _LETTER)
+    if box.height < 18 or room < 4:
         return ""
+    if len(name) > room:
+        name = name[: room - 1] + "…"
     return _text(box.x + 6, box.y + 15, name, "caption")
 
 

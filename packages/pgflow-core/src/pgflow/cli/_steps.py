@@ -26,14 +26,12 @@ def steps_table(run: RunDetail, failures: Mapping[str, AttemptRow], now: datetim
     """Draw the steps as they stand at `now`; `failures` has the last failed attempt of each step."""
     moment = now or datetime.now(UTC)
     table = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for step in run.steps:
-        table.add_row(
-            _name(step),
-            _bar(step),
-            Text(_count(step)),
-            _remark(step, failures),
-            Text(took(step, moment), style="dim"),
-        )
+        spent = Text(took(step, moment), style="dim")
+        table.add_row(_name(step), _bar(step), _count(step), spent, _remark(step, failures))
     return table
 
 
