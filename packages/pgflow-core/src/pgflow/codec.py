@@ -60,7 +60,7 @@ class ValueCodec:
         except (ValueError, TypeError, RecursionError) as error:
             raise CodecError(_encode_problem(error)) from error
         # Pydantic writes NaN and Infinity as null, so only a text with a null can hide one.
-        if b"null" in encoded and self._has_non_finite(value):
+        if b"null" in encoded and value is not None and self._has_non_finite(value):
             raise CodecError("holds NaN or Infinity, which JSON cannot say: use None or a text instead")
         if b"\\u0000" in encoded and _NUL.search(encoded):
             raise CodecError("holds a NUL character (\\x00), which PostgreSQL cannot store")

@@ -148,7 +148,7 @@ class FlowDecorator:
             return FlowDecorator(slug, options)
         if not inspect.isfunction(body):
             raise DefinitionError(f"@flow decorates a function, not {body!r}")
-        builder = FlowBuilder(self._slug or body.__name__, self._options)
+        builder = FlowBuilder(body.__name__ if self._slug is None else self._slug, self._options)
         count = len(inspect.signature(body).parameters)
         if count > 1:
             raise DefinitionError(

@@ -38,11 +38,14 @@ class _StepWriter:
     def __init__(self, step: PlacedStep, input_codec: ValueCodec | None) -> None:
         self._step = step
         self._input_codec = input_codec
-        types = handler_types(step.handler)
+        try:
+            types = handler_types(step.handler)
+        except DefinitionError as error:
+            raise self._error(str(error)) from None
         self._codecs = {
             name: self._codec(type_, f"parameter {name!r}") for name, type_ in types.parameters.items()
         }
-        self._result_codec = self._codec(type_of(Taken(step)), "the result")
+        self._codec(types.result, "the result")  # refused here rather than in a run
 
     def definition(self) -> StepDefinition:
         step, wiring = self._step, self._step.wiring
@@ -100,10 +103,10 @@ class _StepWriter:
         return plain
 
     def _codec(self, type_: Any, what: str) -> ValueCodec:
-        step = self._step
-        return ValueCodec(
-            type_, f"flow {step.source.flow!r}, step {step.slug!r}: {what} of {step.handler_ref}"
-        )
+        try:
+            return ValueCodec(type_, f"{what} of {self._step.handler_ref}")
+        except DefinitionError as error:
+            raise self._error(str(error)) from error
 
     def _error(self, problem: str, option: str | None = None) -> DefinitionError:
         return DefinitionError(problem, flow=self._step.source.flow, step=self._step.slug, option=option)

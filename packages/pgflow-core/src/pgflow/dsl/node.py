@@ -134,6 +134,8 @@ class Node(Generic[T_co]):
     if not TYPE_CHECKING:  # so that type checkers say a node has none of these
 
         def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):  # asked for by copy, pickle and the like, maybe before __init__
+                raise AttributeError(name)
             raise AttributeError(self._refusal(f"attribute {name!r}"))
 
         def __getitem__(self, key: object) -> NoReturn:

@@ -71,7 +71,7 @@ async def call_async(function: Callable[..., Any], arguments: Arguments) -> Any:
     if inspect.iscoroutinefunction(function):
         awaitable = function(*arguments.positional, **arguments.named)
     else:
-        awaitable = asyncio.to_thread(_call_in_thread, function, arguments)
+        awaitable = _in_thread(function, arguments)
     # A task of its own tells a cancellation of the caller from a CancelledError the handler made itself.
     inner = asyncio.create_task(_guarded(awaitable))
     try:
@@ -100,11 +100,21 @@ async def _guarded(awaitable: Awaitable[T]) -> T:
         raise _aborted(error) from error
 
 
-def _call_in_thread(function: Callable[..., Any], arguments: Arguments) -> Any:
+async def _in_thread(function: Callable[..., Any], arguments: Arguments) -> Any:
+    import asyncio
+
+    # A future would replace a TimeoutError by another and hang on StopIteration: the outcome is a value.
+    result, error = await asyncio.to_thread(_outcome, function, arguments)
+    if error is not None:
+        raise error
+    return result
+
+
+def _outcome(function: Callable[..., Any], arguments: Arguments) -> tuple[Any, BaseException | None]:
     try:
-        return call_sync(function, arguments)
-    except StopIteration as error:  # a future cannot carry it, and its waiter would hang
-        raise RuntimeError("the handler raised StopIteration") from error
+        return call_sync(function, arguments), None
+    except BaseException as error:
+        return None, error
 
 
 def _aborted(error: BaseException) -> HandlerAborted:

@@ -145,7 +145,8 @@ def _keep_user_frames(shown: traceback.TracebackException) -> bool:
     shown.stack = traceback.StackSummary.from_list(
         [f for f in frames if not f.filename.startswith(_NOT_USERS)]
     )
-    inner = [shown.__cause__, shown.__context__, *(shown.exceptions or ())]
+    context = None if shown.__suppress_context__ else shown.__context__
+    inner = [shown.__cause__, context, *(shown.exceptions or ())]
     kept = [_keep_user_frames(other) for other in inner if other is not None]
     return bool(shown.stack) or any(kept)
 
