@@ -318,6 +318,7 @@ create table pgflow.timers (
   due_at timestamptz not null,
   seq bigint generated always as identity (cache 50),
   kind text not null,
+  executor text not null,
   run_ids uuid[] not null,
   step_ids int[] not null,
   task_indexes int[] not null,
@@ -325,7 +326,7 @@ create table pgflow.timers (
   constraint timer_kind_is_known check (kind in ('lease', 'delay'))
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
-comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay).';
+comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
 
 create table pgflow.sweep_marks (
   only_row boolean not null default true,
@@ -649,7 +650,7 @@ begin
     raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
   end if;
   for v_dep in
-    select pgflow._check_slug(v_place || ': dependency', d.value)
+    select pgflow._check_slug(v_place || ': deps:', d.value)
     from jsonb_array_elements(case when jsonb_typeof(_check_step.step -> 'deps') = 'array' then _check_step.step -> 'deps' else '[]' end) d
   loop
     if v_dep = v_slug then
@@ -662,8 +663,8 @@ begin
   v_map_over := _check_step.step ->> 'map_over';
   if v_type = 'single' and v_map_over is not null then
     raise exception '%: "map_over" is for map steps', v_place using errcode = 'PF001';
-  elsif v_type = 'map' and v_map_over is null and cardinality(v_deps) > 1 then
-    raise exception '%: a map step with several dependencies needs "map_over"', v_place using errcode = 'PF001';
+  elsif v_type = 'map' and v_map_over is null then
+    raise exception '%: a map step needs "map_over": "run" or one of its deps', v_place using errcode = 'PF001';
   elsif v_map_over <> 'run' and v_map_over <> all (v_deps) then
     raise exception '%: "map_over" names "%", which is neither "run" nor one of its deps', v_place, v_map_over
       using errcode = 'PF001';
@@ -711,6 +712,7 @@ as $$
 declare
   v_slug text;
   v_place text;
+  v_index int;
   v_problem text;
 begin
   perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
@@ -720,6 +722,12 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
   if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
     raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  select s.ordinality - 1, jsonb_typeof(s.value) into v_index, v_problem
+  from jsonb_array_elements(_check_definition.definition -> 'steps') with ordinality s
+  where jsonb_typeof(s.value) <> 'object' limit 1;
+  if found then
+    raise exception '%: steps[%] must be an object, not %', v_place, v_index, v_problem using errcode = 'PF001';
   end if;
   perform pgflow._check_step(v_slug, s.value) from jsonb_array_elements(_check_definition.definition -> 'steps') s;
 
@@ -801,7 +809,7 @@ begin
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
     dep_count, is_plain, is_output, needs_array)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
-    case when t.step_type = 'map' then coalesce(t.step ->> 'map_over', t.deps ->> 0, 'run') end,
+    t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
     coalesce(t.step ->> 'executor', 'local'), coalesce(t.step -> 'executor_options', '{}'), t.step ->> 'handler',
     coalesce(t.max_attempts, 3), coalesce(t.base_delay, 1), coalesce(t.max_delay, 300), coalesce(t.backoff, 'exponential'),
@@ -815,7 +823,7 @@ begin
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
-        and (c.step_type = 'single' or coalesce(c.step ->> 'map_over', c.deps ->> 0) <> t.slug
+        and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
           or c.required_input ? t.slug or c.forbidden_input ? t.slug))
   from typed t
   order by t.step_index;
@@ -862,7 +870,9 @@ begin
     v_active := false;
     select coalesce(max(f.flow_version), 0) + 1 into v_version from pgflow.flows f where f.flow_slug = v_slug;
     insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, step_count, created_at)
-    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock());
+    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock())
+    -- Cannot happen under the lock, but to a snapshot older than the lock: this form raises 40001 then.
+    on conflict do nothing;
     perform pgflow._insert_steps(v_slug, v_version, v_definition);
   end if;
   if not v_active then
@@ -907,7 +917,7 @@ $$;
 comment on function pgflow.flow(text, jsonb[]) is
   'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 
-create function pgflow.delete_flow(flow_slug text, force boolean default false) returns boolean
+create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -925,11 +935,13 @@ begin
     perform pgflow._delete_runs(v_runs);
   end if;
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
-  return found;
+  if not found then
+    raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
+  end if;
 end
 $$;
 
-comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. False if there is none; PF005 while runs exist.';
+comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
 
 create function pgflow._map_output(run_id uuid, step_slug text) returns jsonb
 language plpgsql stable
@@ -1026,19 +1038,22 @@ $$;
 
 comment on function pgflow._enqueue(uuid[], int[], int[], int[]) is 'Make tasks ready for claims; those of paused runs are parked.';
 
-create function pgflow._delay(run_ids uuid[], step_ids int[], task_indexes int[], due_ats timestamptz[]) returns void
+create function pgflow._set_timers(kind text, run_ids uuid[], step_ids int[], task_indexes int[], due_ats timestamptz[]) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
 begin
-  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-  select t.due_at, 'delay', array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
-  from unnest(_delay.run_ids, _delay.step_ids, _delay.task_indexes, _delay.due_ats) t (run_id, step_id, task_index, due_at)
-  group by t.due_at;
+  insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+  select t.due_at, _set_timers.kind, s.executor, array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
+  from unnest(_set_timers.run_ids, _set_timers.step_ids, _set_timers.task_indexes, _set_timers.due_ats)
+      with ordinality t (run_id, step_id, task_index, due_at, ordinality)
+    join pgflow.steps s on s.step_id = t.step_id
+  group by t.due_at, s.executor, t.ordinality / 500;
 end
 $$;
 
-comment on function pgflow._delay(uuid[], int[], int[], timestamptz[]) is 'Have tasks looked at when their time comes; their visible_at says the same.';
+comment on function pgflow._set_timers(text, uuid[], int[], int[], timestamptz[]) is
+  'Have tasks looked at when their time comes: kind delay for what their visible_at says, lease for their lease or deadline.';
 
 create function pgflow._notify_ready() returns void
 language plpgsql volatile
@@ -1102,10 +1117,8 @@ begin
       perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
     end if;
   else
-    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-    select _insert_map_tasks.visible_at, 'delay', array_agg(_insert_map_tasks.run_id), array_agg(step.step_id), array_agg(i.task_index)
-    from generate_series(0, v_count - 1) i (task_index)
-    group by i.task_index / 500;
+    perform pgflow._set_timers('delay', array_fill(_insert_map_tasks.run_id, array[v_count]), array_fill(step.step_id, array[v_count]),
+      array(select generate_series(0, v_count - 1)), array_fill(_insert_map_tasks.visible_at, array[v_count]));
   end if;
 end
 $$;
@@ -1144,6 +1157,11 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
+  delete from pgflow.map_tasks t
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug and t.task_index >= v_count
+    and exists (
+      select from pgflow.run_steps o
+      where o.run_id = _start_map.run_id and o.step_slug = v_step.step_slug and o.task_count > v_count);
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
     finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
@@ -1236,7 +1254,7 @@ begin
     perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
   end if;
   if v_ready.late_run_ids is not null then
-    perform pgflow._delay(v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
+    perform pgflow._set_timers('delay', v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
   end if;
 
   for v_map in
@@ -1628,7 +1646,7 @@ comment on view pgflow._tasks is 'Every task with the columns that only the engi
 
 create view pgflow.step_tasks as
 select t.run_id, t.step_slug, t.task_index, t.status, t.attempt, t.failures, t.launch_failures, s.executor, t.worker_id, t.external_id,
-  case when t.status = 'queued' then t.visible_at end as visible_at,
+  case when t.status = 'queued' then coalesce(t.visible_at, t.queued_at) end as visible_at,
   case when t.status in ('claimed', 'running') then t.lease_expires_at end as lease_expires_at,
   t.input, t.output, case when t.status <> 'completed' then t.error end as error, t.queued_at,
   case when t.status <> 'queued' then t.task_started_at end as started_at, t.finished_at
@@ -1745,20 +1763,18 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
-  with oldest as (
-    select x.ctid as entry, x.run_id, x.step_id, x.task_index
-    from pgflow.ready_tasks x
-    where x.queue_id = _drop_dead_ready.queue_id
-    order by x.xid, x.seq
-    limit _drop_dead_ready.max_entries
-    for update skip locked
-  )
   delete from pgflow.ready_tasks t
   where t.ctid = any (array(
-    select o.entry from oldest o
-    where not exists (
-      select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
-      where s.step_id = o.step_id and r.status = 'running')));
+    select o.ctid from pgflow.ready_tasks o
+    where o.ctid = any (array(
+        select x.ctid from pgflow.ready_tasks x
+        where x.queue_id = _drop_dead_ready.queue_id
+        order by x.xid, x.seq
+        limit _drop_dead_ready.max_entries))
+      and not exists (
+        select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
+        where s.step_id = o.step_id and r.status = 'running')
+    for update skip locked));
 end
 $$;
 
@@ -1833,7 +1849,7 @@ begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
   return query
   with free as (
-    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
@@ -1847,7 +1863,7 @@ begin
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
     task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
     lease_expires_at = _take_tasks.now + make_interval(secs =>
-      case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+      case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
     external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
   returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
@@ -1855,7 +1871,7 @@ begin
   if 0 <= any (_take_tasks.task_indexes) then
     return query
     with free as (
-      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
         join pgflow.steps s on s.step_id = u.step_id
@@ -1869,7 +1885,7 @@ begin
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
       task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
       lease_expires_at = _take_tasks.now + make_interval(secs =>
-        case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+        case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
       external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
     from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
     returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;
@@ -1879,32 +1895,6 @@ $$;
 
 comment on function pgflow._take_tasks(uuid[], int[], int[], text, double precision, text, timestamptz) is
   'Claim those of these tasks that are free: next attempt, fresh token, lease.';
-
-create function pgflow._put_back(run_ids uuid[], step_ids int[], task_indexes int[], now timestamptz) returns void
-language plpgsql volatile
-set search_path to ''
-as $$
-declare
-  v_found record;
-begin
-  select array_agg(t.run_id) as run_ids, array_agg(t.step_id) as step_ids, array_agg(u.task_index) as indexes, array_agg(t.queue_id) as queue_ids
-    into v_found
-  from unnest(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) u (run_id, step_id, task_index)
-    join pgflow.steps s on s.step_id = u.step_id
-    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
-    left join pgflow.map_tasks m on u.task_index >= 0 and m.run_id = u.run_id and m.step_slug = s.step_slug and m.task_index = u.task_index
-  where t.status = 'running'
-    and case when u.task_index >= 0
-      then m.end_status is null and m.lease_expires_at is null and (m.visible_at is null or m.visible_at <= _put_back.now)
-      else t.lease_expires_at is null and (t.visible_at is null or t.visible_at <= _put_back.now) end;
-  if v_found.run_ids is not null then
-    perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
-  end if;
-end
-$$;
-
-comment on function pgflow._put_back(uuid[], int[], int[], timestamptz) is
-  'Queue again those of these entries whose task could be claimed but was not: its row was locked, or its run is paused.';
 
 create function pgflow._dependency_outputs(run_id uuid, step_id int) returns jsonb
 language plpgsql stable
@@ -1950,8 +1940,10 @@ begin
       select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
         into v_due
       from pgflow.steps s where s.step_id = any (v_popped.step_ids);
-      insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-      values (v_due, 'lease', v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      if v_due is not null then  -- null: entries of a flow that was deleted
+        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      end if;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
         case when _claim.inputs <> 'none' then
@@ -1972,7 +1964,7 @@ begin
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
       end if;
       if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue.queue_id, 1000);
+        perform pgflow._drop_dead_ready(v_queue.queue_id, 100);
       end if;
     end loop;
   end loop;
@@ -1985,11 +1977,80 @@ $$;
 
 comment on function pgflow._claim(text, text, int, double precision, text, text) is 'The work of claim_step_tasks and exchange_step_tasks.';
 
+create function pgflow._live_tasks(run_ids uuid[], step_ids int[], task_indexes int[])
+  returns table (ordinality bigint, run_id uuid, step_id int, task_index int, step_slug text, queue_id int, lease_expires_at timestamptz,
+    visible_at timestamptz, due_at timestamptz)
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  -- Most tasks of a lease batch ended long ago: the joins drop them.
+  return query
+  select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
+    least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
+  from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+  where u.task_index = -1 and t.status = 'running';
+  if 0 <= any (_live_tasks.task_indexes) then
+    return query
+    select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,
+      least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
+    from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
+      join pgflow.run_steps r on r.run_id = u.run_id and r.step_slug = s.step_slug
+    where u.task_index >= 0 and t.end_status is null;
+  end if;
+end
+$$;
+
+comment on function pgflow._live_tasks(uuid[], int[], int[]) is
+  'Those of the tasks named by hints that are alive, with what claims and sweeps ask of them; due_at is the earlier of lease and timeout.';
+
+create function pgflow._is_paused(run_id uuid) returns boolean
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  return exists (select from pgflow.runs r where r.run_id = _is_paused.run_id and r.paused_at is not null);
+end
+$$;
+
+comment on function pgflow._is_paused(uuid) is 'Whether a run is paused.';
+
+create function pgflow._put_back(run_ids uuid[], step_ids int[], task_indexes int[], now timestamptz) returns void
+language plpgsql volatile
+set search_path to ''
+as $$
+declare
+  v_found record;
+begin
+  select array_agg(t.run_id order by t.ordinality) as run_ids, array_agg(t.step_id order by t.ordinality) as step_ids,
+    array_agg(t.task_index order by t.ordinality) as indexes, array_agg(t.queue_id order by t.ordinality) as queue_ids
+    into v_found
+  from pgflow._live_tasks(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) t
+  where t.lease_expires_at is null and (t.visible_at is null or t.visible_at <= _put_back.now);
+  if v_found.run_ids is not null then
+    perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
+  end if;
+end
+$$;
+
+comment on function pgflow._put_back(uuid[], int[], int[], timestamptz) is
+  'Queue again those of these entries whose task could be claimed but was not: its row was locked, or its run is paused.';
+
 create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamptz, out ended_runs uuid[], out ended_steps int[])
 language plpgsql volatile
 set search_path to ''
 as $$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
+    perform from pgflow.map_counters c, unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
+    where c.run_id = u.run_id and c.step_slug = u.step_slug
+    for update of c;
+  end if;
   -- Under the exclusive run lock and in a statement begun after the counters moved: whoever emptied another slot has committed.
   with empty as (
     select distinct u.run_id, u.step_slug from unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
@@ -2015,15 +2076,15 @@ language plpgsql immutable
 set search_path to ''
 as $$
 begin
-  -- Null means at once. Ten years (315,360,000 s) is the longest delay of a definition too.
-  return case when _due_at.delay > 0 then _due_at.now + make_interval(secs => least(_due_at.delay, 315360000)) end;
+  -- Ten years (315,360,000 s) is the longest delay of a definition too.
+  return _due_at.now + make_interval(secs => least(_due_at.delay, 315360000));
 end
 $$;
 
-comment on function pgflow._due_at(timestamptz, double precision) is 'When a delay of so many seconds ends; null if there is none.';
+comment on function pgflow._due_at(timestamptz, double precision) is 'When a delay of so many seconds ends.';
 
 create function pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb,
-  due_at timestamptz) returns void
+  due_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -2032,25 +2093,27 @@ begin
     update pgflow.map_tasks t
     set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
       visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      external_id = case when _set_queued.keep_token then t.external_id end, instance_id = null,
       error = coalesce(_set_queued.error, t.error)
     where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
   else
     update pgflow.run_steps t
     set failures = task.failures, launch_failures = task.launch_failures, task_started_at = null, lease_expires_at = null,
       visible_at = _set_queued.due_at, token_hash = case when _set_queued.keep_token then t.token_hash end,
+      external_id = case when _set_queued.keep_token then t.external_id end, instance_id = null,
       error = coalesce(_set_queued.error, t.error)
     where t.run_id = task.run_id and t.step_slug = task.step_slug;
   end if;
-  if _set_queued.due_at is null then
+  if _set_queued.due_at <= _set_queued.now then
     perform pgflow._enqueue(array[task.run_id], array[task.step_id], array[task.ready_index], array[task.queue_id]);
   else
-    perform pgflow._delay(array[task.run_id], array[task.step_id], array[task.ready_index], array[_set_queued.due_at]);
+    perform pgflow._set_timers('delay', array[task.run_id], array[task.step_id], array[task.ready_index], array[_set_queued.due_at]);
   end if;
 end
 $$;
 
-comment on function pgflow._set_queued(pgflow._tasks, boolean, jsonb, timestamptz) is
-  'Put a task back in the queue, at once or when due_at comes. A kept token may still report: work done is work kept.';
+comment on function pgflow._set_queued(pgflow._tasks, boolean, jsonb, timestamptz, timestamptz) is
+  'Put a task back in the queue, from due_at on. A kept token may still report: work done is work kept.';
 
 create function pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns text
 language plpgsql volatile
@@ -2148,13 +2211,13 @@ begin
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
   if _end_attempt.outcome = 'released' then
-    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay));
+    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
     return 'released';
   elsif _end_attempt.outcome = 'launch_failed' then
     task.launch_failures := task.launch_failures + 1;
     if _end_attempt.retryable and task.launch_failures < 5 then
       v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.launch_failures));
-      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay));
+      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
       return 'retrying';
     end if;
   else
@@ -2164,7 +2227,7 @@ begin
         v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.failures));
       end if;
       perform pgflow._set_queued(task, _end_attempt.outcome = 'lost', v_error,
-        pgflow._due_at(_end_attempt.now, v_delay));
+        pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
       return 'retrying';
     end if;
   end if;
@@ -2203,16 +2266,20 @@ begin
   end if;
   select t.* into v_task from pgflow._tasks t
   where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.ready_index = _expire.ready_index
-    and t.is_live and t.lease_expires_at <= _expire.now;
+    and t.is_live and t.lease_expires_at is not null;
   if not found then
     return true;
   end if;
   select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
   v_outcome := case
+    when v_task.task_started_at + make_interval(secs => v_step.timeout) <= least(v_task.lease_expires_at, _expire.now) then 'timed_out'
+    when v_task.lease_expires_at > _expire.now or pgflow._is_paused(_expire.run_id) then null
     when v_task.task_started_at is null then 'launch_failed'
-    when _expire.now >= v_task.task_started_at + make_interval(secs => v_step.timeout) then 'timed_out'
     else 'lost'
   end;
+  if v_outcome is null then
+    return false;
+  end if;
   perform pgflow._end_attempt(v_task, v_outcome, 'sweep',
     case v_outcome
       when 'launch_failed' then jsonb_build_object('code', 'LAUNCH_FAILED', 'message', format('not started within %s s of its launch', v_step.launch_timeout))
@@ -2224,7 +2291,7 @@ end
 $$;
 
 comment on function pgflow._expire(uuid, text, int, timestamptz) is
-  'End an attempt whose lease ran out: lost, timed out or never started. False if somebody holds the run or the row: look again.';
+  'End an attempt whose lease or timeout ran out: lost, timed out or never started. False if it lives on, or somebody holds the run or the row: look again.';
 
 create function pgflow._sweep_timers(now timestamptz, since timestamptz, max_batches int) returns int
 language plpgsql volatile
@@ -2233,19 +2300,9 @@ as $$
 declare
   v_grace timestamptz;
   v_batches int;
-  v_run_ids uuid[];
-  v_step_ids int[];
-  v_indexes int[];
-  v_kinds text[];
   v_due record;
-  v_ready_runs uuid[];
-  v_ready_steps int[];
-  v_ready_indexes int[];
-  v_ready_queues int[];
-  v_again_runs uuid[];
-  v_again_steps int[];
-  v_again_indexes int[];
-  v_again_at timestamptz;
+  v_ready record;
+  v_again record;
 begin
   select m.lease_grace_until into v_grace from pgflow.sweep_marks m;
   with taken as (
@@ -2256,45 +2313,35 @@ begin
       order by x.due_at, x.seq
       limit _sweep_timers.max_batches
       for update skip locked))
-    returning t.kind, t.run_ids, t.step_ids, t.task_indexes
+    returning t.due_at, t.kind, t.run_ids, t.step_ids, t.task_indexes
   )
-  select array_agg(u.run_id), array_agg(u.step_id), array_agg(u.task_index), array_agg(k.kind), (select count(*) from taken)
-    into v_run_ids, v_step_ids, v_indexes, v_kinds, v_batches
-  from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) u (run_id, step_id, task_index);
+  select array_agg(u.run_id order by k.due_at, u.ordinality) as run_ids, array_agg(u.step_id order by k.due_at, u.ordinality) as step_ids,
+    array_agg(u.task_index order by k.due_at, u.ordinality) as indexes, array_agg(k.kind order by k.due_at, u.ordinality) as kinds,
+    (select count(*) from taken) as batches
+    into v_due
+  from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality);
+  v_batches := v_due.batches;
 
-  -- Most tasks of a lease batch ended long ago: the joins drop them.
-  for v_due in
-    select u.run_id, u.step_id, u.task_index, u.kind, s.step_slug, t.queue_id,
-      coalesce(m.lease_expires_at, t.lease_expires_at) as lease, coalesce(m.visible_at, t.visible_at) as visible_at
-    from unnest(v_run_ids, v_step_ids, v_indexes, v_kinds) u (run_id, step_id, task_index, kind)
-      join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
-      left join pgflow.map_tasks m on u.task_index >= 0 and m.run_id = u.run_id and m.step_slug = s.step_slug and m.task_index = u.task_index
-    where t.status = 'running' and (u.task_index = -1 or m.end_status is null)
-      and case when u.kind = 'lease' then coalesce(m.lease_expires_at, t.lease_expires_at) is not null
-        else coalesce(m.lease_expires_at, t.lease_expires_at) is null and coalesce(m.visible_at, t.visible_at) <= _sweep_timers.now end
-    order by u.run_id, s.step_slug, u.task_index
-  loop
-    if v_due.kind = 'delay' then
-      v_ready_runs := v_ready_runs || v_due.run_id;
-      v_ready_steps := v_ready_steps || v_due.step_id;
-      v_ready_indexes := v_ready_indexes || v_due.task_index;
-      v_ready_queues := v_ready_queues || v_due.queue_id;
-    elsif v_due.lease > _sweep_timers.now or v_grace > _sweep_timers.now
-      or not pgflow._expire(v_due.run_id, v_due.step_slug, v_due.task_index, _sweep_timers.now)
-    then
-      v_again_runs := v_again_runs || v_due.run_id;
-      v_again_steps := v_again_steps || v_due.step_id;
-      v_again_indexes := v_again_indexes || v_due.task_index;
-      v_again_at := least(v_again_at, greatest(v_due.lease, v_grace, _sweep_timers.now + interval '1 second'));
-    end if;
-  end loop;
-  if v_ready_runs is not null then
-    perform pgflow._enqueue(v_ready_runs, v_ready_steps, v_ready_indexes, v_ready_queues);
+  select array_agg(d.run_id order by d.ordinality) as run_ids, array_agg(d.step_id order by d.ordinality) as step_ids,
+    array_agg(d.task_index order by d.ordinality) as indexes, array_agg(d.queue_id order by d.ordinality) as queue_ids
+    into v_ready
+  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
+  where v_due.kinds[d.ordinality] = 'delay' and d.lease_expires_at is null and d.visible_at <= _sweep_timers.now;
+  if v_ready.run_ids is not null then
+    perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
   end if;
-  if v_again_runs is not null then
-    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-    values (v_again_at, 'lease', v_again_runs, v_again_steps, v_again_indexes);
+
+  -- _expire reads each task again: ending one may have closed a run with others due in it.
+  select array_agg(d.run_id) as run_ids, array_agg(d.step_id) as step_ids, array_agg(d.task_index) as indexes,
+    array_agg(greatest(d.due_at, v_grace, _sweep_timers.now + interval '1 second')) as due_ats
+    into v_again
+  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
+  where v_due.kinds[d.ordinality] = 'lease' and d.lease_expires_at is not null
+    and (d.due_at > _sweep_timers.now or v_grace > _sweep_timers.now
+      or not pgflow._expire(d.run_id, d.step_slug, d.task_index, _sweep_timers.now));
+  if v_again.run_ids is not null then
+    perform pgflow._set_timers('lease', v_again.run_ids, v_again.step_ids, v_again.indexes,
+      array_fill((select min(a.due_at) from unnest(v_again.due_ats) a (due_at)), array[cardinality(v_again.run_ids)]));
   end if;
   return v_batches;
 end
@@ -2339,7 +2386,7 @@ begin
   select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
     coalesce(bool_or(r.outcome <> 'complete'), false),
     coalesce(bool_or(r.run_id is null or r.step_slug is null or r.task_index is null or r.attempt_token is null
-      or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds = 'NaN'), false),
+      or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds not between 0 and 315360000), false),
     coalesce(bool_or(r.log_tail <> ''), false), coalesce(max(r.task_index) > 0, false)
     into run_ids, completions, has_ends, has_invalid, has_logs, has_map_items
   from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text,
@@ -2366,7 +2413,7 @@ begin
     begin
       if (v_report ->> 'run_id')::uuid is null or (v_report ->> 'attempt_token')::uuid is null or (v_report ->> 'task_index')::int is null
         or (v_report ->> 'step_slug') is null or coalesce(v_report ->> 'outcome', '') not in ('complete', 'fail', 'release')
-        or coalesce((v_report ->> 'retry_after_seconds')::double precision = 'NaN', false)
+        or coalesce((v_report ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
         or jsonb_typeof(v_report -> 'retryable') not in ('boolean', 'null')
       then
         v_report := '{}';
@@ -2706,6 +2753,21 @@ $$;
 
 comment on function pgflow._apply_in_turn(jsonb, uuid[]) is 'Apply reports one after the other: for batches that say several things of one task.';
 
+create function pgflow._task_key(run_id uuid, step_slug text, task_index int, attempt_token uuid) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+declare
+  v_nil uuid := '00000000-0000-0000-0000-000000000000';
+begin
+  -- A null names no task, and is nobody's token.
+  return jsonb_build_object('run_id', coalesce(_task_key.run_id, v_nil), 'step_slug', coalesce(_task_key.step_slug, ''),
+    'task_index', coalesce(_task_key.task_index, -1), 'attempt_token', coalesce(_task_key.attempt_token, v_nil));
+end
+$$;
+
+comment on function pgflow._task_key(uuid, text, int, uuid) is 'What names an attempt in a report.';
+
 create function pgflow._report_one(report jsonb) returns text
 language plpgsql volatile
 set search_path to ''
@@ -2713,19 +2775,21 @@ as $$
 declare
   v_statuses text[];
 begin
+  if (_report_one.report ->> 'retry_after_seconds')::double precision not between 0 and 315360000 then
+    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _report_one.report ->> 'retry_after_seconds'
+      using errcode = 'PF008';
+  end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then
     raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug', _report_one.report ->> 'run_id'
       using errcode = 'PF003';
-  elsif v_statuses[1] = 'invalid' then
-    raise exception 'run_id, step_slug, task_index and attempt_token must be given' using errcode = 'PF008';
   end if;
   perform pgflow._notify_ready();
   return v_statuses[1];
 end
 $$;
 
-comment on function pgflow._report_one(jsonb) is 'Apply one report; PF003 if there is no such task, PF008 if it is incomplete.';
+comment on function pgflow._report_one(jsonb) is 'Apply one report; PF003 if there is no such task, PF008 if the delay is out of range.';
 
 create function pgflow.report_step_tasks(reports jsonb) returns table (ordinal int, status text)
 language plpgsql volatile
@@ -2760,8 +2824,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  return pgflow._report_one(jsonb_build_object('run_id', complete_step_task.run_id, 'step_slug', complete_step_task.step_slug,
-    'task_index', complete_step_task.task_index, 'attempt_token', complete_step_task.attempt_token, 'outcome', 'complete',
+  return pgflow._report_one(pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
+    || jsonb_build_object('outcome', 'complete',
     'output', complete_step_task.output));
 end
 $$;
@@ -2780,8 +2844,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  return pgflow._report_one(jsonb_build_object('run_id', fail_step_task.run_id, 'step_slug', fail_step_task.step_slug,
-    'task_index', fail_step_task.task_index, 'attempt_token', fail_step_task.attempt_token, 'outcome', 'fail',
+  return pgflow._report_one(pgflow._task_key(fail_step_task.run_id, fail_step_task.step_slug, fail_step_task.task_index, fail_step_task.attempt_token)
+    || jsonb_build_object('outcome', 'fail',
     'error', fail_step_task.error, 'retryable', coalesce(fail_step_task.retryable, true), 'retry_after_seconds', fail_step_task.retry_after_seconds));
 end
 $$;
@@ -2803,6 +2867,11 @@ declare
   v_reports jsonb;
   v_statuses text[];
 begin
+  if jsonb_typeof(release_step_tasks.tasks) is distinct from 'array' then
+    raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
+  elsif coalesce(release_step_tasks.delay_seconds not between 0 and 315360000, true) then
+    raise exception 'delay_seconds must be between 0 and 315360000' using errcode = 'PF008';
+  end if;
   select coalesce(jsonb_agg(case when jsonb_typeof(t.value) = 'object' then
       t.value || jsonb_build_object('outcome', 'release', 'retry_after_seconds', release_step_tasks.delay_seconds) else t.value end
       order by t.ordinality), '[]')
@@ -2835,7 +2904,7 @@ begin
   end if;
   return (
     select t.due_at from pgflow.timers t
-    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m)
+    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (next_wake_at.executors)
     order by t.due_at limit 1);
 end
 $$;
@@ -2989,7 +3058,7 @@ begin
     raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
-    return 'accepted';
+    return 'stale';
   elsif _record_launch.kind = 'throttled' then
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
     return 'requeued';
@@ -3012,7 +3081,7 @@ as $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
   with free as (
-    select t.run_id, t.step_slug, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+    select t.run_id, t.step_slug,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
       join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = r.step_slug
@@ -3022,11 +3091,11 @@ begin
     for no key update of t skip locked
   )
   update pgflow.run_steps t
-  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug;
 
   with free as (
-    select t.run_id, t.step_slug, t.task_index, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+    select t.run_id, t.step_slug, t.task_index,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
       join pgflow.map_tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
@@ -3036,7 +3105,7 @@ begin
     for no key update of t skip locked
   )
   update pgflow.map_tasks t
-  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index;
 end
 $$;
@@ -3082,9 +3151,8 @@ begin
     where t.run_id = task.run_id and t.step_slug = task.step_slug;
   end if;
   -- The old timer is that of the launch deadline, and may be later than the new lease.
-  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-  values (least(_set_started.lease_expires_at, _set_started.now + make_interval(secs =>
-      (select s.timeout from pgflow.steps s where s.step_id = task.step_id))), 'lease', array[task.run_id], array[task.step_id], array[task.ready_index]);
+  perform pgflow._set_timers('lease', array[task.run_id], array[task.step_id], array[task.ready_index], array[least(_set_started.lease_expires_at,
+    _set_started.now + make_interval(secs => (select s.timeout from pgflow.steps s where s.step_id = task.step_id)))]);
 end
 $$;
 
@@ -3155,6 +3223,11 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
 begin
+  if heartbeat_step_tasks.lease_seconds is null or not (heartbeat_step_tasks.lease_seconds > 0 and heartbeat_step_tasks.lease_seconds <= 315360000) then
+    raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
+  elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
+    raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
+  end if;
   perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
   return query
   select r.ordinality::int,
@@ -3173,7 +3246,7 @@ end
 $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
-  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. A lease never outlives the timeout of its attempt.';
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
 
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
 language plpgsql volatile
@@ -3209,37 +3282,36 @@ $$;
 comment on function pgflow.record_launches(jsonb) is
   'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
 
-create function pgflow._steps_to_retry(run_id uuid, from_step text) returns text[]
+create function pgflow._steps_to_retry(run_id uuid, from_step text, out step_slugs text[], out rerun_slugs text[])
 language plpgsql stable
 set search_path to ''
 as $$
-declare
-  v_slugs text[];
 begin
-  -- Downstream of what is retried: everything when a step was named, else only what was skipped.
+  -- From a step named: it and everything downstream, whole (reruns). Besides, what failed or was cancelled, and what was skipped
+  -- because of it: a join downstream could not start without.
   with recursive retried as (
-    select t.step_id, t.step_slug
+    select t.step_id, t.step_slug, t.step_slug is not distinct from _steps_to_retry.from_step as reruns
     from pgflow.run_steps t
     where t.run_id = _steps_to_retry.run_id
-      and case when _steps_to_retry.from_step is null then t.status in ('failed', 'cancelled') or t.skip_reason = 'handler_failed'
-        else t.step_slug = _steps_to_retry.from_step end
+      and (t.step_slug = _steps_to_retry.from_step or t.status in ('failed', 'cancelled')
+        or _steps_to_retry.from_step is null and t.skip_reason = 'handler_failed')
     union
-    select t.step_id, t.step_slug
+    select t.step_id, t.step_slug, r.reruns
     from retried r
       join pgflow.deps d on d.dep_id = r.step_id
       join pgflow.run_steps t on t.run_id = _steps_to_retry.run_id and t.step_slug = d.step_slug
-    where _steps_to_retry.from_step is not null or t.status <> 'completed'
+    where r.reruns or t.status <> 'completed'
   )
-  select array_agg(r.step_slug) into v_slugs from retried r;
-  if v_slugs is null then
+  select array_agg(distinct r.step_slug), array_agg(distinct r.step_slug) filter (where r.reruns) into step_slugs, rerun_slugs
+  from retried r;
+  if _steps_to_retry.from_step is not null and rerun_slugs is null then
     raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id using errcode = 'PF003';
   end if;
-  return v_slugs;
 end
 $$;
 
 comment on function pgflow._steps_to_retry(uuid, text) is
-  'What retry_run reopens: the step named and all downstream; else what failed or was cancelled, and what was skipped because of it.';
+  'What retry_run reopens; rerun_slugs are those of which no result is kept.';
 
 create function pgflow._requeue_map(run_id uuid, step_slug text, step_id int, queue_id int, now timestamptz) returns void
 language plpgsql volatile
@@ -3256,7 +3328,6 @@ begin
     returning t.task_index
   )
   select array_agg(r.task_index order by r.task_index) into v_indexes from reset r;
-  delete from pgflow.map_counters c where c.run_id = _requeue_map.run_id and c.step_slug = _requeue_map.step_slug;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _requeue_map.run_id, _requeue_map.step_slug, i.task_index % 16, count(*)
   from unnest(v_indexes) i (task_index) group by 3;
@@ -3371,15 +3442,22 @@ set search_path to ''
 as $$
 declare
   v_parked record;
+  v_paused interval;
 begin
   perform pgflow_locks.lock_runs(array[resume_run.run_id]);
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id and r.paused_at is not null;
-  if not found then
+  select pgflow.clock() - r.paused_at into v_paused from pgflow.runs r where r.run_id = resume_run.run_id;
+  if v_paused is null then
     return 'not_paused';
   end if;
+  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id;
+  -- Paused time does not count as a missed lease.
+  update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
+  where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
+  update pgflow.map_tasks t set lease_expires_at = t.lease_expires_at + v_paused
+  where t.run_id = resume_run.run_id and t.end_status is null and t.lease_expires_at is not null;
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
   )
@@ -3432,7 +3510,7 @@ $$;
 
 comment on function pgflow.resume_executor(text) is 'Undo pause_executor. resumed or not_paused.';
 
-create function pgflow._reset_steps(run_id uuid, step_slugs text[], keep_items boolean, now timestamptz) returns int[]
+create function pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[], now timestamptz) returns int[]
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -3448,11 +3526,12 @@ begin
       select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
       where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))
   where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs);
+  delete from pgflow.map_counters c where c.run_id = _reset_steps.run_id and c.step_slug = any (_reset_steps.step_slugs);
   -- Maps that had started and whose source stays as it was: completed items are kept, the others queue again.
   for v_map in
     select t.step_slug, t.step_id, t.queue_id from pgflow.run_steps t
-    where _reset_steps.keep_items and t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs)
-      and t.remaining_deps = 0 and t.task_count > 0
+    where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs)
+      and t.step_slug <> all (coalesce(_reset_steps.rerun_slugs, '{}')) and t.remaining_deps = 0 and t.task_count > 0
   loop
     perform pgflow._requeue_map(_reset_steps.run_id, v_map.step_slug, v_map.step_id, v_map.queue_id, _reset_steps.now);
   end loop;
@@ -3462,7 +3541,7 @@ begin
 end
 $$;
 
-comment on function pgflow._reset_steps(uuid, text[], boolean, timestamptz) is
+comment on function pgflow._reset_steps(uuid, text[], text[], timestamptz) is
   'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
 
 create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
@@ -3477,7 +3556,7 @@ as $$
 declare
   v_now timestamptz;
   v_status text;
-  v_slugs text[];
+  v_retried record;
   v_waiting int[];
   v_next record;
 begin
@@ -3490,11 +3569,11 @@ begin
     raise exception 'run % completed: there is nothing to retry', retry_run.run_id
       using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
   end if;
-  v_slugs := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_slugs)
+  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
-  v_waiting := pgflow._reset_steps(retry_run.run_id, v_slugs, retry_run.from_step is null, v_now);
+  v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs, v_now);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
@@ -3555,6 +3634,22 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
+  -- The hints too, by sequential scans: both tables hold only what is alive or was a moment ago.
+  delete from pgflow.ready_tasks t where t.run_id in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id));
+  with named as (
+    select t.ctid as timer from pgflow.timers t
+    where exists (
+      select from unnest(t.run_ids) i (run_id) where i.run_id in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id)))
+    for update skip locked
+  ), taken as (
+    delete from pgflow.timers t where t.ctid = any (array(select n.timer from named n))
+    returning t.due_at, t.kind, t.executor, t.run_ids, t.step_ids, t.task_indexes
+  )
+  insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+  select k.due_at, k.kind, k.executor, array_agg(i.run_id), array_agg(i.step_id), array_agg(i.task_index)
+  from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) i (run_id, step_id, task_index)
+  where i.run_id not in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id))
+  group by k.due_at, k.kind, k.executor;
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
@@ -3565,7 +3660,7 @@ begin
 end
 $$;
 
-comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their rows; entries in ready_tasks are dropped by the next claim.';
+comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their rows.';
 
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
 language plpgsql volatile

@@ -74,15 +74,19 @@ def pgflow_database(_pgflow_databases: Databases) -> Iterator[str]:
     """The DSN of a fresh database with the schema; fails the test if its invariants are broken at the end."""
     from pgflow_testing.databases import violations
 
-    dsn = _pgflow_databases.create()
-    yield dsn
-    try:
+    with _pgflow_databases.fresh() as dsn:
+        yield dsn
         broken = violations(dsn)
-    finally:
-        _pgflow_databases.drop(dsn)
     if broken:
         rows = "\n".join(map(str, broken))
         pytest.fail(f"pgflow.check_invariants() found after the test:\n{rows}", pytrace=False)
+
+
+@pytest.fixture
+def pgflow_empty_database(_pgflow_databases: Databases) -> Iterator[str]:
+    """The DSN of a fresh database without the schema."""
+    with _pgflow_databases.fresh(empty=True) as dsn:
+        yield dsn
 
 
 @pytest.fixture
