@@ -2026,19 +2026,25 @@ as $$
 declare
   v_found record;
 begin
-  select array_agg(t.run_id order by t.ordinality) as run_ids, array_agg(t.step_id order by t.ordinality) as step_ids,
-    array_agg(t.task_index order by t.ordinality) as indexes, array_agg(t.queue_id order by t.ordinality) as queue_ids
-    into v_found
-  from pgflow._live_tasks(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) t
-  where t.lease_expires_at is null and (t.visible_at is null or t.visible_at <= _put_back.now);
-  if v_found.run_ids is not null then
-    perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
-  end if;
+  for v_found in
+    select t.visible_at > _put_back.now as is_early, array_agg(t.run_id order by t.ordinality) as run_ids,
+      array_agg(t.step_id order by t.ordinality) as step_ids, array_agg(t.task_index order by t.ordinality) as indexes,
+      array_agg(t.queue_id order by t.ordinality) as queue_ids, array_agg(t.visible_at order by t.ordinality) as due_ats
+    from pgflow._live_tasks(_put_back.run_ids, _put_back.step_ids, _put_back.task_indexes) t
+    where t.lease_expires_at is null
+    group by 1
+  loop
+    if v_found.is_early then
+      perform pgflow._set_timers('delay', v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.due_ats);
+    else
+      perform pgflow._enqueue(v_found.run_ids, v_found.step_ids, v_found.indexes, v_found.queue_ids);
+    end if;
+  end loop;
 end
 $$;
 
 comment on function pgflow._put_back(uuid[], int[], int[], timestamptz) is
-  'Queue again those of these entries whose task could be claimed but was not: its row was locked, or its run is paused.';
+  'Queue again those of these entries whose task could be claimed but was not: its row was locked, its run is paused, or its time has not come.';
 
 create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamptz, out ended_runs uuid[], out ended_steps int[])
 language plpgsql volatile
@@ -3796,22 +3802,12 @@ as $$
   select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status = 'completed' and t.output is null
   union all
-  select 'a task that may be claimed has a ready entry', t.run_id, t.step_slug, t.task_index, null
+  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
+    t.visible_at::text
   from tasks t
-  where t.status = 'queued' and t.paused_at is null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+  where t.status = 'queued'
     and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
-  union all
-  select 'a ready task of a paused run is parked', t.run_id, t.step_slug, t.task_index, null
-  from tasks t
-  where t.status = 'queued' and t.paused_at is not null and (t.visible_at is null or t.visible_at <= pgflow.clock())
-    and not exists (select from pgflow.parked_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from pgflow.ready_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
-  union all
-  select 'a delayed task has a timer no later than its time', t.run_id, t.step_slug, t.task_index, t.visible_at::text
-  from tasks t
-  where t.status = 'queued' and t.visible_at > pgflow.clock()
+    and not exists (select from pgflow.parked_tasks e where t.paused_at is not null and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
     and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
       and e.kind = 'delay' and e.due_at <= t.visible_at)
   union all

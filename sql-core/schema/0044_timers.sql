@@ -2,6 +2,7 @@ create table pgflow.timers (
   due_at timestamptz not null,
   seq bigint generated always as identity (cache 50),
   kind text not null,
+  executor text not null,
   run_ids uuid[] not null,
   step_ids int[] not null,
   task_indexes int[] not null,
@@ -9,4 +10,4 @@ create table pgflow.timers (
   constraint timer_kind_is_known check (kind in ('lease', 'delay'))
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
-comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay).';
+comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';

@@ -23,7 +23,7 @@ begin
     raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
   end if;
   for v_dep in
-    select pgflow._check_slug(v_place || ': dependency', d.value)
+    select pgflow._check_slug(v_place || ': deps:', d.value)
     from jsonb_array_elements(case when jsonb_typeof(_check_step.step -> 'deps') = 'array' then _check_step.step -> 'deps' else '[]' end) d
   loop
     if v_dep = v_slug then
@@ -36,8 +36,8 @@ begin
   v_map_over := _check_step.step ->> 'map_over';
   if v_type = 'single' and v_map_over is not null then
     raise exception '%: "map_over" is for map steps', v_place using errcode = 'PF001';
-  elsif v_type = 'map' and v_map_over is null and cardinality(v_deps) > 1 then
-    raise exception '%: a map step with several dependencies needs "map_over"', v_place using errcode = 'PF001';
+  elsif v_type = 'map' and v_map_over is null then
+    raise exception '%: a map step needs "map_over": "run" or one of its deps', v_place using errcode = 'PF001';
   elsif v_map_over <> 'run' and v_map_over <> all (v_deps) then
     raise exception '%: "map_over" names "%", which is neither "run" nor one of its deps', v_place, v_map_over
       using errcode = 'PF001';

@@ -5,6 +5,7 @@ as $$
 declare
   v_slug text;
   v_place text;
+  v_index int;
   v_problem text;
 begin
   perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
@@ -14,6 +15,12 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
   if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
     raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  select s.ordinality - 1, jsonb_typeof(s.value) into v_index, v_problem
+  from jsonb_array_elements(_check_definition.definition -> 'steps') with ordinality s
+  where jsonb_typeof(s.value) <> 'object' limit 1;
+  if found then
+    raise exception '%: steps[%] must be an object, not %', v_place, v_index, v_problem using errcode = 'PF001';
   end if;
   perform pgflow._check_step(v_slug, s.value) from jsonb_array_elements(_check_definition.definition -> 'steps') s;
 

@@ -25,7 +25,7 @@ begin
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
     dep_count, is_plain, is_output, needs_array)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
-    case when t.step_type = 'map' then coalesce(t.step ->> 'map_over', t.deps ->> 0, 'run') end,
+    t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
     coalesce(t.step ->> 'executor', 'local'), coalesce(t.step -> 'executor_options', '{}'), t.step ->> 'handler',
     coalesce(t.max_attempts, 3), coalesce(t.base_delay, 1), coalesce(t.max_delay, 300), coalesce(t.backoff, 'exponential'),
@@ -39,7 +39,7 @@ begin
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
-        and (c.step_type = 'single' or coalesce(c.step ->> 'map_over', c.deps ->> 0) <> t.slug
+        and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
           or c.required_input ? t.slug or c.forbidden_input ? t.slug))
   from typed t
   order by t.step_index;

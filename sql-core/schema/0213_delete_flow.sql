@@ -1,4 +1,4 @@
-create function pgflow.delete_flow(flow_slug text, force boolean default false) returns boolean
+create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -16,8 +16,10 @@ begin
     perform pgflow._delete_runs(v_runs);
   end if;
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
-  return found;
+  if not found then
+    raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
+  end if;
 end
 $$;
 
-comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. False if there is none; PF005 while runs exist.';
+comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';

@@ -24,10 +24,8 @@ begin
       perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
     end if;
   else
-    insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-    select _insert_map_tasks.visible_at, 'delay', array_agg(_insert_map_tasks.run_id), array_agg(step.step_id), array_agg(i.task_index)
-    from generate_series(0, v_count - 1) i (task_index)
-    group by i.task_index / 500;
+    perform pgflow._set_timers('delay', array_fill(_insert_map_tasks.run_id, array[v_count]), array_fill(step.step_id, array[v_count]),
+      array(select generate_series(0, v_count - 1)), array_fill(_insert_map_tasks.visible_at, array[v_count]));
   end if;
 end
 $$;

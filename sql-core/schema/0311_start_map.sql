@@ -29,6 +29,11 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
+  delete from pgflow.map_tasks t
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug and t.task_index >= v_count
+    and exists (
+      select from pgflow.run_steps o
+      where o.run_id = _start_map.run_id and o.step_slug = v_step.step_slug and o.task_count > v_count);
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
     finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end

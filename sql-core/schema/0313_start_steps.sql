@@ -35,7 +35,7 @@ begin
     perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
   end if;
   if v_ready.late_run_ids is not null then
-    perform pgflow._delay(v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
+    perform pgflow._set_timers('delay', v_ready.late_run_ids, v_ready.late_step_ids, v_ready.late_indexes, v_ready.due_ats);
   end if;
 
   for v_map in

@@ -3,20 +3,18 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
-  with oldest as (
-    select x.ctid as entry, x.run_id, x.step_id, x.task_index
-    from pgflow.ready_tasks x
-    where x.queue_id = _drop_dead_ready.queue_id
-    order by x.xid, x.seq
-    limit _drop_dead_ready.max_entries
-    for update skip locked
-  )
   delete from pgflow.ready_tasks t
   where t.ctid = any (array(
-    select o.entry from oldest o
-    where not exists (
-      select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
-      where s.step_id = o.step_id and r.status = 'running')));
+    select o.ctid from pgflow.ready_tasks o
+    where o.ctid = any (array(
+        select x.ctid from pgflow.ready_tasks x
+        where x.queue_id = _drop_dead_ready.queue_id
+        order by x.xid, x.seq
+        limit _drop_dead_ready.max_entries))
+      and not exists (
+        select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
+        where s.step_id = o.step_id and r.status = 'running')
+    for update skip locked));
 end
 $$;
 

@@ -9,7 +9,7 @@ begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
   return query
   with free as (
-    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
@@ -23,7 +23,7 @@ begin
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
     task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
     lease_expires_at = _take_tasks.now + make_interval(secs =>
-      case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+      case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
     external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
   returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
@@ -31,7 +31,7 @@ begin
   if 0 <= any (_take_tasks.task_indexes) then
     return query
     with free as (
-      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.timeout, s.launch_timeout
+      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
         join pgflow.steps s on s.step_id = u.step_id
@@ -45,7 +45,7 @@ begin
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
       task_started_at = case when _take_tasks.mode = 'start' then _take_tasks.now end,
       lease_expires_at = _take_tasks.now + make_interval(secs =>
-        case when _take_tasks.mode = 'start' then least(_take_tasks.lease, f.timeout) else f.launch_timeout end),
+        case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
       external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
     from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
     returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;

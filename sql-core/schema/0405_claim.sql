@@ -28,8 +28,10 @@ begin
       select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
         into v_due
       from pgflow.steps s where s.step_id = any (v_popped.step_ids);
-      insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-      values (v_due, 'lease', v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      if v_due is not null then  -- null: entries of a flow that was deleted
+        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      end if;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
         case when _claim.inputs <> 'none' then
@@ -50,7 +52,7 @@ begin
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
       end if;
       if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue.queue_id, 1000);
+        perform pgflow._drop_dead_ready(v_queue.queue_id, 100);
       end if;
     end loop;
   end loop;

@@ -3,6 +3,12 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
+    perform from pgflow.map_counters c, unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
+    where c.run_id = u.run_id and c.step_slug = u.step_slug
+    for update of c;
+  end if;
   -- Under the exclusive run lock and in a statement begun after the counters moved: whoever emptied another slot has committed.
   with empty as (
     select distinct u.run_id, u.step_slug from unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)

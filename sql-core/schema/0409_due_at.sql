@@ -3,9 +3,9 @@ language plpgsql immutable
 set search_path to ''
 as $$
 begin
-  -- Null means at once. Ten years (315,360,000 s) is the longest delay of a definition too.
-  return case when _due_at.delay > 0 then _due_at.now + make_interval(secs => least(_due_at.delay, 315360000)) end;
+  -- Ten years (315,360,000 s) is the longest delay of a definition too.
+  return _due_at.now + make_interval(secs => least(_due_at.delay, 315360000));
 end
 $$;
 
-comment on function pgflow._due_at(timestamptz, double precision) is 'When a delay of so many seconds ends; null if there is none.';
+comment on function pgflow._due_at(timestamptz, double precision) is 'When a delay of so many seconds ends.';

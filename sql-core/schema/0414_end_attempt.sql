@@ -21,13 +21,13 @@ begin
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
   if _end_attempt.outcome = 'released' then
-    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay));
+    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
     return 'released';
   elsif _end_attempt.outcome = 'launch_failed' then
     task.launch_failures := task.launch_failures + 1;
     if _end_attempt.retryable and task.launch_failures < 5 then
       v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.launch_failures));
-      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay));
+      perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
       return 'retrying';
     end if;
   else
@@ -37,7 +37,7 @@ begin
         v_delay := coalesce(_end_attempt.retry_after, pgflow._backoff(v_step, task.failures));
       end if;
       perform pgflow._set_queued(task, _end_attempt.outcome = 'lost', v_error,
-        pgflow._due_at(_end_attempt.now, v_delay));
+        pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
       return 'retrying';
     end if;
   end if;

@@ -25,16 +25,20 @@ begin
   end if;
   select t.* into v_task from pgflow._tasks t
   where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.ready_index = _expire.ready_index
-    and t.is_live and t.lease_expires_at <= _expire.now;
+    and t.is_live and t.lease_expires_at is not null;
   if not found then
     return true;
   end if;
   select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
   v_outcome := case
+    when v_task.task_started_at + make_interval(secs => v_step.timeout) <= least(v_task.lease_expires_at, _expire.now) then 'timed_out'
+    when v_task.lease_expires_at > _expire.now or pgflow._is_paused(_expire.run_id) then null
     when v_task.task_started_at is null then 'launch_failed'
-    when _expire.now >= v_task.task_started_at + make_interval(secs => v_step.timeout) then 'timed_out'
     else 'lost'
   end;
+  if v_outcome is null then
+    return false;
+  end if;
   perform pgflow._end_attempt(v_task, v_outcome, 'sweep',
     case v_outcome
       when 'launch_failed' then jsonb_build_object('code', 'LAUNCH_FAILED', 'message', format('not started within %s s of its launch', v_step.launch_timeout))
@@ -46,4 +50,4 @@ end
 $$;
 
 comment on function pgflow._expire(uuid, text, int, timestamptz) is
-  'End an attempt whose lease ran out: lost, timed out or never started. False if somebody holds the run or the row: look again.';
+  'End an attempt whose lease or timeout ran out: lost, timed out or never started. False if it lives on, or somebody holds the run or the row: look again.';

@@ -7,7 +7,7 @@ begin
   select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
     coalesce(bool_or(r.outcome <> 'complete'), false),
     coalesce(bool_or(r.run_id is null or r.step_slug is null or r.task_index is null or r.attempt_token is null
-      or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds = 'NaN'), false),
+      or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds not between 0 and 315360000), false),
     coalesce(bool_or(r.log_tail <> ''), false), coalesce(max(r.task_index) > 0, false)
     into run_ids, completions, has_ends, has_invalid, has_logs, has_map_items
   from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text,

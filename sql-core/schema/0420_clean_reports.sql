@@ -10,7 +10,7 @@ begin
     begin
       if (v_report ->> 'run_id')::uuid is null or (v_report ->> 'attempt_token')::uuid is null or (v_report ->> 'task_index')::int is null
         or (v_report ->> 'step_slug') is null or coalesce(v_report ->> 'outcome', '') not in ('complete', 'fail', 'release')
-        or coalesce((v_report ->> 'retry_after_seconds')::double precision = 'NaN', false)
+        or coalesce((v_report ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
         or jsonb_typeof(v_report -> 'retryable') not in ('boolean', 'null')
       then
         v_report := '{}';

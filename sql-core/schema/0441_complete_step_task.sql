@@ -8,8 +8,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  return pgflow._report_one(jsonb_build_object('run_id', complete_step_task.run_id, 'step_slug', complete_step_task.step_slug,
-    'task_index', complete_step_task.task_index, 'attempt_token', complete_step_task.attempt_token, 'outcome', 'complete',
+  return pgflow._report_one(pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
+    || jsonb_build_object('outcome', 'complete',
     'output', complete_step_task.output));
 end
 $$;

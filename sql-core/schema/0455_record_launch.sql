@@ -23,7 +23,7 @@ begin
     raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
-    return 'accepted';
+    return 'stale';
   elsif _record_launch.kind = 'throttled' then
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
     return 'requeued';

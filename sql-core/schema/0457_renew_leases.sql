@@ -5,7 +5,7 @@ as $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
   with free as (
-    select t.run_id, t.step_slug, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+    select t.run_id, t.step_slug,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
       join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = r.step_slug
@@ -15,11 +15,11 @@ begin
     for no key update of t skip locked
   )
   update pgflow.run_steps t
-  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug;
 
   with free as (
-    select t.run_id, t.step_slug, t.task_index, t.task_started_at + make_interval(secs => s.timeout) as deadline,
+    select t.run_id, t.step_slug, t.task_index,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
       join pgflow.map_tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
@@ -29,7 +29,7 @@ begin
     for no key update of t skip locked
   )
   update pgflow.map_tasks t
-  set lease_expires_at = greatest(t.lease_expires_at, least(_renew_leases.now + make_interval(secs => f.lease), f.deadline))
+  set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
   from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index;
 end
 $$;

@@ -13,9 +13,8 @@ begin
     where t.run_id = task.run_id and t.step_slug = task.step_slug;
   end if;
   -- The old timer is that of the launch deadline, and may be later than the new lease.
-  insert into pgflow.timers (due_at, kind, run_ids, step_ids, task_indexes)
-  values (least(_set_started.lease_expires_at, _set_started.now + make_interval(secs =>
-      (select s.timeout from pgflow.steps s where s.step_id = task.step_id))), 'lease', array[task.run_id], array[task.step_id], array[task.ready_index]);
+  perform pgflow._set_timers('lease', array[task.run_id], array[task.step_id], array[task.ready_index], array[least(_set_started.lease_expires_at,
+    _set_started.now + make_interval(secs => (select s.timeout from pgflow.steps s where s.step_id = task.step_id)))]);
 end
 $$;
 

@@ -11,6 +11,11 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
 begin
+  if heartbeat_step_tasks.lease_seconds is null or not (heartbeat_step_tasks.lease_seconds > 0 and heartbeat_step_tasks.lease_seconds <= 315360000) then
+    raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
+  elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
+    raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
+  end if;
   perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
   return query
   select r.ordinality::int,
@@ -29,4 +34,4 @@ end
 $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
-  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. A lease never outlives the timeout of its attempt.';
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';

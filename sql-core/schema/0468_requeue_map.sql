@@ -13,7 +13,6 @@ begin
     returning t.task_index
   )
   select array_agg(r.task_index order by r.task_index) into v_indexes from reset r;
-  delete from pgflow.map_counters c where c.run_id = _requeue_map.run_id and c.step_slug = _requeue_map.step_slug;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _requeue_map.run_id, _requeue_map.step_slug, i.task_index % 16, count(*)
   from unnest(v_indexes) i (task_index) group by 3;

@@ -4,15 +4,22 @@ set search_path to ''
 as $$
 declare
   v_parked record;
+  v_paused interval;
 begin
   perform pgflow_locks.lock_runs(array[resume_run.run_id]);
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id and r.paused_at is not null;
-  if not found then
+  select pgflow.clock() - r.paused_at into v_paused from pgflow.runs r where r.run_id = resume_run.run_id;
+  if v_paused is null then
     return 'not_paused';
   end if;
+  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id;
+  -- Paused time does not count as a missed lease.
+  update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
+  where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
+  update pgflow.map_tasks t set lease_expires_at = t.lease_expires_at + v_paused
+  where t.run_id = resume_run.run_id and t.end_status is null and t.lease_expires_at is not null;
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
   )

@@ -10,7 +10,7 @@ as $$
 declare
   v_now timestamptz;
   v_status text;
-  v_slugs text[];
+  v_retried record;
   v_waiting int[];
   v_next record;
 begin
@@ -23,11 +23,11 @@ begin
     raise exception 'run % completed: there is nothing to retry', retry_run.run_id
       using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
   end if;
-  v_slugs := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_slugs)
+  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
-  v_waiting := pgflow._reset_steps(retry_run.run_id, v_slugs, retry_run.from_step is null, v_now);
+  v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs, v_now);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);

@@ -53,22 +53,12 @@ as $$
   select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status = 'completed' and t.output is null
   union all
-  select 'a task that may be claimed has a ready entry', t.run_id, t.step_slug, t.task_index, null
+  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
+    t.visible_at::text
   from tasks t
-  where t.status = 'queued' and t.paused_at is null and (t.visible_at is null or t.visible_at <= pgflow.clock())
+  where t.status = 'queued'
     and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
-  union all
-  select 'a ready task of a paused run is parked', t.run_id, t.step_slug, t.task_index, null
-  from tasks t
-  where t.status = 'queued' and t.paused_at is not null and (t.visible_at is null or t.visible_at <= pgflow.clock())
-    and not exists (select from pgflow.parked_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from pgflow.ready_tasks e where e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.kind = 'delay' and e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index)
-  union all
-  select 'a delayed task has a timer no later than its time', t.run_id, t.step_slug, t.task_index, t.visible_at::text
-  from tasks t
-  where t.status = 'queued' and t.visible_at > pgflow.clock()
+    and not exists (select from pgflow.parked_tasks e where t.paused_at is not null and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
     and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
       and e.kind = 'delay' and e.due_at <= t.visible_at)
   union all

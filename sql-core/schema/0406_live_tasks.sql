@@ -1,0 +1,30 @@
+create function pgflow._live_tasks(run_ids uuid[], step_ids int[], task_indexes int[])
+  returns table (ordinality bigint, run_id uuid, step_id int, task_index int, step_slug text, queue_id int, lease_expires_at timestamptz,
+    visible_at timestamptz, due_at timestamptz)
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  -- Most tasks of a lease batch ended long ago: the joins drop them.
+  return query
+  select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
+    least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
+  from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
+    join pgflow.steps s on s.step_id = u.step_id
+    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+  where u.task_index = -1 and t.status = 'running';
+  if 0 <= any (_live_tasks.task_indexes) then
+    return query
+    select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,
+      least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
+    from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
+      join pgflow.run_steps r on r.run_id = u.run_id and r.step_slug = s.step_slug
+    where u.task_index >= 0 and t.end_status is null;
+  end if;
+end
+$$;
+
+comment on function pgflow._live_tasks(uuid[], int[], int[]) is
+  'Those of the tasks named by hints that are alive, with what claims and sweeps ask of them; due_at is the earlier of lease and timeout.';

@@ -1,0 +1,10 @@
+create function pgflow._is_paused(run_id uuid) returns boolean
+language plpgsql stable
+set search_path to ''
+as $$
+begin
+  return exists (select from pgflow.runs r where r.run_id = _is_paused.run_id and r.paused_at is not null);
+end
+$$;
+
+comment on function pgflow._is_paused(uuid) is 'Whether a run is paused.';
