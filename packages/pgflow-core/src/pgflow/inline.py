@@ -39,12 +39,12 @@ def run_inline(flow: Flow[In, Out], value: In) -> Out:
     """
     run = _Run(flow, flow.encode_input(value))
     if not _in_event_loop():
-        return flow.decode_output(run.output())
+        return flow.decode_output(run.outputs())
     # Async handlers need an event loop of their own, which this thread cannot run inside its present one.
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        return flow.decode_output(pool.submit(contextvars.copy_context().run, run.output).result())
+        return flow.decode_output(pool.submit(contextvars.copy_context().run, run.outputs).result())
 
 
 class _StepFailure(Exception):
@@ -65,13 +65,11 @@ class _Run:
         self._outputs: dict[str, str] = {}
         self._cascaded: set[str] = set()
 
-    def output(self) -> str:
-        """Run all steps and return the JSON object of the outputs that a completed run has."""
-        definition = self._flow.definition
-        for step in definition.steps:
+    def outputs(self) -> str:
+        """Run all steps and return the JSON object of the completed ones' outputs."""
+        for step in self._flow.definition.steps:
             self._run_step(step)
-        inner = {dep for step in definition.steps for dep in step.deps} - {definition.returns}
-        return _object({slug: text for slug, text in self._outputs.items() if slug not in inner})
+        return _object(self._outputs)
 
     def _run_step(self, step: StepDefinition) -> None:
         options = {**DEFAULT_OPTIONS, **self._flow.definition.options, **step.options}

@@ -82,7 +82,9 @@ def check_idle(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any
 
 def decoder(flow: Flow[Any, Out]) -> Decode[Out]:
     """Read a run's result with the types of its flow."""
-    return lambda run: flow.decode_output(run.output)
+    return lambda run: flow.decode_output(
+        {s.step_slug: s.output for s in run.steps if s.status == "completed"}
+    )
 
 
 def raw_output(run: RunDetail) -> Any:

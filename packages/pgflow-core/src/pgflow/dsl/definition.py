@@ -30,7 +30,7 @@ def define(builder: FlowBuilder, input_codec: ValueCodec | None, result: Result)
         steps=steps,
         options=builder.options,
         input_schema=input_codec.schema() if input_codec else None,
-        returns=result.returns(builder.steps.keys() - taken, builder.slug),
+        returns=result.returns(builder.steps.keys() - taken),
     )
 
 

@@ -80,8 +80,9 @@ class Flow(Generic[In, Out]):
             raise InputError(f"the input of flow {self.slug!r} is not valid: {error}", field=field) from error
 
     def decode_output(self, outputs: str | Mapping[str, Any] | None) -> Out:
-        """Return the flow's value from a completed run's output, an object of step slug -> output.
+        """Return the flow's value from the outputs of a run's completed steps, step slug -> output.
 
+        The run's own output will do if the flow returns one node, or nodes nothing else takes.
         Raises OutputInvalid if the outputs do not match the types that the handlers return.
         """
         if outputs is None or outputs == "null":

@@ -28,24 +28,14 @@ class Result:
         """The steps whose outputs make up the result."""
         return tuple(dict.fromkeys(taken.step.slug for taken in self._taken.values() if taken.step))
 
-    def returns(self, leaves: Iterable[str], flow: str) -> str | None:
-        """Return the step that the definition must name so that a run's output holds all of `slugs`.
-
-        A run's output holds its leaf steps' outputs by itself.
-        """
+    def returns(self, leaves: Iterable[str]) -> str | None:
+        """Return the step that the definition names, besides the leaves, as one that a run's output holds."""
         if self._shape == "one":
             return self.slugs[0]
-        inner = [slug for slug in self.slugs if slug not in set(leaves)]
-        if len(inner) > 1:
-            raise DefinitionError(
-                f"returns {', '.join(map(repr, inner))}, which other steps take: a run's output holds its "
-                "last steps and one other, so return one of these at most, or gather them in a last step",
-                flow=flow,
-            )
-        return inner[0] if inner else None
+        return next((slug for slug in self.slugs if slug not in set(leaves)), None)
 
     def codec(self) -> ObjectCodec:
-        """Return what decodes a run's output, an object of step slug -> output."""
+        """Return what decodes the outputs of a run's steps, an object of step slug -> output."""
         fields = {
             place: Field(type_of(taken), taken.step.slug)
             for place, taken in self._taken.items()
