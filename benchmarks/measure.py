@@ -93,19 +93,17 @@ class Meter:
     def _server_cpu(self) -> float:
         if self._postmaster is None:
             return 0.0
-        total = _stat(self._postmaster, waited=True)
-        for child in Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split():
-            total += _stat(int(child), waited=False)
-        return total
+        ended = Path(f"/proc/{self._postmaster}/stat").read_text().rpartition(")")[2].split()[13:15]
+        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split()
+        return sum(map(int, ended)) / TICKS + sum(_running(int(child)) for child in children)
 
 
-def _stat(pid: int, *, waited: bool) -> float:
-    """Return the processor seconds of a process; `waited` adds those of its ended children."""
+def _running(pid: int) -> float:
+    """Return the processor seconds of a live process, to the nanosecond; zero if it has just ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except FileNotFoundError:
         return 0.0
-    return sum(int(ticks) for ticks in fields[11 : 15 if waited else 13]) / TICKS
 
 
 def _full_page_bytes(text: str) -> int:

@@ -4,6 +4,7 @@ Two connections, 100 tasks an exchange. JSON, uuids and times stay text, and rep
 that the client's processor time is small beside the server's.
 """
 
+import random
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pgflow_sql
 import psycopg
+from psycopg import errors
 from psycopg.types.string import TextLoader
 
 from benchmarks.drivers import contention, flows, protocol, psycopg_calls
@@ -20,6 +22,7 @@ from benchmarks.drivers import contention, flows, protocol, psycopg_calls
 CONNECTIONS = 2
 EXCHANGE = "select * from pgflow.exchange_step_tasks(%s::jsonb, 'local', %s, %s, 60)"
 RAW_TYPES = ("jsonb", "uuid", "timestamptz")
+RETRIED = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 ITEM_PREFIX = len('{"item": ')
 
 # run_id, step_slug, step_type, task_index, attempt_token, input among the columns of an exchange
@@ -75,6 +78,20 @@ def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - started}
 
 
+def exchange(
+    connection: psycopg.Connection[Row], reports: list[str], worker: str, limit: int, tries: int = 50
+) -> list[Row]:
+    """Report and claim; what PGFlow's own clients try again is tried again here."""
+    for left in reversed(range(tries)):
+        try:
+            return connection.execute(EXCHANGE, (f"[{','.join(reports)}]", worker, limit)).fetchall()
+        except RETRIED:
+            if not left:
+                raise
+            time.sleep(random.uniform(0.001, 0.01))
+    raise AssertionError("unreachable: tries is positive")
+
+
 class Drain:
     """Tasks still to complete, shared by the connections; `limit` tasks are claimed at a time."""
 
@@ -88,7 +105,7 @@ class Drain:
         """Exchange reports for tasks until every task is completed."""
         reports: list[str] = []
         while self.left > 0:
-            rows = connection.execute(EXCHANGE, (f"[{','.join(reports)}]", worker, self.limit)).fetchall()
+            rows = exchange(connection, reports, worker, self.limit)
             self._settle(len(reports), rows)
             reports = [self._report(row) for row in rows if row[0] == "task"]
             if not reports:
@@ -155,7 +172,7 @@ def steady(seconds: float, batch: int = 100) -> dict[str, Any]:
         while time.perf_counter() < until:
             connection.execute("select * from pgflow.run_flows('single', %s::jsonb[])", (["{}"] * batch,))
             begun = time.perf_counter()
-            rows = connection.execute(EXCHANGE, (f"[{','.join(reports)}]", "steady", batch)).fetchall()
+            rows = exchange(connection, reports, "steady", batch)
             inside += time.perf_counter() - begun
             done += len(reports)
             reports = [helper._report(row) for row in rows if row[0] == "task"]
