@@ -116,7 +116,7 @@ class Board:
                     task.progress = frame.first.decode()
             elif (task := process.pending.pop(frame.number, None)) is not None:
                 process.worked, process.stuck = True, False
-                self._learn(frame.micros / 1e6)
+                self._learn(frame)
                 self.finish(task, self._outcome(task, frame))
 
     def abandoned(self, process: WorkerProcess) -> bool:
@@ -131,17 +131,17 @@ class Board:
             if number in running and task.fate is None:
                 self.finish(task, self._lost(task, process))
             elif task.fate is not None:
-                self.finish(task, None)
+                self.finish(task, None, process.output())
         self._requeue([task for number, task in left.items() if number not in running and task.fate is None])
         return any(number in running for number in left)
 
-    def finish(self, task: LocalTask, report: TaskReport | None) -> None:
-        """Close the task with the report, unless its fate was decided before."""
+    def finish(self, task: LocalTask, report: TaskReport | None, log_tail: str | None = None) -> None:
+        """Close the task with the report; one whose fate was decided before keeps only its log tail."""
         del self.open[task.attempt.attempt_token]
         if task.fate is Fate.CANCEL:
             return
         if task.fate is not None:
-            report = task.overdue(task.fate, None if report is None else report.log_tail)
+            report = task.overdue(task.fate, log_tail if report is None else report.log_tail)
         if report is not None:
             self._ctx.report(report)
 
@@ -191,6 +191,7 @@ class Board:
         if self.closing:
             self.release_waiting("SHUTDOWN", "the executor shut down before the handler started")
 
-    def _learn(self, seconds: float) -> None:
-        mean = self._mean
-        self._mean = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
+    def _learn(self, frame: wire.Frame) -> None:
+        if frame.micros:
+            seconds, mean = frame.micros / 1e6, self._mean
+            self._mean = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)

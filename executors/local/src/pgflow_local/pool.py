@@ -48,9 +48,12 @@ class Pool:
         """Start the processes that are missing: one at a time while starting fails."""
         if self._closing or self._retry is not None:
             return
-        alive = sum(process.state in (State.STARTING, State.READY) for process in self.processes)
-        wanted = 1 if self._failed_starts else self._plan.settings.processes
-        for _ in range(wanted - alive):
+        states = [process.state for process in self.processes]
+        starting = states.count(State.STARTING)
+        missing = self._plan.settings.processes - starting - states.count(State.READY)
+        if self._failed_starts:
+            missing = min(missing, 1 - starting)
+        for _ in range(missing):
             process = WorkerProcess(self._plan, self)
             self.processes.add(process)
             task = asyncio.create_task(self._start(process), name="pgflow-local-start")
@@ -109,7 +112,7 @@ class Pool:
         if not useful:
             self._start_failed(f"a worker process {what}", process.output())
         elif not ran and not process.dismissed:
-            self._logger.warning("an idle worker process (pid %d) %s", process.pid, what)
+            self._logger.warning("a worker process (pid %d) %s; it was running no task", process.pid, what)
         self.distribute()
 
     async def _start(self, process: WorkerProcess) -> None:

@@ -141,6 +141,10 @@ class WorkerProcess(asyncio.Protocol):
         """Return the tail of what the running task, or the process itself, wrote."""
         return log.tail(self._log.fileno(), self._plan.settings.log_bytes).decode(errors="replace")
 
+    def output_size(self) -> int:
+        """Return how many bytes its output takes up."""
+        return os.fstat(self._log.fileno()).st_size
+
     def shorten_output(self) -> None:
         """Keep a task that writes without end from filling the disk."""
         log.shorten(self._log.fileno(), self._plan.settings.log_bytes)

@@ -59,6 +59,11 @@ class Slots:
         words[base + 3] = words[base + 1] = time.monotonic()
         words[base] = number
 
+    def micros(self, index: int) -> int:
+        """Return how long the handler has run, in microseconds; 0 if it did not start."""
+        started = self._words[index * _FIELDS + 1] if self._words[index * _FIELDS] else 0.0
+        return int((time.monotonic() - started) * 1e6) if started else 0
+
     def beat(self, index: int) -> None:
         """Say that the handler lives."""
         self._words[index * _FIELDS + 3] = time.monotonic()

@@ -23,6 +23,14 @@ _PATIENCE: Final = 5.0
 """Seconds that a task waits while long ones fill all processes, before other dispatchers may have it."""
 
 
+_ALLOWANCE: Final = 10.0
+"""Seconds beyond the timeout that waiting and importing may take before the handler's start.
+
+The engine counts from the claim and takes a late result only while nobody else has the task; ten seconds is
+also what it allows between a handshake and the timeout.
+"""
+
+
 class Watch:
     """Looks at what the processes say they run (`slots`) and acts on what is overdue."""
 
@@ -72,7 +80,7 @@ class Watch:
         if state.started is None:
             return Fate.IMPORT if age >= self._settings.start_timeout.total_seconds() else None
         silence = task.attempt.heartbeat_timeout
-        if age >= task.timeout:
+        if age >= task.timeout or now - task.waiting_since >= task.timeout + _ALLOWANCE:
             return Fate.TIMEOUT
         if silence is not None and now - state.heartbeat >= silence.total_seconds():
             return Fate.SILENCE

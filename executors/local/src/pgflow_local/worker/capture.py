@@ -71,6 +71,8 @@ class _Tail:
             self._dropped += len(self._parts.popleft())
 
     def take(self) -> bytes:
+        if not self._limit:
+            return b""
         whole = b"".join(self._parts)
         dropped = self._dropped + max(0, len(whole) - self._limit)
         kept = whole[max(0, len(whole) - self._limit) :]

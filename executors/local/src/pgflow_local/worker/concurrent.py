@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import cast
@@ -36,14 +36,21 @@ class ConcurrentRunner:
         self._cancellable: dict[int, asyncio.Task[None]] = {}
         self._cancelled: set[int] = set()
         self._stopping = False
-        self._loop = asyncio.new_event_loop()
+        self._ended = False
+        self._runner = asyncio.Runner()
+        self._loop = self._runner.get_loop()
         self._turn = asyncio.Lock()
-        self._ended = asyncio.Event()
 
     def run(self) -> None:
         """Run tasks until told to stop."""
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._ended.wait())
+        while not self._ended:
+            # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                self._loop.run_forever()
+
+    def close(self) -> None:
+        """End what handlers left in the loop."""
+        self._runner.close()
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
         """Queue tasks."""
@@ -69,7 +76,8 @@ class ConcurrentRunner:
         while self._queue and self._free:
             self._tasks.add(self._loop.create_task(self._run(self._queue.popleft(), self._free.pop())))
         if self._stopping and not self._tasks:
-            self._ended.set()
+            self._ended = True
+            self._loop.stop()
 
     def _cancel(self, number: int) -> None:
         self._cancelled.add(number)
@@ -87,13 +95,12 @@ class ConcurrentRunner:
 
     async def _run(self, frame: wire.Frame, index: int) -> None:
         number = frame.number
-        began = time.monotonic()
         take = self._capture.begin()
         try:
             kind, answer = wire.COMPLETED, (await self._call(frame, index)).encode()
         except BaseException as error:  # whatever user code raises is this task's failure alone
             kind, answer = wire.FAILED, failure(error)
-        micros = int((time.monotonic() - began) * 1e6)
+        micros = self._slots.micros(index)
         self._link.send(wire.encode(kind, number, answer, take(), micros))
         self._slots.clear(index)
         self._cancelled.discard(number)

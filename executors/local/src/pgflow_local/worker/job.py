@@ -41,7 +41,7 @@ class Job:
     @classmethod
     def parse(cls, frame: wire.Frame) -> Job:
         """Read the frame's first part."""
-        return cls(*json.loads(frame.first))
+        return cls(*json.loads(frame.first.decode()))
 
     def task(self, host: Host) -> Task:
         """Return what `current_task()` gives the handler, which starts now."""

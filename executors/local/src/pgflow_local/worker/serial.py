@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-import time
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
@@ -44,6 +44,9 @@ class SerialRunner:
                 self._return([frame.number])
             else:
                 self._run(frame)
+
+    def close(self) -> None:
+        """End what handlers left in the event loop."""
         self._runner.close()
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
@@ -81,14 +84,13 @@ class SerialRunner:
 
     def _run(self, frame: wire.Frame) -> None:
         number = frame.number
-        began = time.monotonic()
         try:
             kind, answer = wire.COMPLETED, self._call(frame).encode()
         except BaseException as error:  # whatever user code raises is this task's failure alone
             kind, answer = wire.FAILED, failure(error)
         if os.getpid() != self._pid:  # the handler forked, and its child came back here
             os._exit(0)
-        micros = int((time.monotonic() - began) * 1e6)
+        micros = self._slots.micros(_SLOT)
         self._link.send(wire.encode(kind, number, answer, self._capture.take(), micros))
         self._slots.clear(_SLOT)
         if self._cancelled:
@@ -113,7 +115,11 @@ class SerialRunner:
         if number in self._cancelled:  # the order came before it could be cancelled
             running.cancel()
         try:
-            return loop.run_until_complete(running)
+            while not running.done():
+                # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
+                with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                    loop.run_until_complete(running)
+            return running.result()
         finally:
             self._coroutine = None
 

@@ -19,6 +19,9 @@ from pgflow_local.worker.serial import SerialRunner
 
 __all__ = ["serve"]
 
+_ALWAYS = "pydantic.type_adapter"
+"""The runtime imports it when it makes its first codec; here that would be in the first handler's time."""
+
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -34,9 +37,10 @@ def serve(config: Config) -> None:
     else:
         runner = ConcurrentRunner(link, slots, finder, ContextCapture(config.log_bytes), config.concurrency)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
-    for module in config.preload:
+    for module in (_ALWAYS, *config.preload):
         importlib.import_module(module)
     link.listen(runner)
     link.send(wire.encode(wire.READY))
     runner.run()
-    link.close()
+    link.close()  # from here on the parent waits no longer than its grace
+    runner.close()

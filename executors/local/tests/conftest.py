@@ -1,0 +1,34 @@
+"""The fixture of all tests: a factory of running executors."""
+
+import asyncio
+
+import pytest
+from pgflow_local.executor import LocalExecutor
+from pgflow_local.settings import LocalSettings
+
+from .support import HANDLERS, Local, children, open_files
+
+
+@pytest.fixture
+async def local():
+    """A factory of running executors; afterwards none has left a process, a task or a file open."""
+    made = []
+    tasks = asyncio.all_tasks()
+    files = open_files()
+
+    async def make(*, pythonpath=(HANDLERS,), **settings):
+        settings = {"processes": 1, "grace": 1.0, **settings}
+        harness = Local(LocalExecutor(), pythonpath)
+        made.append(harness)
+        await harness.start(LocalSettings.model_validate(settings))
+        return harness
+
+    yield make
+    for harness in made:
+        await harness.executor.aclose()
+    assert children() == set()
+    assert asyncio.all_tasks() <= tasks | {asyncio.current_task()}
+    assert open_files() <= files
+    for harness in made:
+        for reports in harness.reports.values():
+            assert len(reports) <= 1, reports

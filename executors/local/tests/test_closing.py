@@ -1,0 +1,75 @@
+"""aclose() leaves no process, no file and no task; the fixture checks that after every test here."""
+
+import os
+import time
+
+import pytest
+
+from .support import alive, until
+
+
+async def test_waiting_tasks_are_handed_back_and_running_ones_may_end(local, tmp_path):
+    executor = await local(grace=10)
+    await executor.hurry()
+    started, gate = tmp_path / "started", tmp_path / "gate"
+    running = await executor.launch("block", started=str(started), until=str(gate))
+    waiting = [await executor.launch("noop") for _ in range(5)]
+    await until(started.exists)
+    closing = executor.closing()
+    for attempt in waiting:
+        report = await executor.ended(attempt)
+        assert (report.outcome, report.error["code"]) == ("release", "SHUTDOWN")
+    assert executor.reports[running.attempt_token] == []
+    gate.touch()
+    await closing
+    assert executor.reports[running.attempt_token][0].outcome == "complete"
+
+
+@pytest.mark.parametrize("handler", ["spin", "ignore_sigterm", "block_async_stubbornly"])
+async def test_what_still_runs_after_the_grace_is_killed_and_handed_back(local, tmp_path, handler):
+    executor = await local(grace=0.3)
+    started = tmp_path / "started"
+    attempt = await executor.launch(handler, started=str(started))
+    await until(started.exists)
+    began = time.monotonic()
+    await executor.executor.aclose()
+    assert time.monotonic() - began < 5
+    assert not alive(int(started.read_text()))
+    (report,) = executor.reports[attempt.attempt_token]
+    assert (report.outcome, report.error["code"]) == ("release", "SHUTDOWN")
+
+
+async def test_an_executor_that_is_still_starting_closes_at_once(local):
+    executor = await local(processes=3, grace=30)
+    attempt = await executor.launch("noop")
+    await executor.executor.aclose()
+    assert executor.reports[attempt.attempt_token][0].outcome == "release"
+
+
+async def test_closing_twice_is_no_error(local):
+    executor = await local()
+    await executor.executor.aclose()
+    await executor.executor.aclose()
+
+
+async def test_every_task_is_reported_once_when_closed_under_load(local):
+    executor = await local(processes=2)
+    await executor.hurry()
+    attempts = [await executor.launch("noop") for _ in range(3000)]
+    await until(lambda: executor.reports[attempts[200].attempt_token])
+    await executor.executor.aclose()
+    outcomes = [executor.reports[attempt.attempt_token] for attempt in attempts]
+    assert all(len(reports) == 1 for reports in outcomes)
+    assert {reports[0].outcome for reports in outcomes} == {"complete", "release"}
+
+
+async def test_exit_handlers_of_user_code_run(local, tmp_path):
+    (tmp_path / "tidy.py").write_text(
+        "import atexit, pathlib\n"
+        f"atexit.register(pathlib.Path({str(tmp_path / 'tidied')!r}).touch)\n"
+        "def run() -> None: ...\n"
+    )
+    executor = await local(pythonpath=(tmp_path,), grace=10)
+    await executor.value("run", module="tidy")
+    await executor.executor.aclose()
+    assert "tidied" in os.listdir(tmp_path)  # noqa: PTH208
