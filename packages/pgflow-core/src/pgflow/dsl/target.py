@@ -14,7 +14,7 @@ class RunsOn(Protocol):
 
     @property
     def executor_name(self) -> str:
-        """The executor instance as the operator's configuration names it."""
+        """The executor instance as the operator's configuration names it: a property or an attribute."""
         ...
 
     def executor_options(self) -> Mapping[str, Any]:
