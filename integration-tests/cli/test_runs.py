@@ -65,7 +65,10 @@ def test_a_run_is_deployed_followed_and_its_result_printed(shop):
 
 def test_deploy_tells_the_version_and_what_changed(shop):
     said = shop.pgflow("deploy", "shop:shop", "shop:gated").stdout.splitlines()
-    assert [line for line in said if not line.startswith(" ")] == ["shop version 1 new", "gated version 1 new"]
+    assert [line for line in said if not line.startswith(" ")] == [
+        "shop version 1 new",
+        "gated version 1 new",
+    ]
     assert shop.pgflow("deploy", "shop:shop").stdout == "shop version 1 unchanged\n"
     shop.write("shop2.py", SHOP.replace("step(pick, order)", "step(pick, order, max_attempts=7)"))
     first, *changes = shop.pgflow("deploy", "shop2:shop").stdout.splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,8 +16,9 @@ from pgflow.cli._session import Session
 
 __all__ = ["DispatcherProcess", "environment_for"]
 
-_STOP_SECONDS: Final = 40.0
+_STOP_SECONDS: Final = 60.0
 _TAIL_LINES: Final = 12
+_WARNING: Final = re.compile(r"\d\d:\d\d:\d\d (?:WARNING|ERROR|CRITICAL) +(.*)")
 
 
 def environment_for(dsn: str) -> dict[str, str]:
@@ -29,14 +30,15 @@ class DispatcherProcess:
     """Runs `pgflow dispatch` on a database until it is stopped.
 
     Its standard input is a pipe from this process: when that closes, the dispatcher stops, so a parent
-    that is killed leaves nothing behind.  With `quiet` what it says is kept for the case that it fails.
+    that is killed leaves nothing behind.  With `quiet` what it says can be read here, else it goes to stderr.
     """
 
     def __init__(self, dsn: str, session: Session, *, quiet: bool) -> None:
         self._log: IO[bytes] | None = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115  closed in stop
-        command = [sys.executable, "-m", "pgflow.cli", "dispatch", "--until-eof", *session.repeated_options()]
+        self._read = 0
+        options = session.repeated_options(as_json=session.as_json and not quiet)
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "pgflow.cli", "dispatch", "--until-eof", *options],
             stdin=subprocess.PIPE,
             stdout=self._log or sys.stderr,
             stderr=self._log,
@@ -57,31 +59,38 @@ class DispatcherProcess:
         code = self._process.poll()
         if code is None:
             return
-        said = self._tail()
+        said = "\n".join(self._said(0).splitlines()[-_TAIL_LINES:])
         raise Failure(
             f"the dispatcher ended with exit code {code}" + (f":\n{said}" if said else ""),
             mend="`pgflow dispatch` shows all that it says",
         )
 
+    def warnings(self) -> list[str]:
+        """Return what the dispatcher warned of since the last call."""
+        said, _, _ = self._said(self._read).rpartition("\n")
+        self._read += len(said.encode()) + 1 if said else 0
+        return _WARNING.findall(said)
+
     def stop(self) -> None:
-        """Let the dispatcher finish or hand back what it runs, and wait for its end."""
+        """Let the dispatcher finish or hand back what it runs, and wait for its end; Ctrl-C hurries it."""
         process = self._process
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        try:
+            process.wait(_STOP_SECONDS)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         if self._log is not None:
             self._log.close()
 
-    def _tail(self) -> str:
+    def _said(self, start: int) -> str:
         if self._log is None:
             return ""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-_TAIL_LINES:])
+        # The child writes at the file's position, which seek() would move.
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), max(size - start, 0), start).decode(errors="replace")

@@ -32,47 +32,41 @@ class Development:
     def serve(self, stop: threading.Event, *, reload: bool) -> None:
         """Deploy and dispatch until `stop` is set, anew after each change of a file if `reload` is wanted."""
         self._say("database", self._opened.description)
+        folders = self._session.config.pythonpath if reload else []
+        is_first = True
         try:
-            if self._deploy():
-                self._restart()
-            elif not reload:
-                raise Failure("the flows cannot be deployed", mend="correct what is said above")
-            self._say("ready", "Ctrl-C stops" + (", a changed file reloads" if reload else ""))
-            self._follow(stop, reload=reload)
+            # The first look comes before the first deployment, so that no change falls between them.
+            for changed in changes(folders, stop):
+                if changed and not is_first:
+                    self._say("changed", ", ".join(changed))
+                if changed or is_first:
+                    self._renew(reload=reload)
+                elif self._workers is not None:
+                    self._workers.check()
+                is_first = False
         finally:
             if self._workers is not None:
                 self._workers.stop()
         self._say("stopped")
 
-    def _follow(self, stop: threading.Event, *, reload: bool) -> None:
-        for changed in changes(self._session.config.pythonpath if reload else [], stop):
+    def _renew(self, *, reload: bool) -> None:
+        if self._deploy():
             if self._workers is not None:
-                self._workers.check()
-            if not changed:
-                continue
-            self._say("changed", ", ".join(changed))
-            if self._deploy():
-                self._restart()
-                self._say("ready")
-            else:
-                self._say("kept", "what was deployed before" if self._workers else "waiting for a change")
+                self._workers.stop()
+            self._workers = DispatcherProcess(self._opened.dsn, self._session, quiet=False)
+            self._say("ready", "Ctrl-C stops" + (", a changed file reloads" if reload else ""))
+        elif not reload:
+            raise Failure("the flows cannot be deployed", mend="correct what is said above")
+        elif self._workers is not None:
+            self._say("kept", "what was deployed before")
+        else:
+            self._say("waiting", "for a change")
 
     def _deploy(self) -> bool:
-        command = [
-            sys.executable,
-            "-m",
-            "pgflow.cli",
-            "deploy",
-            *self._session.repeated_options(),
-            *self._flows,
-        ]
+        options = self._session.repeated_options(as_json=self._session.as_json)
+        command = [sys.executable, "-m", "pgflow.cli", "deploy", *options, *self._flows]
         environment = environment_for(self._opened.dsn)
         return subprocess.run(command, env=environment, check=False).returncode == 0
-
-    def _restart(self) -> None:
-        if self._workers is not None:
-            self._workers.stop()
-        self._workers = DispatcherProcess(self._opened.dsn, self._session, quiet=False)
 
     def _say(self, event: str, detail: str = "") -> None:
         output = self._session.output

@@ -66,7 +66,6 @@ class _LiveTable:
 
     def update(self, run: RunDetail, failures: Failures) -> None:
         self._run, self._failures = run, failures
-        self._note = ""
 
     def note(self, text: str) -> None:
         self._note = text

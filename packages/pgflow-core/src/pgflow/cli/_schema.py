@@ -22,6 +22,14 @@ def check_input(value: object, schema: Mapping[str, Any] | None, flow_slug: str)
     if not errors:
         return
     error = min(errors, key=relevance)
-    field = ".".join(str(part) for part in error.absolute_path)
+    field = ".".join([*map(str, error.absolute_path), *_missing(error)[:1]])
     where = f"field {field!r}: " if field else ""
     raise InputError(f"the input of flow {flow_slug!r} is not valid: {where}{error.message}", field=field)
+
+
+def _missing(error: ValidationError) -> list[str]:
+    """Name the required fields that are not there."""
+    if error.validator != "required":
+        return []
+    present = cast("Mapping[str, Any]", error.instance)
+    return [name for name in cast("list[str]", error.validator_value) if name not in present]

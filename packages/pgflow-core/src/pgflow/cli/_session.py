@@ -51,10 +51,10 @@ class Session:
 
         return Output(as_json=self.as_json)
 
-    def repeated_options(self) -> list[str]:
+    def repeated_options(self, *, as_json: bool) -> list[str]:
         """Give the options under which a command of another process reads the same configuration."""
         chosen = [] if self.config_file is None else ["--config", str(self.config_file.resolve())]
-        return [*chosen, *(["--json"] if self.as_json else [])]
+        return [*chosen, "--json"] if as_json else chosen
 
     @contextmanager
     def database(self, *, migrated: bool = True) -> Generator[Opened]:

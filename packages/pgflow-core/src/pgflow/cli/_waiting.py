@@ -68,6 +68,8 @@ def _follow(
             return run
         if child is not None:
             child.check()
+            for warning in child.warnings():
+                progress.note(warning)
         if timeout is not None and now - started >= timeout:
             raise Failure(
                 f"run {run_id} is still running after {timeout:g} s",

@@ -13,7 +13,7 @@ from pgflow.config import FILE_NAME
 
 __all__ = ["changes"]
 
-_LOOK_MILLISECONDS: Final = 500
+_LOOK_MILLISECONDS: Final = 200
 
 
 class _ProjectFilter(PythonFilter):
@@ -24,8 +24,9 @@ class _ProjectFilter(PythonFilter):
 
 
 def changes(folders: list[Path], stop: threading.Event) -> Iterator[list[str]]:
-    """Yield the names of changed files, and [] now and then, until `stop` is set."""
+    """Yield the names of changed files, and [] at once and now and then, until `stop` is set."""
     if not folders:
+        yield []
         while not stop.wait(_LOOK_MILLISECONDS / 1000):
             yield []
         return
