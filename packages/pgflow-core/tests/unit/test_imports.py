@@ -1,0 +1,82 @@
+"""What importing loads: a flow module must be cheap to import, and a worker cheap to start."""
+
+import subprocess
+import sys
+
+import pytest
+
+#: CPU seconds that `import pgflow` may take; measured at 0.06 on the slowest machine at hand.
+CPU_SECONDS = 0.25
+HEAVY = ["asyncio", "click", "hypothesis", "pgflow.client", "pgflow.database", "pluggy", "psycopg", "rich"]
+#: Needed as soon as a value is encoded, and not before.
+PYDANTIC = ["pydantic", "pydantic_core", "pydantic_settings"]
+
+DEFINE = """
+import pgflow, sys, types
+module = types.ModuleType("app")
+sys.modules["app"] = module
+exec('''
+from pgflow import Node, const, contains, flow, map_step, step
+def double(n: int) -> int: return 2 * n
+def total(numbers: list[int]) -> int: return sum(numbers)
+@flow
+def f(numbers: Node[list[int]]) -> Node[int]:
+    return step(total, map_step(double, numbers), when=contains(numbers, [1]), when_unmet="fail")
+''', vars(module))
+"""
+RUN = (
+    DEFINE
+    + "\nfrom pgflow.runtime import run_handler\nassert run_handler('app:double', '{\"n\":\"item\"}', '{\"item\":3}') == '6'\n"
+)
+LOADED = "\nprint(*sys.modules)\n"
+
+
+def run(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import pgflow, sys", HEAVY + PYDANTIC),
+        ("import pgflow.runtime, sys", HEAVY + PYDANTIC),
+        ("import pgflow.inline, sys", HEAVY + PYDANTIC),
+        (DEFINE, HEAVY + PYDANTIC),
+        (RUN, HEAVY),
+    ],
+    ids=["pgflow", "runtime", "inline", "defining a flow", "running a handler"],
+)
+def test_nothing_heavy_is_loaded(code, unwanted):
+    loaded = set(run(code + LOADED))
+    assert "pgflow.errors" in loaded
+    assert sorted(loaded & set(unwanted)) == []
+
+
+def test_importing_is_quick():
+    code = "import time; before = time.process_time(); import pgflow; print(time.process_time() - before)"
+    assert min(float(run(code)[0]) for _ in range(3)) < CPU_SECONDS
+
+
+def test_every_public_name_can_be_imported():
+    import pgflow
+
+    for name in pgflow.__all__:
+        assert getattr(pgflow, name) is not None
+    assert dir(pgflow) == sorted(pgflow.__all__)
+
+
+def test_lazy_names_are_the_real_ones():
+    import pgflow
+    from pgflow.client import Client
+    from pgflow.runtime import current_task
+
+    assert pgflow.Client is Client
+    assert pgflow.current_task is current_task
+
+
+def test_an_unknown_name_is_an_ordinary_attribute_error():
+    import pgflow
+
+    with pytest.raises(AttributeError, match="module 'pgflow' has no attribute 'Clent'"):
+        _ = pgflow.Clent
