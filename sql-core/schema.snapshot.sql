@@ -104,8 +104,10 @@ declare
   v_late boolean := false;
   v_statuses text[];
 begin
-  if jsonb_typeof(v_reports) is distinct from 'array' or jsonb_array_length(v_reports) > 500 then
-    raise exception 'reports must be an array of at most 500' using errcode = 'PF008';
+  if jsonb_typeof(v_reports) is distinct from 'array' then
+    raise exception 'reports must be an array, not %', coalesce(jsonb_typeof(v_reports), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(v_reports) > 500 then
+    raise exception 'at most 500 reports in one call, not %', jsonb_array_length(v_reports) using errcode = 'PF007';
   end if;
   begin
     v_batch := pgflow._survey_reports(v_reports);
@@ -668,8 +670,10 @@ begin
       with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, ordinality)
     where r.ordinality <> all (coalesce(_classify_rest.applied, '{}'))
   loop
-    v_statuses[v_report.ordinality] := pgflow._classify(v_report.run_id, v_report.step_slug, v_report.task_index,
-      v_report.attempt_token, v_report.outcome);
+    v_statuses[v_report.ordinality] := case
+      when jsonb_typeof(_classify_rest.reports -> (v_report.ordinality - 1)::int -> 'step_slug') <> 'string' then 'invalid'
+      else pgflow._classify(v_report.run_id, v_report.step_slug, v_report.task_index, v_report.attempt_token, v_report.outcome)
+    end;
   end loop;
   return v_statuses;
 end
@@ -1404,13 +1408,14 @@ CREATE FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_inde
     SET search_path TO ''
     AS $$
 begin
-  -- Most tasks of a lease batch ended long ago: the joins drop them.
+  -- Most tasks of a lease batch ended long ago: the joins drop them. offset 0 keeps the subqueries apart, so that
+  -- rows are found by their whole key whatever the statistics.
   return query
   select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
     join pgflow.steps s on s.step_id = u.step_id
-    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.status = 'running';
   if 0 <= any (_live_tasks.task_indexes) then
     return query
@@ -1418,8 +1423,10 @@ begin
       least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
     from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
-      join pgflow.run_steps r on r.run_id = u.run_id and r.step_slug = s.step_slug
+      cross join lateral (
+        select x.* from pgflow.map_tasks x
+        where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
+      cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) r
     where u.task_index >= 0 and t.end_status is null;
   end if;
 end
@@ -1542,6 +1549,18 @@ CREATE FUNCTION pgflow._new_run_id() RETURNS uuid
     'hex')::uuid
 $$;
 COMMENT ON FUNCTION pgflow._new_run_id() IS 'A time-ordered random UUID (version 7).';
+CREATE FUNCTION pgflow._next_timer(executors text[]) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return (
+    select t.due_at from pgflow.timers t
+    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (_next_timer.executors)
+    order by t.due_at limit 1);
+end
+$$;
+COMMENT ON FUNCTION pgflow._next_timer(executors text[]) IS 'When the next timer of these executors is due.';
 CREATE FUNCTION pgflow._normalise(definition jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -1587,9 +1606,14 @@ declare
   v_executors text;
 begin
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
+  if v_xid is null then
+    return;
+  end if;
+  -- A probe a queue; without the lateral the planner walks the whole index for the xid.
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
-  where exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid);
+    cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
+  where q.queue_id > 0;
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
   end if;
@@ -2249,7 +2273,7 @@ begin
       nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
     from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+      cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
     where s.step_type = 'map' and t.status = 'pending'
   loop
     v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);
@@ -2398,17 +2422,20 @@ CREATE FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_inde
     AS $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
+  -- The locking subqueries cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
-    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.launch_timeout
+    select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
-      join pgflow.runs r on r.run_id = u.run_id
-    where u.task_index = -1 and t.status = 'running' and t.lease_expires_at is null
-      and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
-    for no key update of t skip locked
+      cross join lateral (
+        select x.ctid as place from pgflow.run_steps x
+        where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' and x.lease_expires_at is null
+          and (x.visible_at is null or x.visible_at <= _take_tasks.now)
+        for no key update of x skip locked) t
+    where u.task_index = -1
+      and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -2416,21 +2443,23 @@ begin
     lease_expires_at = _take_tasks.now + make_interval(secs =>
       case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
     external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
-  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
+  from free f where t.ctid = f.place
   returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
 
   if 0 <= any (_take_tasks.task_indexes) then
     return query
     with free as (
-      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.launch_timeout
+      select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
         join pgflow.steps s on s.step_id = u.step_id
-        join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
-        join pgflow.runs r on r.run_id = u.run_id
-      where u.task_index >= 0 and t.end_status is null and t.lease_expires_at is null
-        and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
-      for no key update of t skip locked
+        cross join lateral (
+          select x.ctid as place from pgflow.map_tasks x
+          where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index and x.end_status is null
+            and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
+          for no key update of x skip locked) t
+      where u.task_index >= 0
+        and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -2438,7 +2467,7 @@ begin
       lease_expires_at = _take_tasks.now + make_interval(secs =>
         case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
       external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
-    from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
+    from free f where t.ctid = f.place
     returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;
   end if;
 end
@@ -2579,8 +2608,11 @@ CREATE FUNCTION pgflow.clock() RETURNS timestamp with time zone
 declare
   v_fake text := current_setting('pgflow.fake_now', true);
 begin
-  if v_fake <> '' and pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
-    return v_fake::timestamptz;
+  -- Two ifs: the common one is a plain expression, the second a query.
+  if v_fake <> '' then
+    if pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
+      return v_fake::timestamptz;
+    end if;
   end if;
   return clock_timestamp();
 end
@@ -2676,9 +2708,11 @@ CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
     AS $$
 declare
   v_statuses text[];
+  v_claimed int := 0;
+  v_wake timestamptz;
 begin
   perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
-  if jsonb_array_length(exchange_step_tasks.reports) > 0 then
+  if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query
     select 'report', u.ordinality::int, u.status, null::timestamptz, null::uuid, null::text, null::int, null::text, null::text, null::int,
@@ -2691,11 +2725,15 @@ begin
     select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
     from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
       exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+    get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
   perform pgflow._notify_ready();
+  -- A full claim left more; a short one left nothing, so only timers matter. No second look at the queue.
+  v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+    else pgflow._next_timer(array[exchange_step_tasks.executor]) end;
   return query
-  select 'wake', null::int, null::text, pgflow.next_wake_at(array[exchange_step_tasks.executor]), null::uuid, null::text, null::int, null::text,
+  select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
     null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
     null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
 end
@@ -2819,10 +2857,7 @@ begin
   then
     return pgflow.clock();
   end if;
-  return (
-    select t.due_at from pgflow.timers t
-    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (next_wake_at.executors)
-    order by t.due_at limit 1);
+  return pgflow._next_timer(next_wake_at.executors);
 end
 $$;
 COMMENT ON FUNCTION pgflow.next_wake_at(executors text[]) IS 'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
@@ -2912,6 +2947,9 @@ CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal int
 declare
   v_launch record;
 begin
+  if jsonb_typeof(record_launches.launches) is distinct from 'array' then
+    raise exception 'launches must be an array, not %', coalesce(jsonb_typeof(record_launches.launches), 'null') using errcode = 'PF008';
+  end if;
   perform pgflow_locks.lock_runs(array(
     select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
@@ -3098,7 +3136,7 @@ declare
   v_started uuid[];
 begin
   if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
-    raise exception '% inputs but % idempotency keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
+    raise exception 'idempotency_keys must be as many as inputs: % inputs, % keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
   end if;
   select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
@@ -3642,6 +3680,7 @@ REVOKE ALL ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) FROM PUBL
 REVOKE ALL ON FUNCTION pgflow._mark_late(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._may_share(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._new_run_id() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._next_timer(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._normalise(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ended(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ready() FROM PUBLIC;

@@ -5,8 +5,11 @@ as $$
 declare
   v_fake text := current_setting('pgflow.fake_now', true);
 begin
-  if v_fake <> '' and pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
-    return v_fake::timestamptz;
+  -- Two ifs: the common one is a plain expression, the second a query.
+  if v_fake <> '' then
+    if pg_has_role(session_user, (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'pgflow'), 'usage') then
+      return v_fake::timestamptz;
+    end if;
   end if;
   return clock_timestamp();
 end

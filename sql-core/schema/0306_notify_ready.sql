@@ -7,9 +7,14 @@ declare
   v_executors text;
 begin
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
+  if v_xid is null then
+    return;
+  end if;
+  -- A probe a queue; without the lateral the planner walks the whole index for the xid.
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
-  where exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid);
+    cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
+  where q.queue_id > 0;
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
   end if;

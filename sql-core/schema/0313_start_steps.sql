@@ -43,7 +43,7 @@ begin
       nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
     from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+      cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
     where s.step_type = 'map' and t.status = 'pending'
   loop
     v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);

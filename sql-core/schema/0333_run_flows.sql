@@ -15,7 +15,7 @@ declare
   v_started uuid[];
 begin
   if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
-    raise exception '% inputs but % idempotency keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
+    raise exception 'idempotency_keys must be as many as inputs: % inputs, % keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
   end if;
   select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,

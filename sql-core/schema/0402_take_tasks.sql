@@ -7,17 +7,20 @@ set search_path to ''
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
+  -- The locking subqueries cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
-    select t.run_id, t.step_slug, u.ordinality, gen_random_uuid() as token, s.launch_timeout
+    select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
-      join pgflow.runs r on r.run_id = u.run_id
-    where u.task_index = -1 and t.status = 'running' and t.lease_expires_at is null
-      and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
-    for no key update of t skip locked
+      cross join lateral (
+        select x.ctid as place from pgflow.run_steps x
+        where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' and x.lease_expires_at is null
+          and (x.visible_at is null or x.visible_at <= _take_tasks.now)
+        for no key update of x skip locked) t
+    where u.task_index = -1
+      and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -25,21 +28,23 @@ begin
     lease_expires_at = _take_tasks.now + make_interval(secs =>
       case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
     external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
-  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug
+  from free f where t.ctid = f.place
   returning f.ordinality, t.run_id, t.step_id, 0, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, null::jsonb;
 
   if 0 <= any (_take_tasks.task_indexes) then
     return query
     with free as (
-      select t.run_id, t.step_slug, t.task_index, u.ordinality, gen_random_uuid() as token, s.launch_timeout
+      select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
         join pgflow.steps s on s.step_id = u.step_id
-        join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
-        join pgflow.runs r on r.run_id = u.run_id
-      where u.task_index >= 0 and t.end_status is null and t.lease_expires_at is null
-        and (t.visible_at is null or t.visible_at <= _take_tasks.now) and r.paused_at is null
-      for no key update of t skip locked
+        cross join lateral (
+          select x.ctid as place from pgflow.map_tasks x
+          where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index and x.end_status is null
+            and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
+          for no key update of x skip locked) t
+      where u.task_index >= 0
+        and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -47,7 +52,7 @@ begin
       lease_expires_at = _take_tasks.now + make_interval(secs =>
         case when _take_tasks.mode = 'start' then _take_tasks.lease else f.launch_timeout end),
       external_id = case when _take_tasks.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
-    from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index
+    from free f where t.ctid = f.place
     returning f.ordinality, t.run_id, t.step_id, t.task_index, t.attempt, f.token, t.failures, t.lease_expires_at, t.external_id, t.input;
   end if;
 end

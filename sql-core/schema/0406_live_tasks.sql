@@ -5,13 +5,14 @@ language plpgsql stable
 set search_path to ''
 as $$
 begin
-  -- Most tasks of a lease batch ended long ago: the joins drop them.
+  -- Most tasks of a lease batch ended long ago: the joins drop them. offset 0 keeps the subqueries apart, so that
+  -- rows are found by their whole key whatever the statistics.
   return query
   select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
     join pgflow.steps s on s.step_id = u.step_id
-    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug
+    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.status = 'running';
   if 0 <= any (_live_tasks.task_indexes) then
     return query
@@ -19,8 +20,10 @@ begin
       least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
     from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
       join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.map_tasks t on t.run_id = u.run_id and t.step_slug = s.step_slug and t.task_index = u.task_index
-      join pgflow.run_steps r on r.run_id = u.run_id and r.step_slug = s.step_slug
+      cross join lateral (
+        select x.* from pgflow.map_tasks x
+        where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
+      cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) r
     where u.task_index >= 0 and t.end_status is null;
   end if;
 end

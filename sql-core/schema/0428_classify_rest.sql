@@ -12,8 +12,10 @@ begin
       with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, ordinality)
     where r.ordinality <> all (coalesce(_classify_rest.applied, '{}'))
   loop
-    v_statuses[v_report.ordinality] := pgflow._classify(v_report.run_id, v_report.step_slug, v_report.task_index,
-      v_report.attempt_token, v_report.outcome);
+    v_statuses[v_report.ordinality] := case
+      when jsonb_typeof(_classify_rest.reports -> (v_report.ordinality - 1)::int -> 'step_slug') <> 'string' then 'invalid'
+      else pgflow._classify(v_report.run_id, v_report.step_slug, v_report.task_index, v_report.attempt_token, v_report.outcome)
+    end;
   end loop;
   return v_statuses;
 end

@@ -15,8 +15,10 @@ declare
   v_late boolean := false;
   v_statuses text[];
 begin
-  if jsonb_typeof(v_reports) is distinct from 'array' or jsonb_array_length(v_reports) > 500 then
-    raise exception 'reports must be an array of at most 500' using errcode = 'PF008';
+  if jsonb_typeof(v_reports) is distinct from 'array' then
+    raise exception 'reports must be an array, not %', coalesce(jsonb_typeof(v_reports), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(v_reports) > 500 then
+    raise exception 'at most 500 reports in one call, not %', jsonb_array_length(v_reports) using errcode = 'PF007';
   end if;
   begin
     v_batch := pgflow._survey_reports(v_reports);

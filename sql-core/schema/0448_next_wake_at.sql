@@ -12,10 +12,7 @@ begin
   then
     return pgflow.clock();
   end if;
-  return (
-    select t.due_at from pgflow.timers t
-    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (next_wake_at.executors)
-    order by t.due_at limit 1);
+  return pgflow._next_timer(next_wake_at.executors);
 end
 $$;
 

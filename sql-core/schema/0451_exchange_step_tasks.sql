@@ -16,9 +16,11 @@ set lock_timeout to '125ms'
 as $$
 declare
   v_statuses text[];
+  v_claimed int := 0;
+  v_wake timestamptz;
 begin
   perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
-  if jsonb_array_length(exchange_step_tasks.reports) > 0 then
+  if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query
     select 'report', u.ordinality::int, u.status, null::timestamptz, null::uuid, null::text, null::int, null::text, null::text, null::int,
@@ -31,11 +33,15 @@ begin
     select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
     from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
       exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+    get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
   perform pgflow._notify_ready();
+  -- A full claim left more; a short one left nothing, so only timers matter. No second look at the queue.
+  v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+    else pgflow._next_timer(array[exchange_step_tasks.executor]) end;
   return query
-  select 'wake', null::int, null::text, pgflow.next_wake_at(array[exchange_step_tasks.executor]), null::uuid, null::text, null::int, null::text,
+  select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
     null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
     null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
 end

@@ -11,6 +11,9 @@ as $$
 declare
   v_launch record;
 begin
+  if jsonb_typeof(record_launches.launches) is distinct from 'array' then
+    raise exception 'launches must be an array, not %', coalesce(jsonb_typeof(record_launches.launches), 'null') using errcode = 'PF008';
+  end if;
   perform pgflow_locks.lock_runs(array(
     select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
