@@ -17,4 +17,4 @@ def configured_dsn() -> str:
         return choice.dsn.get_secret_value()
     from pgflow.embedded import EmbeddedServer
 
-    return EmbeddedServer.ensure(choice.data_dir, version=choice.version).dsn()
+    return EmbeddedServer.ensure(choice.data_dir, version=choice.version, port=choice.port).dsn()
