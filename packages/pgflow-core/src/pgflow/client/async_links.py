@@ -110,7 +110,9 @@ class AsyncBorrowedLink:
         return await afetch(self._connection, statement)
 
     async def fetch_all(self, statements: Iterable[Statement[T]]) -> list[T]:
-        """Send statements in one transaction, or in a savepoint of the user's."""
+        """Send statements in the user's transaction; only an autocommit connection gets one of its own."""
+        if not self._connection.autocommit:
+            return [await self.fetch(statement) for statement in statements]
         async with self._connection.transaction():
             return [await self.fetch(statement) for statement in statements]
 
@@ -142,11 +144,12 @@ class _Ears:
     async def wait(self, run_id: UUID, patience: Patience) -> None:
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen())
+        seconds = patience.pause(hears=self._hears)  # raises when the time is up
         event = asyncio.Event()
         self._waiting[event] = run_id
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience.pause(hears=self._hears)):
+                async with asyncio.timeout(seconds):
                     await event.wait()
         finally:
             del self._waiting[event]

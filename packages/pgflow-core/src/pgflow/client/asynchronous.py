@@ -123,7 +123,10 @@ class AsyncClient:
         return requests.deployed(defined, before, flow)
 
     async def start(
-        self, flow: Flow[In, Out], input: In, **options: Unpack[StartOptions]
+        self,
+        flow: Flow[In, Out],
+        input: In,  # noqa: A002  what it is called everywhere else
+        **options: Unpack[StartOptions],
     ) -> AsyncRunHandle[Out]:
         """Start a run.
 

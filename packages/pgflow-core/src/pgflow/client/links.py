@@ -109,7 +109,9 @@ class BorrowedLink:
         return fetch(self._connection, statement)
 
     def fetch_all(self, statements: Iterable[Statement[T]]) -> list[T]:
-        """Send statements in one transaction, or in a savepoint of the user's."""
+        """Send statements in the user's transaction; only an autocommit connection gets one of its own."""
+        if not self._connection.autocommit:
+            return [self.fetch(statement) for statement in statements]
         with self._connection.transaction():
             return [self.fetch(statement) for statement in statements]
 

@@ -82,11 +82,13 @@ def _conninfo(dsn: str, application_name: str) -> str:
     try:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        # libpq quotes the part it stumbled over, which may be the password.
+        given = None
+    # What libpq stumbled over, or took for a part of the host, may be the password: do not repeat it.
+    if given is None or "@" in str(given.get("host", "")):
         raise ConfigError(
             "the DSN cannot be read: write postgresql://user:password@host:port/database, with special "
             "characters of the password percent-encoded, or host=... dbname=... user=..."
-        ) from None
+        )
     return make_conninfo("", **{"application_name": application_name, **_DEFAULTS, **given})
 
 

@@ -51,6 +51,10 @@ class Delivery:
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
 
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._link.close()
+
     def hold_back(self, reports: list[Report]) -> list[Report]:
         """Keep the reports of runs that are known to be held open; return the others."""
         if not self._held:

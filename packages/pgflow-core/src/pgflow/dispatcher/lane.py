@@ -136,10 +136,13 @@ class Lane(ABC):
 
     async def serve(self) -> None:
         """Claim and report until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.shuttles):
-                group.create_task(self._shuttle())
-            group.create_task(self._delivery.retry_held())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.shuttles):
+                    group.create_task(self._shuttle())
+                group.create_task(self._delivery.retry_held())
+        finally:
+            await self._delivery.close()
 
     def ring(self) -> None:
         """There may be work."""

@@ -13,7 +13,7 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message and the extra fields (run_id, step, attempt...)."""
+    """One JSON object a line: time, level, logger, message and the extra fields (run_id, step...)."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render one record."""

@@ -16,6 +16,12 @@ _SPACING: Final = 0.005
 
 _FIRST_POLL: Final = 0.1
 
+_RECHECK: Final = 0.05
+"""Seconds after which to ask an executor without room for its capacity again: it may grow by itself."""
+
+_LEAST_WAKE: Final = 1.0
+"""Seconds between polls that found nothing, at most, when timers are dense: most are leases of ended tasks."""
+
 
 class Pace:
     """Decides when to exchange, from what is waiting, what is under way and what the last exchanges found."""
@@ -42,7 +48,7 @@ class Pace:
             half = max(1, (used + free) // 2)
             return 0.0 if used == 0 or reports >= half else paced
         if free <= 0:
-            return math.inf
+            return _RECHECK if self.hungry or used == 0 else math.inf
         if self.hungry:
             return 0.0 if used == 0 else paced
         return max(0.0, self._next_poll - now)
@@ -68,10 +74,7 @@ class Pace:
         delay = min(self._poll_delay, longest_poll) * random.uniform(0.75, 1.0)
         if not got:
             self._poll_delay = min(self._poll_delay * 2, longest_poll)
-        if wake_in is not None and wake_in > 0:
-            delay = min(delay, wake_in)
+        if wake_in is not None:
+            floor = 0.0 if got else min(self._poll_delay, _LEAST_WAKE)
+            delay = min(delay, max(wake_in, floor))
         self._next_poll = min(self._next_poll, now + delay)
-
-    def failed(self, now: float, delay: float) -> None:
-        """An exchange failed: look again after a delay."""
-        self._next_poll = now + delay

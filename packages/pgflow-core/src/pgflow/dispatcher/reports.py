@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,38 +70,30 @@ def encode(task: LiveTask, report: TaskReport) -> Report:
     if report.outcome == "complete":
         parts.append(f'"output":{report.output or "null"}')
     elif report.error is not None:
-        parts.append(f'"error":{_dump(report.error)}')
+        parts.append(f'"error":{_error(report.error)}')
     if report.outcome == "fail" and not report.retryable:
         parts.append('"retryable":false')
     if report.retry_after_seconds is not None:
         parts.append(f'"retry_after_seconds":{float(report.retry_after_seconds)!r}')
     if report.log_tail:
-        parts.append(f'"log_tail":{_dump(report.log_tail)}')
+        parts.append(f'"log_tail":{json.dumps(_storable(report.log_tail))}')
     return Report(task, f"{{{','.join(parts)}}}")
 
 
 def refused(task: LiveTask, reason: str) -> Report:
     """Fail an attempt, for good, whose result the database cannot store."""
     message = f"the result of the handler cannot be stored: {reason}"
-    error = _dump({"code": "OUTPUT_INVALID", "message": message})
+    error = _error({"code": "OUTPUT_INVALID", "message": message})
     text = f'{{{task.address},"outcome":"fail","error":{error},"retryable":false}}'
     return Report(task, text, substitute=True)
 
 
-def _dump(value: object) -> str:
-    return json.dumps(_storable(value), default=str)
+def _error(error: Mapping[str, Any]) -> str:
+    return json.dumps({key: _storable(value) for key, value in error.items()}, default=str)
 
 
 def _storable(value: object) -> object:
-    """Replace what jsonb refuses: NUL, lone surrogates, numbers that are not finite."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        members: Mapping[Any, Any] = value
-        return {str(_storable(key)): _storable(member) for key, member in members.items()}
-    if isinstance(value, list | tuple):
-        items: Sequence[Any] = value
-        return [_storable(item) for item in items]
-    return value
+    """Replace in a text what jsonb refuses: NUL and lone surrogates."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

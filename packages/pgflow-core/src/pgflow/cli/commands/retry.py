@@ -5,27 +5,30 @@ from __future__ import annotations
 import click
 
 from pgflow.cli._command import pgflow_command
+from pgflow.cli._following import Following, follow, following_options
 from pgflow.cli._lookup import find_run
 from pgflow.cli._session import Session
+from pgflow.database.connection import connect
 from pgflow.database.execute import fetch
 from pgflow.database.statements.runs import retry_run
 
 
-@pgflow_command("retry", example="pgflow retry 0199f3a1\npgflow retry 0199f3a1 --from-step publish")
+@pgflow_command("retry", example="pgflow retry latest --wait\npgflow retry 0199f3a1 --from-step publish")
 @click.argument("run_id")
 @click.option("--from-step", metavar="STEP", help="Run this step and all after it again, whatever they did.")
-def command(session: Session, run_id: str, from_step: str | None) -> None:
+@following_options
+def command(session: Session, run_id: str, *, from_step: str | None, following: Following) -> None:
     """Run again what failed or was cancelled, or everything from one step on.
 
-    RUN_ID may be abbreviated to a unique start.  Completed steps and completed map items keep their
-    results; every other step gets all its attempts anew.
+    RUN_ID may be abbreviated to a unique start, or `latest`.  Completed steps and completed map items keep
+    their results; every other step gets all its attempts anew.
     """
-    with session.connection() as connection:
+    with session.database() as opened, connect(opened.dsn, application_name="pgflow retry") as connection:
         found = find_run(connection, run_id)
         status = fetch(connection, retry_run(found, from_step))
-    if session.as_json:
-        session.output.document({"run_id": found, "result": status})
-    else:
-        session.output.line(
-            f"run {found}: {status.replace('_', ' ')}; follow it with `pgflow status {found}`"
-        )
+        if following.wait:
+            follow(session, opened, connection, found, following)
+        elif session.as_json:
+            session.output.document({"run_id": found, "result": status})
+        else:
+            session.output.line(f"run {found}: {status}; follow it with `pgflow status {found}`")
