@@ -4,13 +4,15 @@ set search_path to ''
 as $$
 begin
   -- From a step named: it and everything downstream, whole (reruns). Besides, what failed or was cancelled, and what was skipped
-  -- because of it: a join downstream could not start without.
+  -- because of it: a join downstream could not start without. A failure that was skipped stays where dependents completed without it.
   with recursive retried as (
     select t.step_id, t.step_slug, t.step_slug is not distinct from _steps_to_retry.from_step as reruns
     from pgflow.run_steps t
     where t.run_id = _steps_to_retry.run_id
       and (t.step_slug = _steps_to_retry.from_step or t.status in ('failed', 'cancelled')
-        or _steps_to_retry.from_step is null and t.skip_reason = 'handler_failed')
+        or _steps_to_retry.from_step is null and t.skip_reason = 'handler_failed' and not exists (
+          select from pgflow.deps d join pgflow.run_steps c on c.run_id = t.run_id and c.step_slug = d.step_slug
+          where d.dep_id = t.step_id and c.status = 'completed'))
     union
     select t.step_id, t.step_slug, r.reruns
     from retried r
