@@ -2,8 +2,8 @@
 
 A `python` block that begins with `# path/name.py` is written to that file of a scratch folder; any other is
 run as a script.  In a `console` block each `$ command` is run in the scratch folder, and the lines below it
-must be its output: run ids, times, ports and durations may differ, and a line of three dots stands for any
-lines.  A command shown with a line `error: ...` must fail, every other one must succeed.  `text` blocks, and
+must be its output: run ids, times, ports and durations may differ, a line of three dots stands for any lines,
+and lines that only tell of progress (▶) count neither here nor there.  A command shown with a line `error: ...` must fail, every other one must succeed.  `text` blocks, and
 blocks in languages that are not ours to run, are not run.
 """
 
@@ -73,7 +73,7 @@ def normal(text: str, folder: Path) -> list[str]:
     for pattern, name in VARIABLE:
         text = pattern.sub(name, text)
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
-    return [line for line in lines if line]
+    return [line for line in lines if line and not line.startswith("▶")]
 
 
 def agrees(shown: list[str], printed: list[str]) -> bool:

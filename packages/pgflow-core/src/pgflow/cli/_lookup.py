@@ -13,7 +13,7 @@ import psycopg
 from pgflow.cli._problems import Problem
 from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import FlowVersion, active_definition, list_flows
-from pgflow.database.statements.runs import find_runs
+from pgflow.database.statements.runs import find_runs, list_runs
 
 __all__ = ["definition_of", "find_flow", "find_run", "unknown_flow"]
 
@@ -23,7 +23,9 @@ _PREFIX: Final = re.compile(r"[0-9a-f]{1,32}")
 
 
 def find_run(connection: psycopg.Connection[Any], text: str) -> UUID:
-    """Resolve a run id, or a unique start of one; raises Problem."""
+    """Resolve a run id, a unique start of one, or "latest"; raises Problem."""
+    if text == "latest":
+        return _latest(connection)
     digits = text.lower().replace("-", "")
     if not _PREFIX.fullmatch(digits):
         raise Problem(f"{text!r} is not a run id", mend="`pgflow runs` lists the runs", kind="RunNotFound")
@@ -41,6 +43,13 @@ def find_run(connection: psycopg.Connection[Any], text: str) -> UUID:
             f"several run ids start with {text!r}: {some}", mend="give more of it", kind="RunNotFound"
         )
     return found[0]
+
+
+def _latest(connection: psycopg.Connection[Any]) -> UUID:
+    newest = fetch(connection, list_runs(limit=1))
+    if not newest:
+        raise Problem("there is no run yet", mend="start one with `pgflow run`", kind="RunNotFound")
+    return newest[0].run_id
 
 
 def find_flow(connection: psycopg.Connection[Any], slug: str) -> FlowVersion:

@@ -33,19 +33,12 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run that is committed; `returns` names the step whose output is the flow's value."""
+    """A run that is committed."""
 
     run_id: UUID
     flow_slug: str
     flow_version: int
     created: bool
-    returns: str | None
-
-    def result_of(self, outputs: Mapping[str, Any] | None) -> Any:
-        """Pick the flow's value out of the run's output, or all of it where the flow names no step."""
-        if self.returns is None or outputs is None:
-            return outputs
-        return outputs.get(self.returns)
 
 
 def start_run(
@@ -61,12 +54,11 @@ def start_run(
         for deployed in deploy(session, Client(connection=connection), [loaded]):
             if deployed.created:
                 print_deployed(session.output.note, deployed)
-        slug, returns = loaded.slug, loaded.definition.returns
+        slug = loaded.slug
     else:
         found = find_flow(connection, flow)
-        definition = definition_of(found)
-        check_input(value, definition.get("input_schema"), flow)
-        slug, text, returns = flow, json.dumps(value), definition.get("returns")
+        check_input(value, definition_of(found).get("input_schema"), flow)
+        slug, text = flow, json.dumps(value)
     started = fetch(
         connection,
         run_flow(
@@ -77,4 +69,4 @@ def start_run(
             tags_json=json.dumps(dict(options.tags or {})),
         ),
     )
-    return StartedRun(started.run_id, slug, started.flow_version, started.created, returns)
+    return StartedRun(started.run_id, slug, started.flow_version, started.created)

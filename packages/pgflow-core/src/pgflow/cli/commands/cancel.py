@@ -17,8 +17,8 @@ from pgflow.database.statements.runs import cancel_run
 def command(session: Session, run_id: str, reason: str | None) -> None:
     """Cancel a run.
 
-    RUN_ID may be abbreviated to a unique start.  What waits is cancelled at once; what runs is told to
-    stop, and its result is not accepted any more.  Cancelling an ended run changes nothing.
+    RUN_ID may be abbreviated to a unique start, or `latest`.  What waits is cancelled at once; what runs is
+    told to stop, and its result is not accepted any more.  Cancelling an ended run changes nothing.
     """
     with session.connection() as connection:
         found = find_run(connection, run_id)

@@ -22,7 +22,7 @@ from pgflow.database.statements.runs import LogRow, get_run, task_logs
 def command(session: Session, run_id: str, step: str | None, item: int | None, limit: int) -> None:
     """Show what the tasks of a run logged and printed, attempt by attempt.
 
-    RUN_ID may be abbreviated to a unique start.  Only the tail of each attempt's output is kept.
+    RUN_ID may be abbreviated to a unique start, or `latest`.  Only the tail of each attempt's output is kept.
     """
     with session.connection() as connection:
         found = find_run(connection, run_id)

@@ -18,12 +18,12 @@ from pgflow.client import Client, RunDetail
 from pgflow.database.statements.runs import AttemptRow
 
 
-@pgflow_command("status", example="pgflow status 0199f3a1")
+@pgflow_command("status", example="pgflow status latest")
 @click.argument("run_id")
 def command(session: Session, run_id: str) -> None:
     """Show one run, step by step.
 
-    RUN_ID may be abbreviated to a unique start.
+    RUN_ID may be abbreviated to a unique start, or `latest`.
     """
     with session.connection() as connection:
         run = Client(connection=connection).get_run(find_run(connection, run_id))
