@@ -111,7 +111,8 @@ class LaunchLane(Lane):
                 statuses = ["unknown"] * len(batch)
             self._unrecorded -= len(batch)
             for (task, _), status in zip(batch, statuses, strict=True):
-                if status not in {"accepted", "unknown"}:
+                # What is stale has ended or was cancelled: the watch finds out which.
+                if status in {"requeued", "failed"}:
                     self.forget(task)
 
 

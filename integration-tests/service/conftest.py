@@ -1,0 +1,214 @@
+"""What the tests of the client and the dispatcher share: flows, workers, dispatchers, patience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+from pgflow import DatabaseUnreachable
+from pgflow.database import connect, fetch
+from pgflow.database.statements.tasks import claim_step_tasks, complete_step_task, fail_step_task
+from pgflow.dispatcher import Dispatcher
+from pgflow.plugins import configure, load_plugins
+from pgflow.runtime.call import run_handler
+from pgflow.runtime.failures import failure_of
+from psycopg.conninfo import conninfo_to_dict
+
+PROJECT = Path(__file__).parent / "project"
+SECONDS = 60.0
+
+sys.path.insert(0, str(PROJECT))
+
+
+@pytest.fixture
+def eventually():
+    """Wait until a condition holds; fails the test after a minute."""
+
+    def wait(condition: Callable[[], object], seconds: float = SECONDS) -> object:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"never came true: {inspect.getsource(condition).strip()}"
+            time.sleep(0.02)
+        return found
+
+    return wait
+
+
+async def until(condition: Callable[[], object], seconds: float = SECONDS) -> object:
+    """Wait, in an event loop, until a condition holds; fails the test after a minute."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never came true: {inspect.getsource(condition).strip()}"
+        await asyncio.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def aeventually():
+    return until
+
+
+@dataclass
+class Worker:
+    """Runs tasks in a thread of this process, by the SQL functions alone."""
+
+    dsn: str
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            while not self.stop.is_set():
+                if not self.work(connection):
+                    self.stop.wait(0.02)
+
+    @staticmethod
+    def work(connection: psycopg.Connection) -> int:
+        tasks = fetch(connection, claim_step_tasks("local", "test", 100))
+        for task in tasks:
+            key = (task.run_id, task.step_slug, task.task_index, task.attempt_token)
+            try:
+                output = run_handler(task.handler, task.params, task.input or "{}")
+            except Exception as error:
+                failure = failure_of(error)
+                fetch(
+                    connection,
+                    fail_step_task(*key, json.dumps(failure.error), retryable=failure.retryable),
+                )
+            else:
+                fetch(connection, complete_step_task(*key, output))
+        return len(tasks)
+
+
+@pytest.fixture
+def worker(pgflow_database) -> Iterator[Worker]:
+    """A worker thread on the test's database."""
+    worker = Worker(pgflow_database)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    yield worker
+    worker.stop.set()
+    thread.join(SECONDS)
+
+
+@pytest.fixture
+def dispatching():
+    """Serve a database from this process: `async with dispatching(dsn, lease=...) as dispatcher`."""
+
+    @contextlib.asynccontextmanager
+    async def serve(dsn: str, executors=None, *, settings=None, **options) -> AsyncIterator[Dispatcher]:
+        chosen = executors or [configure(load_plugins(), "local", "local", settings or {"processes": 1})]
+        dispatcher = Dispatcher(dsn, chosen, pythonpath=[PROJECT], **{"grace": 5.0, **options})
+        task = asyncio.create_task(dispatcher.run())
+        try:
+            await until(lambda: task.done() or dispatcher.status().state == "running")
+            yield dispatcher
+        finally:
+            dispatcher.request_stop()
+            async with asyncio.timeout(SECONDS):
+                await task
+
+    return serve
+
+
+@dataclass
+class Process:
+    """A dispatcher in a process of its own, and what it logged."""
+
+    popen: subprocess.Popen[str]
+    log: Path
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, text: str) -> bool:
+        return any(text in str(line["message"]) for line in self.lines())
+
+    def kill(self) -> None:
+        self.popen.kill()
+        self.popen.wait(SECONDS)
+
+    def terminate(self) -> int:
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(SECONDS)
+
+    def workers(self) -> list[int]:
+        """The processes that run handlers."""
+        children = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+
+@pytest.fixture
+def processes(tmp_path) -> Iterator[Callable[..., Process]]:
+    """Start dispatchers as processes: `processes(dsn, lease=3.0, processes=2)`."""
+    started: list[Process] = []
+
+    def start(dsn: str, *, lease: float = 30.0, grace: float = 5.0, **settings: object) -> Process:
+        log = tmp_path / f"dispatcher{len(started)}.log"
+        arguments = [dsn, str(lease), str(grace), *(f"{key}={value}" for key, value in settings.items())]
+        with log.open("w") as stderr:
+            popen = subprocess.Popen(
+                [sys.executable, str(PROJECT / "serve.py"), *arguments],
+                stderr=stderr,
+                text=True,
+                env={key: value for key, value in os.environ.items() if not key.startswith("PGFLOW_")},
+            )
+        process = Process(popen, log)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.popen.poll() is None:
+            process.kill()
+
+
+@pytest.fixture
+def pooled(pgflow_database, tmp_path, eventually) -> Iterator[str]:
+    """The test's database through PgBouncer with transaction pooling."""
+    if shutil.which("pgbouncer") is None:
+        pytest.skip("pgbouncer is not installed")
+    parts = conninfo_to_dict(pgflow_database)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = " ".join(
+        f"{key}={parts[key]}" for key in ("host", "port", "dbname", "password") if parts.get(key)
+    )
+    (tmp_path / "pgbouncer.ini").write_text(
+        f"[databases]\n* = {server} user={parts['user']}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = any\npool_mode = transaction\nunix_socket_dir =\n"
+        "default_pool_size = 3\nignore_startup_parameters = extra_float_digits\n"
+    )
+    command = ["pgbouncer", "-q", str(tmp_path / "pgbouncer.ini")]
+    if os.geteuid() == 0:  # it refuses to run as root
+        tmp_path.chmod(0o755)
+        command[1:1] = ["-u", "nobody"]
+    bouncer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    dsn = f"host=127.0.0.1 port={port} dbname={parts['dbname']} user={parts['user']}"
+    eventually(lambda: _answers(dsn))
+    yield dsn
+    bouncer.terminate()
+    bouncer.communicate(timeout=30)
+
+
+def _answers(dsn: str) -> bool:
+    try:
+        connect(dsn).close()
+    except DatabaseUnreachable:
+        return False
+    return True

@@ -1,0 +1,301 @@
+"""The dispatcher in this process, with the local executor's worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from pgflow import AsyncClient, ConfigError, DatabaseUnreachable, RunFailed
+from pgflow.dispatcher import Dispatcher
+from pgflow.plugins import configure, load_plugins
+from trial import (
+    Bill,
+    Gate,
+    Order,
+    billing,
+    chain,
+    clock,
+    held,
+    logging_flow,
+    refusing,
+    single,
+    unstorable,
+)
+
+
+@pytest.fixture
+async def client(pgflow_database):
+    async with AsyncClient(pgflow_database) as client:
+        yield client
+
+
+def scalar(connection, query: str, *parameters: object):
+    return next(iter(connection.execute(query, parameters).fetchone().values()))
+
+
+def problems(dispatcher: Dispatcher) -> dict[str, str]:
+    return {problem.kind: problem.message for problem in dispatcher.status().problems}
+
+
+async def test_flow_runs_to_its_typed_result(client, pgflow_database, dispatching):
+    await client.deploy(billing)
+    async with dispatching(pgflow_database) as dispatcher:
+        handles = await client.start_many(billing, [Order(str(n), [n, n + 1]) for n in range(20)])
+        results = await asyncio.gather(*(handle.result(60) for handle in handles))
+        assert results == [Bill(str(n), 2 * n + 3) for n in range(20)]
+        status = dispatcher.status()
+        assert status.ready
+        assert status.lanes[0].answers == {"completed": 80}
+        assert status.problems == ()
+    assert dispatcher.status().state == "stopped"
+
+
+async def test_failure_is_reported_with_its_traceback(client, pgflow_database, dispatching):
+    await client.deploy(refusing)
+    async with dispatching(pgflow_database):
+        with pytest.raises(RunFailed, match="no 3 today") as caught:
+            await (await client.start(refusing, 3)).result(60)
+    assert "in refuse" in caught.value.__notes__[0]
+
+
+async def test_output_of_the_handler_is_kept_as_its_log(client, pgflow_database, dispatching):
+    await client.deploy(logging_flow)
+    async with dispatching(pgflow_database):
+        handle = await client.start(logging_flow, 7)
+        await handle.result(60)
+    (entry,) = await client.logs(handle.run_id)
+    assert entry.log_tail.strip() == "seen 7"
+
+
+async def test_output_that_postgres_cannot_store_fails_its_own_task(client, pgflow_database, dispatching):
+    await client.deploy(unstorable)
+    handle = await client.start(unstorable, 1)
+    async with dispatching(pgflow_database):
+        with pytest.raises(RunFailed) as caught:
+            await handle.result(60)
+        assert caught.value.error["code"] == "OUTPUT_INVALID"
+
+
+async def test_run_that_another_session_holds_delays_only_itself(
+    client, pgflow_database, dispatching, aeventually
+):
+    await client.deploy(chain)
+    async with (
+        dispatching(pgflow_database) as dispatcher,
+        await psycopg.AsyncConnection.connect(pgflow_database) as holder,
+    ):
+        stuck = await client.start(chain, 1, start_at=datetime.now(UTC) + timedelta(seconds=1))
+        await holder.execute("select pgflow_locks.lock_runs(array[%s]::uuid[])", [stuck.run_id])
+        await aeventually(lambda: "RUN_HELD" in problems(dispatcher))
+        others = await client.start_many(chain, range(100))
+        assert await asyncio.gather(*(handle.result(60) for handle in others)) == [-2 * n for n in range(100)]
+        assert await stuck.status() == "running"
+        await holder.commit()
+        assert await stuck.result(60) == -2
+
+
+async def test_missing_handler_is_handed_back_and_shown(
+    client, pgflow_database, pgflow_connection, dispatching, aeventually
+):
+    define(pgflow_connection, handler="nowhere_at_all:nothing")
+    async with dispatching(pgflow_database) as dispatcher:
+        handle = await client.start_by_slug("made_by_hand", {})
+        await aeventually(lambda: "HANDLER_MISSING" in problems(dispatcher))
+        await aeventually(lambda: dispatcher.status().lanes[0].answers.get("released") == 1)
+    run = await client.get_run(handle.run_id)
+    assert (run.status, run.steps[0].tasks["queued"]) == ("running", 1)
+    assert scalar(pgflow_connection, "select outcome from pgflow.step_task_attempts") == "released"
+    assert scalar(pgflow_connection, "select visible_at > clock_timestamp() from pgflow.step_tasks")
+
+
+async def test_options_that_the_executor_refuses_fail_the_task_with_the_reason(
+    client, pgflow_database, pgflow_connection, dispatching
+):
+    define(pgflow_connection, handler="trial:double", executor_options={"nonsense": 1})
+    async with dispatching(pgflow_database):
+        handle = await client.start_by_slug("made_by_hand", {})
+        with pytest.raises(RunFailed, match="nonsense") as caught:
+            await handle.result(60)
+    assert caught.value.error["code"] == "OPTIONS_INVALID"
+    assert (await client.get_run(handle.run_id)).steps[0].tasks["failed"] == 1
+
+
+async def test_idle_dispatcher_hears_of_new_work_at_once(client, pgflow_database, dispatching, aeventually):
+    await client.deploy(clock)
+    async with dispatching(pgflow_database) as dispatcher:
+        await (await client.start(clock, 0)).result(60)
+        await aeventually(lambda: dispatcher.status().listening)
+        quiet = dispatcher.status().lanes[0].exchanges + 4
+        await aeventually(
+            lambda: dispatcher.status().lanes[0].exchanges >= quiet
+        )  # polls are seconds apart now
+        begun = time.time()
+        assert await (await client.start(clock, 1)).result(60) - begun < 0.5
+
+
+async def test_delayed_task_starts_when_it_is_due(client, pgflow_database, dispatching):
+    await client.deploy(clock)
+    async with dispatching(pgflow_database):
+        await (await client.start(clock, 0)).result(60)
+        due = datetime.now(UTC) + timedelta(seconds=2.5)
+        began = await (await client.start(clock, 1, start_at=due)).result(60)
+        assert 0 <= began - due.timestamp() < 0.5
+
+
+async def test_lost_listening_connection_is_replaced_and_work_goes_on(
+    client, pgflow_database, pgflow_connection, dispatching, aeventually, caplog
+):
+    caplog.set_level(logging.INFO, "pgflow.dispatcher")
+    await client.deploy(single)
+    async with dispatching(pgflow_database) as dispatcher:
+        await aeventually(lambda: dispatcher.status().listening)
+        disconnect(pgflow_connection, "pgflow listen%")
+        await aeventually(lambda: not dispatcher.status().listening)
+        assert await (await client.start(single, 4)).result(60) == 8
+        await aeventually(lambda: dispatcher.status().listening)
+    said = [record.message for record in caplog.records]
+    assert sum("no longer listening" in line for line in said) == 1
+    assert sum("listening for ready tasks" in line for line in said) == 2
+    assert not any("database lost" in line for line in said)
+
+
+async def test_lost_connections_lose_nothing(
+    client, pgflow_database, pgflow_connection, dispatching, aeventually, caplog
+):
+    await client.deploy(chain)
+    handles = await client.start_many(chain, range(500))
+    async with dispatching(pgflow_database) as dispatcher:
+        for count in (100, 300, 500):
+            await aeventually(lambda count=count: done(dispatcher) >= count)
+            disconnect(pgflow_connection, "pgflow dispatch%")
+        results = await asyncio.gather(*(handle.result(60) for handle in handles))
+    assert results == [-2 * number for number in range(500)]
+    lost = sum("database lost" in record.message for record in caplog.records)
+    assert 1 <= lost <= 3
+    assert sum("database is back" in record.message for record in caplog.records) == lost
+
+
+async def test_cancel_reaches_the_running_handler_at_the_next_heartbeat(
+    client, pgflow_database, dispatching, aeventually, tmp_path
+):
+    gate = Gate(str(tmp_path))
+    await client.deploy(held)
+    async with dispatching(pgflow_database, lease=1.5) as dispatcher:
+        handle = await client.start(held, gate)
+        await aeventually(gate.path("started").exists)
+        pid = int(gate.path("started").read_text())
+        await handle.cancel()
+        cancelled = time.monotonic()
+        await aeventually(lambda: gate.path("interrupted").exists() or not alive(pid))
+        assert time.monotonic() - cancelled < 3
+        await aeventually(lambda: dispatcher.status().lanes[0].under_way == 0)
+
+
+async def test_healthy_long_task_keeps_its_lease(client, pgflow_database, dispatching, aeventually, tmp_path):
+    gate = Gate(str(tmp_path))
+    await client.deploy(held)
+    async with dispatching(pgflow_database, lease=0.6) as dispatcher:
+        handle = await client.start(held, gate)
+        await aeventually(gate.path("started").exists)
+        exchanges = dispatcher.status().lanes[0].exchanges
+        deadline = time.monotonic() + 3 * 0.6
+        await aeventually(lambda: time.monotonic() > deadline)
+        gate.path("go").touch()
+        assert await handle.result(60) == "gate"
+        assert dispatcher.status().lanes[0].exchanges - exchanges < 20
+    assert (await client.get_run(handle.run_id)).steps[0].attempts == 0
+
+
+async def test_claims_no_more_than_the_executor_has_room_for(
+    client, pgflow_database, dispatching, aeventually, tmp_path
+):
+    await client.deploy(held)
+    gates = [Gate(str(tmp_path), str(number)) for number in range(6)]
+    handles = [await client.start(held, gate) for gate in gates]
+    async with dispatching(pgflow_database, settings={"processes": 2, "prefetch": 0}) as dispatcher:
+        await aeventually(lambda: sum(gate.path("started").exists() for gate in gates) == 2)
+        assert [run.status for run in await client.runs()] == ["running"] * 6
+        details = [await client.get_run(handle.run_id) for handle in handles]
+        assert sum(run.steps[0].tasks["running"] for run in details) == 2
+        assert dispatcher.status().lanes[0].under_way == 2
+        for gate in gates:
+            gate.path("go").touch()
+        assert await asyncio.gather(*(handle.result(60) for handle in handles)) == list("012345")
+
+
+async def test_idle_dispatcher_makes_less_than_one_query_a_second(
+    pgflow_database, pgflow_server, dispatching, aeventually
+):
+    with psycopg.connect(pgflow_server.dsn("postgres"), autocommit=True) as observer:
+        name = psycopg.conninfo.conninfo_to_dict(pgflow_database)["dbname"]
+
+        def transactions() -> int:
+            observer.execute("select pg_stat_clear_snapshot()")
+            query = "select xact_commit + xact_rollback from pg_stat_database where datname = %s"
+            return observer.execute(query, [name]).fetchone()[0]
+
+        async with dispatching(pgflow_database) as dispatcher:
+            await aeventually(lambda: dispatcher.status().listening)
+            settled = dispatcher.status().lanes[0].exchanges + 6
+            await aeventually(lambda: dispatcher.status().lanes[0].exchanges >= settled)
+            before, began, spent = transactions(), time.monotonic(), time.process_time()
+            await aeventually(lambda: time.monotonic() - began > 6)
+            seconds = time.monotonic() - began
+            assert (transactions() - before) / seconds < 1
+            assert (time.process_time() - spent) / seconds < 0.05  # the test's own polling included
+
+
+async def test_works_through_a_transaction_pooler(pooled, client, dispatching, caplog):
+    await client.deploy(chain)
+    async with dispatching(pooled) as dispatcher:
+        handles = await client.start_many(chain, range(50))
+        assert await asyncio.gather(*(handle.result(60) for handle in handles)) == [-2 * n for n in range(50)]
+        assert not dispatcher.status().listening
+    assert any("polling" in record.message for record in caplog.records)
+
+
+async def test_listens_on_a_connection_of_its_own_beside_a_pooler(
+    pooled, client, pgflow_database, dispatching, aeventually
+):
+    async with dispatching(pooled, listen_dsn=pgflow_database) as dispatcher:
+        await aeventually(lambda: dispatcher.status().listening)
+
+
+async def test_start_says_what_is_wrong(pgflow_database, tmp_path):
+    executors = [configure(load_plugins(), "local", "local", {})]
+    with pytest.raises(DatabaseUnreachable):
+        await Dispatcher("host=127.0.0.1 port=1", executors).run()
+    with pytest.raises(ConfigError, match="no executor"):
+        await Dispatcher(pgflow_database, []).run()
+    with pytest.raises(ConfigError, match="lease"):
+        Dispatcher(pgflow_database, executors, lease=0)
+
+
+def define(connection, *, handler: str, executor_options: dict[str, object] | None = None) -> None:
+    step = {"step_slug": "only", "step_type": "single", "deps": [], "executor": "local", "handler": handler}
+    if executor_options is not None:
+        step["executor_options"] = executor_options
+    definition = {"flow_slug": "made_by_hand", "options": {}, "steps": [step]}
+    connection.execute("select pgflow.define_flow(%s::jsonb)", [json.dumps(definition)])
+
+
+def disconnect(connection, name: str) -> None:
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like %s "
+        "and datname = current_database()",
+        [name],
+    )
+
+
+def done(dispatcher: Dispatcher) -> int:
+    return sum(sum(lane.answers.values()) for lane in dispatcher.status().lanes)
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
