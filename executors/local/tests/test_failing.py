@@ -76,6 +76,15 @@ async def test_a_crash_report_has_the_last_output(local):
     assert "in segfault" in report.error["message"]  # the Python stack at the time
 
 
+async def test_a_process_that_cuts_itself_off_is_a_crash(local):
+    """It costs an attempt: handed back, it would come again for ever."""
+    executor = await local()
+    report = await executor.run("close_everything")
+    assert (report.outcome, report.error["code"]) == ("fail", "CRASHED")
+    assert "the handler closed the worker's connection to the dispatcher" in report.error["message"]
+    assert await executor.value("echo", value=1) == 1
+
+
 async def test_a_crash_in_one_of_many_fails_those_that_ran_there(local, tmp_path):
     executor = await local(concurrency_per_process=2)
     beside = await executor.launch("block_async", started=str(tmp_path / "on"), until=str(tmp_path / "never"))

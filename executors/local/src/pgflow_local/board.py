@@ -173,9 +173,8 @@ class Board:
         if process.stopped:
             message = "the worker process was stopped because of another task that it ran"
             return task.released("PROCESS_STOPPED", message, log_tail=output)
-        returncode = -1 if process.returncode is None else process.returncode
-        error = crash.crashed(returncode, output)
-        self._ctx.logger.warning("%s: the worker process %s", task, crash.ending(returncode))
+        self._ctx.logger.warning("%s: the worker process %s", task, process.ending())
+        error = crash.crashed(process.ending(), output)
         return task.ended("fail", error, log_tail=output)
 
     def _take_back(self, process: WorkerProcess, numbers: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 __all__ = ["crashed", "ending"]
 
 _LINES: Final = 20
+_CHARACTERS: Final = 4096
 _HINTS: Final = {
     signal.SIGKILL: " and PGFlow did not send it: perhaps the kernel's out-of-memory killer did, see `dmesg`",
     signal.SIGSEGV: ": a bug in C code that the handler calls",
@@ -28,10 +29,10 @@ def ending(returncode: int) -> str:
     return f"was killed by {number.name}{_HINTS.get(number, '')}"
 
 
-def crashed(returncode: int, output: str) -> dict[str, Any]:
+def crashed(how: str, output: str) -> dict[str, Any]:
     """Return the error of a task whose process ended under it, with the last lines it wrote."""
-    message = f"the worker process {ending(returncode)}"
-    lines = output.splitlines()[-_LINES:]
-    if lines:
-        message += "; its last output was:\n" + "\n".join(lines)
+    message = f"the worker process {how}"
+    last = "\n".join(output.splitlines()[-_LINES:])[-_CHARACTERS:]
+    if last:
+        message += f"; its last output was:\n{last}"
     return {"code": "CRASHED", "message": message}

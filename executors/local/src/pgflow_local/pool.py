@@ -9,7 +9,7 @@ from typing import Final
 
 from pgflow.executor import ExecutorContext
 
-from pgflow_local import crash, wire
+from pgflow_local import wire
 from pgflow_local.board import Board
 from pgflow_local.process import Plan, State, WorkerProcess
 
@@ -105,7 +105,7 @@ class Pool:
         ran = self.board.abandoned(process)
         if self._closing:
             return
-        what = crash.ending(process.returncode or 0)
+        what = process.ending()
         if not process.was_ready and process.stopped:
             what = f"was not ready after {self._plan.settings.start_timeout.total_seconds():g} s"
         useful = ran or process.worked or (process.was_ready and process.dismissed)
@@ -118,7 +118,7 @@ class Pool:
     async def _start(self, process: WorkerProcess) -> None:
         try:
             await process.start()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.processes.discard(process)
             self._changed.set()
             self._start_failed(f"a worker process cannot be started: {error}", "")

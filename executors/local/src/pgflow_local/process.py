@@ -16,7 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from pgflow_local import log, spawn, wire
+from pgflow_local import crash, log, spawn, wire
 from pgflow_local.child import Child
 from pgflow_local.settings import LocalSettings
 from pgflow_local.slots import Slots
@@ -87,6 +87,8 @@ class WorkerProcess(asyncio.Protocol):
         self.stuck = False
         """Long tasks fill its slots: nothing is to wait behind them."""
         self.recalling = False
+        self.deaf = False
+        """It closed its connection and lived on."""
         self._child = Child(self._exited)
         self._reader = wire.FrameReader()
         self._outbox: list[bytes] = []
@@ -96,36 +98,39 @@ class WorkerProcess(asyncio.Protocol):
         self._files = contextlib.ExitStack()
 
     async def start(self) -> None:
-        """Start the process; raises OSError if it cannot be.  `owner.ready` says when it takes tasks."""
-        loop = asyncio.get_running_loop()
+        """Start the process; raises OSError or ValueError.  `owner.ready` says when it is up."""
+        try:
+            await self._start()
+        except (OSError, ValueError):
+            self.state = State.ENDED
+            self._close()
+            raise
+        if self.state is State.STARTING:
+            seconds = self._plan.settings.start_timeout.total_seconds()
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.stop, 0)
+
+    async def _start(self) -> None:
         settings = self._plan.settings
-        ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         # This process alone has the tripwire's write end: when it dies, the kernel closes it.
         self._files.callback(os.close, write_end)
         with contextlib.ExitStack() as passed:
             passed.callback(os.close, read_end)
-            passed.enter_context(theirs)
             slots_file = passed.enter_context(Slots.file(settings.concurrency_per_process))
             self.slots = self._files.enter_context(
                 contextlib.closing(Slots(slots_file.fileno(), settings.concurrency_per_process))
             )
             self._log = self._files.enter_context(log.log_file())
-            await loop.create_unix_connection(lambda: self, sock=ours)
+            ours, theirs = socket.socketpair()
+            passed.enter_context(theirs)
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
             files = (theirs.fileno(), slots_file.fileno(), read_end)
-            try:
-                await self._child.spawn(
-                    spawn.command(settings, self._plan.pythonpath, files),
-                    environment=spawn.environment(os.environ, settings.pass_environment),
-                    output=self._log,
-                    files=files,
-                )
-            except OSError:
-                self.state = State.ENDED
-                self._close()
-                raise
-        if self.state is State.STARTING:
-            self._timer = loop.call_later(settings.start_timeout.total_seconds(), self.stop, 0)
+            await self._child.spawn(
+                spawn.command(settings, self._plan.pythonpath, files),
+                environment=spawn.environment(os.environ, settings.pass_environment),
+                output=self._log,
+                files=files,
+            )
 
     @property
     def pid(self) -> int:
@@ -140,6 +145,12 @@ class WorkerProcess(asyncio.Protocol):
     def output(self) -> str:
         """Return the tail of what the running task, or the process itself, wrote."""
         return log.tail(self._log.fileno(), self._plan.settings.log_bytes).decode(errors="replace")
+
+    def ending(self) -> str:
+        """Say in words how it ended."""
+        if self.deaf:
+            return "closed its connection to the dispatcher and was killed"
+        return crash.ending(-1 if self.returncode is None else self.returncode)
 
     def output_size(self) -> int:
         """Return how many bytes its output takes up."""
@@ -216,11 +227,17 @@ class WorkerProcess(asyncio.Protocol):
             self._end()
         elif self.state not in (State.STOPPING, State.ENDED):
             grace = self._plan.settings.grace.total_seconds()
-            self._timer = asyncio.get_running_loop().call_later(grace, self.stop, 0)
+            self._cancel_timer()
+            self._timer = asyncio.get_running_loop().call_later(grace, self._cut_off)
 
     def _send(self, data: bytes) -> None:
         if self._connection is not None and not self._connection.is_closing():
             self._connection.write(data)
+
+    def _cut_off(self) -> None:
+        """Kill a process that lives on without a connection; user code may have closed it."""
+        self.deaf = True
+        self._child.signal(signal.SIGKILL)
 
     def _exited(self, returncode: int) -> None:
         self.returncode = returncode

@@ -256,5 +256,10 @@ def say_forever(started: str, until: str) -> None:
     os.write(1, b"the end\n")
 
 
+def close_everything() -> None:
+    """Do what daemonising libraries do."""
+    os.closerange(3, 256)
+
+
 def close_stdout() -> None:
     sys.stdout.close()

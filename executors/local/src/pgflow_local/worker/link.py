@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Protocol
 
 from pgflow_local import wire
 from pgflow_local.worker import tripwire
@@ -49,8 +50,8 @@ class Link:
         try:
             with self._lock:
                 self._socket.sendall(frame)
-        except OSError:
-            tripwire.die()
+        except OSError as error:
+            _end(error)
 
     def close(self) -> None:
         """Say that nothing more comes."""
@@ -63,7 +64,7 @@ class Link:
     def _listen(self, orders: Orders) -> None:
         reader = wire.FrameReader()
         receive = self._socket.recv
-        while data := receive(_CHUNK):
+        while data := _receive(receive):
             frames = reader.feed(data)
             tasks = [frame for frame in frames if frame.kind == wire.TASK]
             if tasks:
@@ -81,3 +82,16 @@ class Link:
                 orders.recall()
             elif frame.kind == wire.STOP:
                 orders.stop()
+
+
+def _receive(receive: Callable[[int], bytes]) -> bytes:
+    try:
+        return receive(_CHUNK)
+    except OSError as error:
+        _end(error)
+
+
+def _end(error: OSError) -> NoReturn:
+    if error.errno == errno.EBADF:
+        tripwire.cut_off()
+    tripwire.die()

@@ -13,6 +13,7 @@ from pgflow.runtime import run_handler, run_handler_async
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
+from pgflow_local.worker import tripwire
 from pgflow_local.worker.capture import FileCapture
 from pgflow_local.worker.job import Finder, Found, Host, Job, failure
 from pgflow_local.worker.link import Link
@@ -90,8 +91,11 @@ class SerialRunner:
             kind, answer = wire.FAILED, failure(error)
         if os.getpid() != self._pid:  # the handler forked, and its child came back here
             os._exit(0)
-        micros = self._slots.micros(_SLOT)
-        self._link.send(wire.encode(kind, number, answer, self._capture.take(), micros))
+        try:
+            output = self._capture.take()
+        except OSError:  # the handler closed files that are not its own
+            tripwire.cut_off()
+        self._link.send(wire.encode(kind, number, answer, output, self._slots.micros(_SLOT)))
         self._slots.clear(_SLOT)
         if self._cancelled:
             self._cancelled.discard(number)

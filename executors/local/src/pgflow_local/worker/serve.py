@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import logging
+import os
 import sys
 
 from pgflow_local import wire
@@ -30,6 +31,7 @@ def serve(config: Config) -> None:
     faulthandler.enable()
     link = Link(config.socket)
     slots = Slots(config.slots, config.concurrency)
+    os.close(config.slots)
     finder = Finder(allow_list(config.handlers, config.pythonpath), slots)
     runner: SerialRunner | ConcurrentRunner
     if config.concurrency == 1:
