@@ -58,7 +58,12 @@ def _header(definition: FlowDefinition) -> str:
         "",
         *_table([_row(step) for step in definition.steps]),
     ]
-    return "".join(f"-- {line}".rstrip() + "\n" for line in lines)
+    return "".join(f"-- {_on_one_line(line)}".rstrip() + "\n" for line in lines)
+
+
+def _on_one_line(text: str) -> str:
+    # A line break in a name would end the comment, and what follows would be run.
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _row(step: StepDefinition) -> tuple[str, ...]:

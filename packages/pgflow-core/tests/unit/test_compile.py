@@ -81,6 +81,14 @@ $pgflow$::jsonb);
     )
 
 
+@pytest.mark.parametrize("name", ["a\nselect 1;", "a\r", "a\u2028b", "\x00"])
+def test_no_name_ends_the_comment(name):
+    script = to_sql(FlowDefinition("f", (StepDefinition("s", "single", "m:f", executor=name),)))
+    header, _, _ = script.partition("select * from")
+    assert all(line.startswith("--") for line in header.splitlines())
+    assert "a?select 1;" in header or "\n" not in name
+
+
 def test_a_map_over_the_input_says_so():
     steps = (StepDefinition("each", "map", "m:f", map_over="run", params={"a": "item"}),)
     assert "--   each  <- each of the input  local:m:f\n" in to_sql(FlowDefinition("f", steps))

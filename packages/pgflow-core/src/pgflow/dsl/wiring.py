@@ -12,7 +12,7 @@ from pgflow.dsl.handlers import bind
 from pgflow.dsl.node import Constant, FlowInput, Node, PlacedStep, Taken, is_node, taken_of
 from pgflow.errors import DefinitionError
 
-__all__ = ["Tests", "Wiring", "check_taken"]
+__all__ = ["Tests", "Wiring", "check_taken", "wire"]
 
 #: What a condition tests: a value, and the pattern it must contain.
 Tests = tuple[tuple[Taken, object], ...]

@@ -116,7 +116,11 @@ class _Plan:
         except CodecError as error:
             raise self._invalid(error) from error
         for name, (codec, text) in self._constants.items():
-            named[name] = codec.decode(text)
+            try:
+                named[name] = codec.decode(text)
+            except CodecError as error:
+                problem = f"parameter {name!r} of {self._reference} cannot take its constant: {error}"
+                raise InputInvalid(problem, parameter=name) from error
         if not self._positional:
             return Arguments((), named)
         return Arguments(tuple(named.pop(name) for name in self._positional), named)

@@ -88,6 +88,10 @@ class TestCalls:
         assert way(function, '{"page":"run","times":{"const":3}}', '{"run":{"text":"a"}}') == '"AAA"'
         assert way(function, '{"page":{"const":{"text":"b"}}}') == '"B"'
 
+    def test_a_constant_that_does_not_fit_names_the_parameter(self, way, function):
+        with pytest.raises(InputInvalid, match="parameter 'page' of m:.* cannot take its constant: text: Field"):
+            way(function, '{"page":{"const":{}}}')
+
     def test_without_params_keys_are_taken_by_name(self, way, function):
         assert way(function, None, '{"page":{"text":"a"},"times":2}') == '"AA"'
         assert way(function, None, '{"page":{"text":"a"}}') == '"A"'
