@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, Unpack, final, overload
+from typing import Any, Final, Unpack, final, overload
 
 from pgflow.dsl.builder import FlowBuilder
 from pgflow.dsl.flow import Flow
 from pgflow.dsl.node import Node, Taken
 from pgflow.dsl.options import FlowOptions
+from pgflow.dsl.typevars import A, B, C, D, E, F, G, H, In, Out
 from pgflow.errors import DefinitionError
 
 __all__ = ["FlowDecorator", "flow"]
-
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
-E = TypeVar("E")
-F = TypeVar("F")
-G = TypeVar("G")
-H = TypeVar("H")
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 @final

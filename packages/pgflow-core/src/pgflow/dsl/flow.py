@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from pgflow.codec import CodecError, ObjectCodec, ValueCodec
 from pgflow.dsl.builder import FlowBuilder
 from pgflow.dsl.definition import define
 from pgflow.dsl.result import Result
 from pgflow.dsl.types import input_type_of
+from pgflow.dsl.typevars import In, Out
 from pgflow.errors import InputError, OutputInvalid
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from pgflow.graph import FlowDefinition
 
 __all__ = ["Flow"]
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 class Flow(Generic[In, Out]):

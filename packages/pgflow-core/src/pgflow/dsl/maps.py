@@ -1,30 +1,16 @@
-"""`map_step`: one run of a handler per item, with up to seven further inputs.
-
-One pair of overloads per number of inputs: Python cannot map `Node` over a ParamSpec or a TypeVarTuple, and
-mypy does not solve `Awaitable[R] | R` for a coroutine function.  The awaitable form comes first, because a
-coroutine also matches `R`.
-"""
+"""`map_step`: one run of a handler per item, with up to seven further inputs; overloads as in `steps`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 from pgflow.dsl.builder import current_builder
 from pgflow.dsl.node import Node
 from pgflow.dsl.options import MapOptions
+from pgflow.dsl.typevars import A, B, C, D, E, F, G, Item, R
 
 __all__ = ["map_step"]
-
-Item = TypeVar("Item")
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
-E = TypeVar("E")
-F = TypeVar("F")
-G = TypeVar("G")
-R = TypeVar("R")
 
 
 @overload

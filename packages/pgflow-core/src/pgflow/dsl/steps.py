@@ -8,23 +8,14 @@ coroutine also matches `R`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 from pgflow.dsl.builder import current_builder
 from pgflow.dsl.node import Node
 from pgflow.dsl.options import StepOptions
+from pgflow.dsl.typevars import A, B, C, D, E, F, G, H, R
 
 __all__ = ["step"]
-
-A = TypeVar("A")
-B = TypeVar("B")
-C = TypeVar("C")
-D = TypeVar("D")
-E = TypeVar("E")
-F = TypeVar("F")
-G = TypeVar("G")
-H = TypeVar("H")
-R = TypeVar("R")
 
 
 @overload
