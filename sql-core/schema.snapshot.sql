@@ -602,7 +602,11 @@ begin
         case when _claim.inputs <> 'none' then
           case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
           || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
-          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+          || case when s.dep_count > 0 then coalesce((
+              -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
+              select jsonb_object_agg(d.dep_slug, t.output)
+              from pgflow.deps d join pgflow.run_steps t on t.run_id = c.run_id and t.step_slug = d.dep_slug
+              where d.step_id = c.step_id and d.is_input and t.status = 'completed'), '{}') else '{}' end end,
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c
@@ -949,7 +953,7 @@ CREATE TABLE pgflow.run_steps (
     CONSTRAINT run_step_skip_reason_matches_status CHECK (((status = 'skipped'::text) = (skip_reason IS NOT NULL))),
     CONSTRAINT run_step_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text])))
 )
-WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
+WITH (fillfactor='35', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.run_steps IS 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
 COMMENT ON COLUMN pgflow.run_steps.queue_id IS 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
 COMMENT ON COLUMN pgflow.run_steps.task_count IS 'Items of a map step; null before it starts and for single steps.';
@@ -1260,7 +1264,9 @@ begin
     returning r.run_id, r.status
   )
   select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
-  perform pgflow._notify_ended(v_ended);
+  if v_ended is not null then
+    perform pgflow._notify_ended(v_ended);
+  end if;
 end
 $$;
 COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
@@ -1287,7 +1293,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) IS 'A step of a run with the counts of its tasks, as get_run shows it.';
-CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, visible_at timestamp with time zone) RETURNS void
+CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -1295,17 +1301,27 @@ declare
   v_count int := jsonb_array_length(_insert_map_tasks.items);
   v_xid bigint := pg_current_xact_id()::text::bigint;
 begin
-  -- Rows are there already when retry_run reruns the step: their attempt numbers go on.
-  insert into pgflow.map_tasks as t (run_id, step_id, task_index, step_slug, input, visible_at)
+  -- Rows are there already when retry_run reruns the step: their attempt numbers go on. (Not by on conflict: that costs
+  -- 48 bytes of WAL an item.)
+  if _insert_map_tasks.existing > 0 then
+    update pgflow.map_tasks t
+    set input = i.value, visible_at = _insert_map_tasks.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
+      lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null
+    from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index = i.ordinality - 1;
+    delete from pgflow.map_tasks t
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count;
+  end if;
+  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, visible_at)
   select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
   from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
-  on conflict on constraint map_tasks_pkey do update
-  set input = excluded.input, visible_at = excluded.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
-    lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null;
+  where i.ordinality > _insert_map_tasks.existing;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
   from generate_series(0, least(v_count, 16) - 1) s (slot);
-  if _insert_map_tasks.visible_at is null then
+  if v_count = 0 then
+    return;
+  elsif _insert_map_tasks.visible_at is null then
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
@@ -1318,7 +1334,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, visible_at timestamp with time zone) IS 'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
+COMMENT ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) IS 'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
 CREATE FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2131,6 +2147,7 @@ declare
   v_source_type text;
   v_queue_id int;
   v_count int;
+  v_existing int;
 begin
   select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
   if v_step.map_over = 'run' then
@@ -2152,21 +2169,17 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  delete from pgflow.map_tasks t
-  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug and t.task_index >= v_count
-    and exists (
-      select from pgflow.run_steps o
-      where o.run_id = _start_map.run_id and o.step_slug = v_step.step_slug and o.task_count > v_count);
+  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
     finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug
   returning t.queue_id into v_queue_id;
-  if v_count = 0 then
-    return 'completed';
+  if v_count > 0 or v_existing > 0 then
+    perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, v_existing, _start_map.visible_at);
   end if;
-  perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, _start_map.visible_at);
-  return 'running';
+  return case when v_count = 0 then 'completed' else 'running' end;
 end
 $$;
 COMMENT ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) IS 'Start a map step whose dependencies ended: running with its tasks, completed if there is no item, failed if its source is no array. Returns the new status.';
@@ -2207,9 +2220,11 @@ begin
     case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
     s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
     case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
-  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+  from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
     join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version;
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
+  -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
+  order by u.ordinality, s.step_index;
 
   insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
   select v_xid, t.run_id, t.queue_id, t.step_id, -1
@@ -2347,12 +2362,16 @@ declare
   v_marks pgflow.sweep_marks;
   v_since timestamptz;
 begin
-  select m.* into v_marks from pgflow.sweep_marks m;
   -- A mark ahead of the clock: the clock went back.
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  if not exists (select from pgflow.timers t where t.due_at between v_since and _sweep_due.now order by t.due_at limit 1) then
+  select m.* into v_marks from pgflow.sweep_marks m
+  where exists (
+    select from pgflow.timers t
+    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+    order by t.due_at limit 1);
+  if not found then
     return;
   end if;
+  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
   -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
   if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
     and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
@@ -2524,8 +2543,11 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
       join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
     where check_invariants.run_id is null or k.run_id = check_invariants.run_id
   ), timed as (
-    select t.kind, u.run_id, u.step_id, u.ready_index, t.due_at
+    select t.kind, u.run_id, u.step_id, u.ready_index, min(t.due_at) as due_at
     from pgflow.timers t, unnest(t.run_ids, t.step_ids, t.task_indexes) u (run_id, step_id, ready_index)
+    group by 1, 2, 3, 4
+  ), entries as (
+    select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
   select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
@@ -2567,16 +2589,15 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
     t.visible_at::text
   from tasks t
-  where t.status = 'queued'
-    and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from pgflow.parked_tasks e where t.paused_at is not null and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
-      and e.kind = 'delay' and e.due_at <= t.visible_at)
+    left join entries e on e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index
+    left join pgflow.parked_tasks p on p.run_id = t.run_id and p.step_id = t.step_id and p.task_index = t.ready_index
+    left join timed d on d.kind = 'delay' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null) and (d.run_id is null or d.due_at > t.visible_at)
   union all
   select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
   from tasks t
-  where t.status in ('claimed', 'running')
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index and e.kind = 'lease')
+    left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status in ('claimed', 'running') and d.run_id is null
   union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
@@ -3670,7 +3691,7 @@ REVOKE ALL ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_ind
 REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, visible_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;

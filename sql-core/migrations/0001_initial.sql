@@ -154,7 +154,7 @@ comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
 
 -- Column order: stable, changed at the start, changed by a claim, changed at the end (see runs).
--- fillfactor 50: room for the new versions of a row on its own page (measured: WAL of a drained task 1240 B at 50, 1407 B at 80).
+-- fillfactor 35: room for the new versions of a row on its own page (measured: WAL of a chained step 1176 B at 35, 1254 B at 40, 1322 B at 50).
 create table pgflow.run_steps (
   run_id uuid not null,
   step_id int not null,
@@ -183,7 +183,7 @@ create table pgflow.run_steps (
   constraint run_step_status_is_known check (status in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')),
   constraint run_step_skip_reason_matches_status check ((status = 'skipped') = (skip_reason is not null)),
   constraint run_step_finished_at_matches_status check ((status in ('pending', 'running')) = (finished_at is null))
-) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 35, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table pgflow.run_steps is 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
 comment on column pgflow.run_steps.queue_id is 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
@@ -1099,7 +1099,7 @@ $$;
 
 comment on function pgflow._notify_ended(uuid[]) is 'Tell listeners which runs ended; * when they are too many to name.';
 
-create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, visible_at timestamptz) returns void
+create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int, visible_at timestamptz) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -1107,17 +1107,27 @@ declare
   v_count int := jsonb_array_length(_insert_map_tasks.items);
   v_xid bigint := pg_current_xact_id()::text::bigint;
 begin
-  -- Rows are there already when retry_run reruns the step: their attempt numbers go on.
-  insert into pgflow.map_tasks as t (run_id, step_id, task_index, step_slug, input, visible_at)
+  -- Rows are there already when retry_run reruns the step: their attempt numbers go on. (Not by on conflict: that costs
+  -- 48 bytes of WAL an item.)
+  if _insert_map_tasks.existing > 0 then
+    update pgflow.map_tasks t
+    set input = i.value, visible_at = _insert_map_tasks.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
+      lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null
+    from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index = i.ordinality - 1;
+    delete from pgflow.map_tasks t
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count;
+  end if;
+  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, visible_at)
   select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
   from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
-  on conflict on constraint map_tasks_pkey do update
-  set input = excluded.input, visible_at = excluded.visible_at, failures = 0, launch_failures = 0, task_started_at = null,
-    lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null;
+  where i.ordinality > _insert_map_tasks.existing;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
   from generate_series(0, least(v_count, 16) - 1) s (slot);
-  if _insert_map_tasks.visible_at is null then
+  if v_count = 0 then
+    return;
+  elsif _insert_map_tasks.visible_at is null then
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
@@ -1131,7 +1141,7 @@ begin
 end
 $$;
 
-comment on function pgflow._insert_map_tasks(uuid, pgflow.steps, int, jsonb, timestamptz) is
+comment on function pgflow._insert_map_tasks(uuid, pgflow.steps, int, jsonb, int, timestamptz) is
   'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
 
 create function pgflow._start_map(run_id uuid, step_id int, visible_at timestamptz, now timestamptz) returns text
@@ -1144,6 +1154,7 @@ declare
   v_source_type text;
   v_queue_id int;
   v_count int;
+  v_existing int;
 begin
   select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
   if v_step.map_over = 'run' then
@@ -1165,21 +1176,17 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  delete from pgflow.map_tasks t
-  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug and t.task_index >= v_count
-    and exists (
-      select from pgflow.run_steps o
-      where o.run_id = _start_map.run_id and o.step_slug = v_step.step_slug and o.task_count > v_count);
+  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
     finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug
   returning t.queue_id into v_queue_id;
-  if v_count = 0 then
-    return 'completed';
+  if v_count > 0 or v_existing > 0 then
+    perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, v_existing, _start_map.visible_at);
   end if;
-  perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, _start_map.visible_at);
-  return 'running';
+  return case when v_count = 0 then 'completed' else 'running' end;
 end
 $$;
 
@@ -1357,7 +1364,9 @@ begin
     returning r.run_id, r.status
   )
   select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
-  perform pgflow._notify_ended(v_ended);
+  if v_ended is not null then
+    perform pgflow._notify_ended(v_ended);
+  end if;
 end
 $$;
 
@@ -1509,9 +1518,11 @@ begin
     case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
     s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
     case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
-  from unnest(_start_runs.started) u (run_id), pgflow.steps s
+  from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
     join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version;
+  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
+  -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
+  order by u.ordinality, s.step_index;
 
   insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
   select v_xid, t.run_id, t.queue_id, t.step_id, -1
@@ -1962,7 +1973,11 @@ begin
         case when _claim.inputs <> 'none' then
           case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
           || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
-          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+          || case when s.dep_count > 0 then coalesce((
+              -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
+              select jsonb_object_agg(d.dep_slug, t.output)
+              from pgflow.deps d join pgflow.run_steps t on t.run_id = c.run_id and t.step_slug = d.dep_slug
+              where d.step_id = c.step_id and d.is_input and t.status = 'completed'), '{}') else '{}' end end,
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c
@@ -2380,12 +2395,16 @@ declare
   v_marks pgflow.sweep_marks;
   v_since timestamptz;
 begin
-  select m.* into v_marks from pgflow.sweep_marks m;
   -- A mark ahead of the clock: the clock went back.
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  if not exists (select from pgflow.timers t where t.due_at between v_since and _sweep_due.now order by t.due_at limit 1) then
+  select m.* into v_marks from pgflow.sweep_marks m
+  where exists (
+    select from pgflow.timers t
+    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+    order by t.due_at limit 1);
+  if not found then
     return;
   end if;
+  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
   -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
   if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
     and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
@@ -3804,8 +3823,11 @@ as $$
       join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
     where check_invariants.run_id is null or k.run_id = check_invariants.run_id
   ), timed as (
-    select t.kind, u.run_id, u.step_id, u.ready_index, t.due_at
+    select t.kind, u.run_id, u.step_id, u.ready_index, min(t.due_at) as due_at
     from pgflow.timers t, unnest(t.run_ids, t.step_ids, t.task_indexes) u (run_id, step_id, ready_index)
+    group by 1, 2, 3, 4
+  ), entries as (
+    select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
   select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
@@ -3847,16 +3869,15 @@ as $$
   select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
     t.visible_at::text
   from tasks t
-  where t.status = 'queued'
-    and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from pgflow.parked_tasks e where t.paused_at is not null and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
-      and e.kind = 'delay' and e.due_at <= t.visible_at)
+    left join entries e on e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index
+    left join pgflow.parked_tasks p on p.run_id = t.run_id and p.step_id = t.step_id and p.task_index = t.ready_index
+    left join timed d on d.kind = 'delay' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null) and (d.run_id is null or d.due_at > t.visible_at)
   union all
   select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
   from tasks t
-  where t.status in ('claimed', 'running')
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index and e.kind = 'lease')
+    left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status in ('claimed', 'running') and d.run_id is null
   union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)

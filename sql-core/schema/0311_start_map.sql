@@ -8,6 +8,7 @@ declare
   v_source_type text;
   v_queue_id int;
   v_count int;
+  v_existing int;
 begin
   select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
   if v_step.map_over = 'run' then
@@ -29,21 +30,17 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  delete from pgflow.map_tasks t
-  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug and t.task_index >= v_count
-    and exists (
-      select from pgflow.run_steps o
-      where o.run_id = _start_map.run_id and o.step_slug = v_step.step_slug and o.task_count > v_count);
+  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
     finished_at = case when v_count = 0 then _start_map.now end, output = case when v_count = 0 then '[]'::jsonb end
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug
   returning t.queue_id into v_queue_id;
-  if v_count = 0 then
-    return 'completed';
+  if v_count > 0 or v_existing > 0 then
+    perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, v_existing, _start_map.visible_at);
   end if;
-  perform pgflow._insert_map_tasks(_start_map.run_id, v_step, v_queue_id, v_items, _start_map.visible_at);
-  return 'running';
+  return case when v_count = 0 then 'completed' else 'running' end;
 end
 $$;
 

@@ -22,7 +22,9 @@ begin
     returning r.run_id, r.status
   )
   select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
-  perform pgflow._notify_ended(v_ended);
+  if v_ended is not null then
+    perform pgflow._notify_ended(v_ended);
+  end if;
 end
 $$;
 

@@ -37,7 +37,11 @@ begin
         case when _claim.inputs <> 'none' then
           case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
           || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
-          || case when s.dep_count > 0 then pgflow._dependency_outputs(c.run_id, c.step_id) else '{}' end end,
+          || case when s.dep_count > 0 then coalesce((
+              -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
+              select jsonb_object_agg(d.dep_slug, t.output)
+              from pgflow.deps d join pgflow.run_steps t on t.run_id = c.run_id and t.step_slug = d.dep_slug
+              where d.step_id = c.step_id and d.is_input and t.status = 'completed'), '{}') else '{}' end end,
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c

@@ -6,12 +6,16 @@ declare
   v_marks pgflow.sweep_marks;
   v_since timestamptz;
 begin
-  select m.* into v_marks from pgflow.sweep_marks m;
   -- A mark ahead of the clock: the clock went back.
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  if not exists (select from pgflow.timers t where t.due_at between v_since and _sweep_due.now order by t.due_at limit 1) then
+  select m.* into v_marks from pgflow.sweep_marks m
+  where exists (
+    select from pgflow.timers t
+    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+    order by t.due_at limit 1);
+  if not found then
     return;
   end if;
+  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
   -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
   if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
     and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now

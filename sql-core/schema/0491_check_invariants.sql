@@ -13,8 +13,11 @@ as $$
       join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
     where check_invariants.run_id is null or k.run_id = check_invariants.run_id
   ), timed as (
-    select t.kind, u.run_id, u.step_id, u.ready_index, t.due_at
+    select t.kind, u.run_id, u.step_id, u.ready_index, min(t.due_at) as due_at
     from pgflow.timers t, unnest(t.run_ids, t.step_ids, t.task_indexes) u (run_id, step_id, ready_index)
+    group by 1, 2, 3, 4
+  ), entries as (
+    select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
   select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
@@ -56,16 +59,15 @@ as $$
   select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
     t.visible_at::text
   from tasks t
-  where t.status = 'queued'
-    and not exists (select from pgflow.ready_tasks e where e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from pgflow.parked_tasks e where t.paused_at is not null and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index)
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index
-      and e.kind = 'delay' and e.due_at <= t.visible_at)
+    left join entries e on e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index
+    left join pgflow.parked_tasks p on p.run_id = t.run_id and p.step_id = t.step_id and p.task_index = t.ready_index
+    left join timed d on d.kind = 'delay' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null) and (d.run_id is null or d.due_at > t.visible_at)
   union all
   select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
   from tasks t
-  where t.status in ('claimed', 'running')
-    and not exists (select from timed e where e.run_id = t.run_id and e.step_id = t.step_id and e.ready_index = t.ready_index and e.kind = 'lease')
+    left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
+  where t.status in ('claimed', 'running') and d.run_id is null
   union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
