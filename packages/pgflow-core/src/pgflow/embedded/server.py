@@ -1,9 +1,9 @@
 """Start an embedded PostgreSQL, or join the one that already serves the folder."""
 
 import atexit
+import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -27,8 +27,6 @@ THROWAWAY_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
-# Kept, so that no destructor complains about a child that rightly runs on.
-_left_to_others: list[subprocess.Popen[str]] = []
 
 
 class EmbeddedServer:
@@ -42,7 +40,7 @@ class EmbeddedServer:
         self._folder = folder
         self._version: Version = version
         self._hold = FileLock(folder.users_lock)
-        self._supervisor: subprocess.Popen[str] | None = None
+        self._attached = True
         self._process_id = os.getpid()
         self._password = ""
         self._port = 0
@@ -88,7 +86,7 @@ class EmbeddedServer:
     @property
     def attached(self) -> bool:
         """Whether the server was running already when this hold on it was taken."""
-        return self._supervisor is None
+        return self._attached
 
     @property
     def port(self) -> int:
@@ -109,13 +107,13 @@ class EmbeddedServer:
         if os.getpid() != self._process_id:
             return  # a forked copy: the hold is its parent's
         atexit.unregister(self.stop)
+        supervisor = FileLock(self._folder.supervisor_lock, create=False)
+        with contextlib.suppress(LockGone):  # stopped before, or somebody removed the folder
+            supervisor.pin()
         self._hold.release()
-        is_down = wait_for_shutdown(self._folder, timeout=_STOP_SECONDS)
-        if self._supervisor is not None:
-            if is_down:
-                self._supervisor.wait()
-            else:
-                _left_to_others.append(self._supervisor)
+        if supervisor.is_pinned:
+            wait_for_shutdown(self._folder, supervisor, timeout=_STOP_SECONDS)
+            supervisor.unpin()
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +148,8 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if FileLock(self._folder.supervisor_lock).is_free() and not runs_unsupervised(self._folder):
-                self._supervisor = supervise(plan)
+                supervise(plan)
+                self._attached = False
             seen = PidFile.read(self._folder.cluster)
             if seen is not None and seen.is_served():
                 return seen.port

@@ -1,5 +1,6 @@
 """The parent's side of the supervisor: start it, hear what became of it, wait for its end."""
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -12,13 +13,14 @@ from pgflow.embedded.supervisor.plan import Folder, Plan, Report
 from pgflow.embedded.supervisor.postgres import PidFile
 
 _SCRIPT = "import sys; sys.path.append(sys.argv[1]); from supervisor.guard import main; sys.exit(main())"
+# Kept, so that no destructor complains about a supervisor that rightly runs on: on Windows it stays a child.
+_children: list[subprocess.Popen[str]] = []
 
 
-def supervise(plan: Plan) -> subprocess.Popen[str]:
+def supervise(plan: Plan) -> None:
     """Start a supervisor, return once its server accepts connections; raises EmbeddedError if it does not."""
     folder = Folder(Path(plan.folder))
-    words = folder.root / "supervisor.log"
-    with words.open("w+", encoding="utf-8") as errors:
+    with (folder.root / "supervisor.log").open("w+", encoding="utf-8") as errors:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _SCRIPT, str(Path(__file__).parent), plan.folder],
             stdin=subprocess.PIPE,
@@ -27,6 +29,7 @@ def supervise(plan: Plan) -> subprocess.Popen[str]:
             text=True,
             start_new_session=True,  # a Ctrl-C in the terminal is for the user's program alone
         )
+        _children.append(child)
         assert child.stdin is not None
         assert child.stdout is not None
         with child.stdin, child.stdout:
@@ -35,26 +38,24 @@ def supervise(plan: Plan) -> subprocess.Popen[str]:
             line = child.stdout.readline()
         errors.seek(0)
         report = Report.from_json(line) if line else Report("start", errors.read())
+    if sys.platform != "win32":
+        child.wait()  # it has left the supervisor to itself
     if report.failure is not None:
-        child.wait()
         _raise_failure(report, plan, folder)
-    return child
 
 
-def wait_for_shutdown(folder: Folder, *, timeout: float) -> bool:
-    """Wait until the server is down (true) or is seen to have other users (false)."""
+def wait_for_shutdown(folder: Folder, supervisor: FileLock, *, timeout: float) -> None:
+    """Wait until the supervisor, by its pinned lock, is gone, or the server is seen to have other users."""
     deadline = time.monotonic() + timeout
+    users = FileLock(folder.users_lock, create=False)
     while time.monotonic() < deadline:
-        try:
-            if FileLock(folder.supervisor_lock, create=False).is_free():
-                return True
-            users = FileLock(folder.users_lock, create=False)
+        if supervisor.is_free():
+            return
+        with contextlib.suppress(LockGone):  # a temporary folder is being removed
             if users.acquire(exclusive=True):  # nobody else: the supervisor has not woken up yet
                 users.release()
             elif users.is_free():  # shared; if it is not, the supervisor has it and stops the server
-                return False
-        except LockGone:  # a temporary folder goes with its server
-            return True
+                return
         time.sleep(RETRY_SECONDS)
     raise ServerTimeout(f"The embedded PostgreSQL in {folder.root} does not stop.")
 

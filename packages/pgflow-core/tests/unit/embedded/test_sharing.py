@@ -1,6 +1,7 @@
 """Several processes and one server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,25 @@ import psycopg
 psycopg.connect(server.dsn()).close()
 """
     subprocess.run([sys.executable, "-c", script, str(folder)], check=True, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts children by /proc")
+def test_the_server_is_nobodys_child(folder: Path) -> None:
+    """Programs that wait for their children, or kill them, mean others."""
+    script = """
+import pathlib, sys
+from pgflow.embedded import EmbeddedServer
+server = EmbeddedServer.ensure(pathlib.Path(sys.argv[1]))
+assert [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/children")] == [""]
+"""
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=True, timeout=60)
+
+
+def test_a_folder_removed_by_hand_does_not_keep_the_server(folder: Path) -> None:
+    server = EmbeddedServer.ensure(folder)
+    shutil.rmtree(folder)
+    server.stop()
+    wait_until(lambda: not answers(server.dsn()))
 
 
 def test_a_program_that_just_ends_leaves_no_server(folder: Path) -> None:

@@ -14,32 +14,41 @@ from .locks import FileLock
 from .plan import Folder, Plan, Report
 from .postgres import PostgresFailed, make_cluster, start_server, stop_server
 
+_LOCK_SECONDS = 10.0
+
 
 def main() -> int:
     """Read the plan, start, report on standard output, stay until nobody uses the server."""
     plan = Plan.from_json(sys.stdin.read())
+    _leave_the_family()
     folder = Folder(Path(plan.folder))
     alive = FileLock(folder.supervisor_lock)
-    if not alive.acquire(exclusive=True):
+    # Whoever looks whether it is free holds it for a moment.
+    if not alive.acquire(exclusive=True, timeout=_LOCK_SECONDS):
+        _report(Report("timeout", f"{alive.path} stays locked"))
         return 1
     try:
-        if not folder.cluster.exists():
-            make_cluster(folder, Path(plan.binaries))
-        server = start_server(folder, plan)
-    except PostgresFailed as error:
-        _report(Report(error.failure, error.detail))
+        server = _start(folder, plan)
+    except (PostgresFailed, OSError) as error:
+        _clean_up(plan, alive)
+        _report(Report(getattr(error, "failure", "start"), str(error)))
         return 1
-    except OSError as error:
-        _report(Report("start", str(error)))
-        return 1
-    else:
-        _report(Report())
-        _stay(server, folder, plan)
-        return 0
-    finally:
-        if plan.remove_afterwards:
-            _remove(folder.root)
-        alive.release()
+    _report(Report())
+    _stay(server, folder, plan)
+    _clean_up(plan, alive)
+    return 0
+
+
+def _leave_the_family() -> None:
+    # Nobody's child: programs that count, await or kill their children mean others than this one.
+    if sys.platform != "win32" and os.fork() != 0:
+        os._exit(0)
+
+
+def _start(folder: Folder, plan: Plan) -> subprocess.Popen[bytes]:
+    if not folder.cluster.exists():
+        make_cluster(folder, Path(plan.binaries))
+    return start_server(folder, plan)
 
 
 def _stay(server: subprocess.Popen[bytes], folder: Folder, plan: Plan) -> None:
@@ -61,11 +70,13 @@ def _stay(server: subprocess.Popen[bytes], folder: Folder, plan: Plan) -> None:
     server.wait()
 
 
-def _remove(root: Path) -> None:
-    # Renamed first: a newcomer finds no folder and makes a new one, and never a half-emptied one.
-    doomed = root.with_name(f"{root.name}.{os.getpid()}")
-    root.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+def _clean_up(plan: Plan, alive: FileLock) -> None:
+    if plan.remove_afterwards:
+        # Renamed first: a newcomer finds no folder and makes a new one, and never a half-emptied one.
+        doomed = Path(f"{plan.folder}.{os.getpid()}")
+        Path(plan.folder).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    alive.release()
 
 
 def _report(report: Report) -> None:

@@ -64,31 +64,39 @@ class FileLock:
         self.path = path
         self._flags = os.O_RDWR | (os.O_CREAT if create else 0)
         self._descriptor: int | None = None
+        self.is_pinned = False
+
+    def pin(self) -> None:
+        """Stay with the file of this moment, wherever it is moved and even if it is removed."""
+        self._descriptor = self._open()
+        self.is_pinned = True
+
+    def unpin(self) -> None:
+        """Let go of the file."""
+        self.is_pinned = False
+        self._close()
 
     def acquire(self, *, exclusive: bool, timeout: float | None = 0) -> bool:
         """Take the lock, waiting up to `timeout` seconds (None: for ever); false when it stays taken."""
-        try:
-            descriptor = os.open(self.path, self._flags, 0o600)
-        except FileNotFoundError:
-            raise LockGone(self.path) from None
+        if not self.is_pinned:
+            self._descriptor = self._open()
+        assert self._descriptor is not None
         deadline = time.monotonic() + (timeout or 0)
-        while not _lock(descriptor, exclusive=exclusive, wait=timeout is None):
+        while not _lock(self._descriptor, exclusive=exclusive, wait=timeout is None):
             if time.monotonic() >= deadline:
-                os.close(descriptor)
+                self._close()
                 return False
             time.sleep(RETRY_SECONDS)
-        if not self._is_current(descriptor):
-            os.close(descriptor)
+        if not self.is_pinned and not self._is_current(self._descriptor):
+            self._close()
             raise LockGone(self.path)
-        self._descriptor = descriptor
         return True
 
     def release(self) -> None:
         """Give the lock back; a forked copy of the descriptor does not keep it."""
         if self._descriptor is not None:
             _unlock(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = None
+            self._close()
 
     @contextlib.contextmanager
     def held(self, *, timeout: float) -> Generator[None]:
@@ -100,15 +108,26 @@ class FileLock:
         finally:
             self.release()
 
-    def _is_current(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except FileNotFoundError:
-            return False
-
     def is_free(self) -> bool:
         """Whether nobody holds it exclusively at this moment."""
         if not self.acquire(exclusive=False):
             return False
         self.release()
         return True
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, self._flags, 0o600)
+        except FileNotFoundError:
+            raise LockGone(self.path) from None
+
+    def _close(self) -> None:
+        if self._descriptor is not None and not self.is_pinned:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
