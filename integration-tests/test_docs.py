@@ -3,8 +3,9 @@
 A `python` block that begins with `# path/name.py` is written to that file of a scratch folder; any other is
 run as a script.  In a `console` block each `$ command` is run in the scratch folder, and the lines below it
 must be its output: run ids, times, ports and durations may differ, a line of three dots stands for any lines,
-and lines that only tell of progress (▶) count neither here nor there.  A command shown with a line `error: ...` must fail, every other one must succeed.  `text` blocks, and
-blocks in languages that are not ours to run, are not run.
+and lines that only tell of progress (▶) count neither here nor there.  A command shown with a line that
+begins with `error: ` must fail, every other one must succeed.  `text` blocks, and blocks in languages that
+are not ours to run, are not run.
 """
 
 import os
@@ -82,7 +83,12 @@ def agrees(shown: list[str], printed: list[str]) -> bool:
         return not printed
     if shown[0] == "...":
         return any(agrees(shown[1:], printed[start:]) for start in range(len(printed) + 1))
-    return bool(printed) and shown[0] == printed[0] and agrees(shown[1:], printed[1:])
+    return bool(printed) and same(shown[0], printed[0]) and agrees(shown[1:], printed[1:])
+
+
+def same(shown: str, printed: str) -> bool:
+    """Compare two lines; " ..." at the end of the shown one stands for any rest."""
+    return printed.startswith(shown.removesuffix("...")) if shown.endswith(" ...") else shown == printed
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -148,13 +154,31 @@ def test_the_readme_shows_the_file_that_init_writes():
     assert written.partition('"""\n\n')[2] in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_document_is_linked_from_the_readme_or_another_document():
+def test_every_document_or_its_folder_is_linked_from_another_document():
     linked = {
         (document.parent / target.partition("#")[0]).resolve()
         for document in DOCUMENTS
         for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
     }
-    assert [str(path) for path in DOCUMENTS[1:] if path not in linked] == []
+    assert [str(path) for path in DOCUMENTS[1:] if not {path, path.parent} & linked] == []
+
+
+def test_every_command_is_in_the_reference_with_its_help():
+    from pgflow.cli.app import SECTIONS
+
+    text = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    names = [name for section in SECTIONS.values() for name in section]
+    assert [name for name in names if f"$ pgflow {name} --help\n" not in text] == []
+
+
+def test_every_key_of_the_configuration_is_explained():
+    from pgflow.config import DispatcherConfig, EmbeddedConfig, Settings
+
+    text = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
+    tables = {"dispatcher": DispatcherConfig, "embedded": EmbeddedConfig}
+    keys = [f"[{table}] {key}" for table, model in tables.items() for key in model.model_fields]
+    keys += [key for key in Settings.model_fields if key not in {*tables, "executors"}]
+    assert [key for key in keys if f"| `{key}` |" not in text] == []
 
 
 @pytest.mark.parametrize(
@@ -165,6 +189,8 @@ def test_every_document_is_linked_from_the_readme_or_another_document():
         (["a", "..."], ["a"], True),
         (["...", "c"], ["a", "b", "c"], True),
         (["a", "...", "d"], ["a", "b", "c"], False),
+        (["a b ..."], ["a b c d"], True),
+        (["a b ..."], ["a c"], False),
     ],
 )
 def test_what_counts_as_the_same_output(shown, printed, agree):

@@ -16,14 +16,15 @@ from rich.markup import escape
 
 from pgflow.cli._child import DispatcherProcess
 from pgflow.cli._output import duration
-from pgflow.cli._problems import FAILED
+from pgflow.cli._problems import FAILED, Failure
 from pgflow.cli._progress import show_progress
 from pgflow.cli._session import Opened, Session
-from pgflow.cli._steps import describe_error
+from pgflow.cli._steps import traceback_lines
 from pgflow.cli._waiting import wait_for
 from pgflow.client import RunDetail
 from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import flow_definition
+from pgflow.errors import RunCancelled, RunFailed
 
 __all__ = ["Following", "follow", "following_options"]
 
@@ -78,23 +79,38 @@ _OPTIONS = (
 
 
 def follow(
-    session: Session, opened: Opened, connection: psycopg.Connection[Any], run_id: UUID, following: Following
+    session: Session,
+    opened: Opened,
+    connection: psycopg.Connection[Any],
+    run_id: UUID,
+    following: Following,
+    *,
+    known: RunDetail | None = None,
 ) -> None:
-    """Wait for a run and print its result; exits with 1 unless it completed."""
+    """Wait for a run and print its result; exits with 1 unless it completed.
+
+    What `known` tells of the run is not told again.
+    """
     dispatches = opened.is_ours if following.dispatch is None else following.dispatch
     shown = not session.as_json if following.progress is None else following.progress
     with (
         DispatcherProcess(opened.dsn, session, quiet=True) if dispatches else nullcontext() as child,
         show_progress(session.output.remark, wanted=shown) as progress,
     ):
+        if known is not None:
+            progress.begin(known)
         run = wait_for(connection, run_id, progress, child, following.timeout)
     result = _result(connection, run)
     if session.as_json:
         session.output.document({**asdict(run), "result": result})
+        if run.status != "completed":
+            raise SystemExit(FAILED)
+    elif run.status == "completed":
+        took = duration((run.finished_at - run.created_at).total_seconds()) if run.finished_at else ""
+        session.output.note(f"[green]completed[/] run {run.run_id} in {took}")
+        session.output.line(escape(json.dumps(result, indent=2, ensure_ascii=False)))
     else:
-        _print(session, run, result)
-    if run.status != "completed":
-        raise SystemExit(FAILED)
+        raise _failure(run)
 
 
 def _result(connection: psycopg.Connection[Any], run: RunDetail) -> Any:
@@ -104,14 +120,9 @@ def _result(connection: psycopg.Connection[Any], run: RunDetail) -> Any:
     return run.output if returns is None or run.output is None else run.output.get(returns)
 
 
-def _print(session: Session, run: RunDetail, result: Any) -> None:
-    output = session.output
-    completed = run.status == "completed"
-    took = duration((run.finished_at - run.created_at).total_seconds()) if run.finished_at else ""
-    output.note(f"[{'green' if completed else 'red'}]{run.status}[/] run {run.run_id} in {took}")
-    if completed:
-        output.line(escape(json.dumps(result, indent=2, ensure_ascii=False)))
-        return
-    for line in describe_error(run.error):
-        output.note(f"[red]{escape(line)}[/]")
-    output.note(f"[green]mend:[/] `pgflow logs {run.run_id}`; then `pgflow retry {run.run_id}`")
+def _failure(run: RunDetail) -> Failure:
+    """Say how the run ended, with the end of the handler's traceback."""
+    error = RunCancelled(run.run_id) if run.status == "cancelled" else RunFailed(run.run_id, run.error)
+    what = "\n".join([str(error), *traceback_lines(run.error)])
+    mend = f"`pgflow logs {run.run_id}` shows its output; `pgflow retry {run.run_id}` goes on from there"
+    return Failure(what, mend=mend, kind=type(error).__name__)

@@ -51,20 +51,12 @@ class Failure(Problem):
     exit_code = FAILED
 
 
-#: What to do about each error, and whether it is wrong use or a failure; the first class that matches counts.
+#: What to do about each error, where its own message does not say it, and whether it is wrong use or a
+#: failure; the first class that matches counts.
 _MENDS: Final[Mapping[type[BaseException], tuple[str, type[Problem]]]] = {
-    errors.DatabaseUnreachable: (
-        "start that server, or name another one with --dsn, PGFLOW_DSN or `dsn` in pgflow.toml;"
-        " without any, an embedded PostgreSQL is used",
-        Failure,
-    ),
-    errors.SchemaMissing: ("run `pgflow migrate`", Failure),
-    errors.SchemaTooOld: ("run `pgflow migrate`", Failure),
-    errors.SchemaTooNew: ("upgrade pgflow-core to the release that migrated the database", Failure),
-    errors.ForeignSchema: (
-        "use another database: PGFlow's schema is always named `pgflow`, and nothing in yours was changed",
-        Failure,
-    ),
+    errors.DatabaseUnreachable: ("without any DSN an embedded PostgreSQL starts by itself", Failure),
+    errors.DatabaseError: ("", Failure),
+    errors.ForeignSchema: ("nothing was changed: name another database", Failure),
     errors.FlowNotFound: ("define it with `pgflow deploy MODULE:flow`", Problem),
     errors.RunNotFound: ("`pgflow runs` lists the runs of this database", Problem),
     errors.InputError: ("correct the input and start the run again; no run was started", Problem),

@@ -26,6 +26,10 @@ Failures = Mapping[str, AttemptRow]
 class Progress(Protocol):
     """Is told each new state of the run."""
 
+    def begin(self, run: RunDetail) -> None:
+        """Take a state for known: what it tells is no news."""
+        ...
+
     def update(self, run: RunDetail, failures: Failures) -> None:
         """Show the new state."""
         ...
@@ -49,6 +53,9 @@ def show_progress(console: Console, *, wanted: bool = True) -> Generator[Progres
 
 
 class _Silence:
+    def begin(self, run: RunDetail) -> None:
+        pass
+
     def update(self, run: RunDetail, failures: Failures) -> None:
         pass
 
@@ -63,6 +70,9 @@ class _LiveTable:
         self._run: RunDetail | None = None
         self._failures: Failures = {}
         self._note = ""
+
+    def begin(self, run: RunDetail) -> None:
+        self._run = run
 
     def update(self, run: RunDetail, failures: Failures) -> None:
         self._run, self._failures = run, failures
@@ -83,6 +93,9 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen: dict[str, tuple[str, int, int]] = {}
+
+    def begin(self, run: RunDetail) -> None:
+        self._seen = {step.step_slug: (step.status, self._quarter(step), step.attempts) for step in run.steps}
 
     def update(self, run: RunDetail, failures: Failures) -> None:
         for step in run.steps:

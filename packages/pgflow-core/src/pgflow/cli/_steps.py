@@ -15,7 +15,7 @@ from pgflow.cli._output import STYLES, duration
 from pgflow.client import RunDetail, StepDetail
 from pgflow.database.statements.runs import AttemptRow
 
-__all__ = ["describe_attempt", "describe_error", "done", "steps_table", "took"]
+__all__ = ["describe_attempt", "done", "steps_table", "took", "traceback_lines"]
 
 _BAR = 24
 _REMARK = 90
@@ -47,20 +47,10 @@ def took(step: StepDetail, now: datetime) -> str:
     return duration(max(((step.finished_at or now) - step.started_at).total_seconds(), 0.0))
 
 
-def describe_error(error: Mapping[str, Any] | None) -> list[str]:
-    """Put an error object into lines: place, message, and the end of the traceback."""
-    if not error:
-        return []
-    place = [f"step {error['step_slug']}"] if error.get("step_slug") else []
-    if error.get("task_index") is not None and error.get("attempt") is not None:
-        place.append(f"item {error['task_index']}, attempt {error['attempt']}")
-    kind = ": ".join(str(error[key]) for key in ("code", "type") if error.get(key))
-    lines = [", ".join(place)] if place else []
-    lines.extend(f"{kind}: {error.get('message', '')}".splitlines())
-    traceback = str(error.get("traceback") or "").rstrip().splitlines()
-    if len(traceback) > _TRACEBACK_LINES:
-        traceback = ["...", *traceback[-_TRACEBACK_LINES:]]
-    return lines + traceback
+def traceback_lines(error: Mapping[str, Any] | None) -> list[str]:
+    """Return the end of the traceback in an error object."""
+    lines = str((error or {}).get("traceback") or "").rstrip().splitlines()
+    return lines if len(lines) <= _TRACEBACK_LINES else ["...", *lines[-_TRACEBACK_LINES:]]
 
 
 def _name(step: StepDetail) -> Text:

@@ -8,6 +8,7 @@ from pgflow.cli._command import pgflow_command
 from pgflow.cli._following import Following, follow, following_options
 from pgflow.cli._lookup import find_run
 from pgflow.cli._session import Session
+from pgflow.client import Client
 from pgflow.database.connection import connect
 from pgflow.database.execute import fetch
 from pgflow.database.statements.runs import retry_run
@@ -27,7 +28,8 @@ def command(session: Session, run_id: str, *, from_step: str | None, following: 
         found = find_run(connection, run_id)
         status = fetch(connection, retry_run(found, from_step))
         if following.wait:
-            follow(session, opened, connection, found, following)
+            known = Client(connection=connection).get_run(found)
+            follow(session, opened, connection, found, following, known=known)
         elif session.as_json:
             session.output.document({"run_id": found, "result": status})
         else:

@@ -12,10 +12,11 @@ from pgflow.cli._command import pgflow_command
 from pgflow.cli._lookup import find_run
 from pgflow.cli._output import ago, duration, status_text
 from pgflow.cli._session import Session
-from pgflow.cli._steps import describe_error, steps_table
+from pgflow.cli._steps import steps_table, traceback_lines
 from pgflow.cli._waiting import failures_of
 from pgflow.client import Client, RunDetail
 from pgflow.database.statements.runs import AttemptRow
+from pgflow.errors import RunFailed
 
 
 @pgflow_command("status", example="pgflow status latest")
@@ -47,7 +48,7 @@ def _print(session: Session, run: RunDetail, failures: Mapping[str, AttemptRow])
     output.result.print(steps_table(run, failures))
     if run.error:
         output.line()
-        for line in describe_error(run.error):
+        for line in [str(RunFailed(run.run_id, run.error)), *traceback_lines(run.error)]:
             output.line(f"[red]{escape(line)}[/]")
         output.line(f"\n[green]mend:[/] correct the cause, then `pgflow retry {run.run_id}`")
     elif run.output is not None:
