@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import inspect
 import threading
@@ -130,8 +131,14 @@ class _KeptLoop:
         import asyncio
 
         self.runner = asyncio.Runner()
-        close = weakref.finalize(self, self.runner.close)
+        close = weakref.finalize(self, _close, self.runner)
         close.atexit = threading.current_thread() is threading.main_thread()
+
+
+def _close(runner: asyncio.Runner) -> None:
+    # When the interpreter exits no thread can be started to wait for the loop's own; it closes all the same.
+    with contextlib.suppress(RuntimeError):
+        runner.close()
 
 
 _of_thread = threading.local()

@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import functools
 import gc
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -89,7 +91,9 @@ class TestCalls:
         assert way(function, '{"page":{"const":{"text":"b"}}}') == '"B"'
 
     def test_a_constant_that_does_not_fit_names_the_parameter(self, way, function):
-        with pytest.raises(InputInvalid, match="parameter 'page' of m:.* cannot take its constant: text: Field"):
+        with pytest.raises(
+            InputInvalid, match=r"parameter 'page' of m:.* cannot take its constant: text: Field"
+        ):
             way(function, '{"page":{"const":{}}}')
 
     def test_without_params_keys_are_taken_by_name(self, way, function):
@@ -192,6 +196,21 @@ def test_sync_code_keeps_one_event_loop_per_thread():
     assert sync(loop_id) == first
     assert others[0][0] == others[0][1] != first
     gc.collect()  # an event loop left open would warn here
+
+
+def test_the_kept_event_loop_is_closed_quietly_when_the_program_ends():
+    code = """
+import asyncio, sys
+from pgflow.runtime import Handler, run_handler
+
+async def handler() -> str:
+    return await asyncio.to_thread(str, 3)
+
+print(run_handler(Handler("m:handler", handler), None, "{}"))
+"""
+    command = [sys.executable, "-X", "dev", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '"3"\n', "")
 
 
 async def test_a_cancelled_caller_cancels_the_handler():
