@@ -1,7 +1,6 @@
 """Several processes and one server."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -145,9 +144,9 @@ assert [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/chi
     subprocess.run([sys.executable, "-c", script, str(folder)], check=True, timeout=60)
 
 
-def test_a_folder_removed_by_hand_does_not_keep_the_server(folder: Path) -> None:
+def test_a_folder_moved_by_hand_does_not_keep_the_server(folder: Path) -> None:
     server = EmbeddedServer.ensure(folder)
-    shutil.rmtree(folder)
+    folder.rename(folder.with_name("moved"))
     server.stop()
     wait_until(lambda: not answers(server.dsn()))
 
