@@ -154,12 +154,13 @@ class Process:
 
 @pytest.fixture
 def processes(tmp_path) -> Iterator[Callable[..., Process]]:
-    """Start dispatchers as processes: `processes(dsn, lease=3.0, processes=2)`."""
+    """Start dispatchers as processes: `processes(dsn, lease=3.0, settings={"processes": 2})`."""
     started: list[Process] = []
 
-    def start(dsn: str, *, lease: float = 30.0, grace: float = 5.0, **settings: object) -> Process:
+    def start(dsn: str, *, lease: float = 30.0, grace: float = 5.0, settings=None) -> Process:
         log = tmp_path / f"dispatcher{len(started)}.log"
-        arguments = [dsn, str(lease), str(grace), *(f"{key}={value}" for key, value in settings.items())]
+        given = {"processes": 1, "grace": 0.5, **(settings or {})}
+        arguments = [dsn, str(lease), str(grace), *(f"{key}={value}" for key, value in given.items())]
         with log.open("w") as stderr:
             popen = subprocess.Popen(
                 [sys.executable, str(PROJECT / "serve.py"), *arguments],

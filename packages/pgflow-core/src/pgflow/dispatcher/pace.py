@@ -20,7 +20,7 @@ _RECHECK: Final = 0.05
 """Seconds after which to ask an executor without room for its capacity again: it may grow by itself."""
 
 _LEAST_WAKE: Final = 1.0
-"""Seconds between polls that found nothing, at most, when timers are dense: most are leases of ended tasks."""
+"""Seconds between fruitless polls, at most, where timers are dense: most are leases of ended tasks."""
 
 
 class Pace:
