@@ -31,7 +31,7 @@ TASK_COLUMNS = (4, 7, 8, 9, 11, 14)
 Row = tuple[Any, ...]
 dsn = ""
 connections: list[psycopg.Connection[Row]] = []
-schema_folder = sys.argv[1] if len(sys.argv) > 1 else None
+schema_folder: str | None = None
 
 
 def open_connection(dsn: str) -> psycopg.Connection[Row]:
@@ -193,6 +193,7 @@ def fill(state: str, count: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    schema_folder = sys.argv[1] if len(sys.argv) > 1 else None
     psycopg_calls.watch()
     protocol.serve(
         {

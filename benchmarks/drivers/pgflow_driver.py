@@ -1,0 +1,139 @@
+"""The whole of PGFlow: a dispatcher with the local executor, which runs Python handlers in child processes.
+
+The dispatcher lives in a thread of this process, as idle as in a service while nothing is to do. Work is
+enqueued while the executor is paused, so that a drain begins with a full queue.
+"""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import psycopg
+from pgflow.dispatcher import Dispatcher
+from pgflow.plugins import configure, load_plugins
+
+from benchmarks.drivers import flows, pgflow_sql_driver, protocol, psycopg_calls
+from benchmarks.participant import ROOT
+
+PATIENCE = 300.0  # seconds for the runs of one operation to end
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Ends:
+    """Counts the ends of runs as the engine tells them, on a connection of its own."""
+
+    def __init__(self, dsn: str) -> None:
+        self._told = 0
+        self._changed = threading.Condition()
+        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._connection.execute("listen pgflow_events")
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for notice in self._connection.notifies():
+            with self._changed:
+                self._told += notice.payload.count(",") + 1
+                self._changed.notify_all()
+
+    def wait(self, runs: int) -> None:
+        """Return when so many more runs than at the last return have ended; raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._told >= runs, PATIENCE):
+                raise TimeoutError(f"{runs - self._told} of {runs} runs have not ended in {PATIENCE:g} s")
+            self._told -= runs
+
+
+state: dict[str, Any] = {}
+
+
+def connect(dsn: str) -> dict[str, Any]:
+    """Open a connection that hears of ended runs, and start the dispatcher."""
+    pgflow_sql_driver.connect(dsn)
+    connection: Connection = pgflow_sql_driver.connections[0]
+    state.update(connection=connection, ends=Ends(dsn))
+    started = threading.Event()
+    threading.Thread(target=_dispatch, args=(dsn, started), daemon=True).start()
+    if not started.wait(30):
+        raise RuntimeError("the dispatcher did not start")
+    return {}
+
+
+def _dispatch(dsn: str, started: threading.Event) -> None:
+    async def serve() -> None:
+        local = configure(load_plugins(), "local", "local", {"preload": [flows.HANDLERS]})
+        dispatcher = Dispatcher(dsn, [local], pythonpath=[ROOT])
+        running = asyncio.create_task(dispatcher.run())
+        while dispatcher.status().state == "starting":  # noqa: ASYNC110 there is no event
+            await asyncio.sleep(0.01)
+        started.set()
+        await running
+
+    asyncio.run(serve())
+
+
+def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
+    """Start `count` runs that wait until `drain`."""
+    state["connection"].execute("select pgflow.pause_executor('local')")
+    return pgflow_sql_driver.enqueue(flow, count, batch)
+
+
+def drain(flow: str, count: int) -> dict[str, Any]:
+    """Let the dispatcher work, from its wake-up to the end of the last run."""
+    connection: Connection = state["connection"]
+    started = time.perf_counter()
+    connection.execute("select pgflow.resume_executor('local')")
+    state["ends"].wait(count)
+    return {"seconds": time.perf_counter() - started}
+
+
+def fan(items: int, payload: int, dependent: bool) -> dict[str, Any]:
+    """Run a map over `items` items of about `payload` bytes and its reduce, from start to end."""
+    values = ",".join(f'"{"x" * payload}"' if payload else str(index) for index in range(items))
+    connection: Connection = state["connection"]
+    flow = "fan_after" if dependent else "fan"
+    started = time.perf_counter()
+    connection.execute("select * from pgflow.run_flow(%s, %s::jsonb)", (flow, f"[{values}]"))
+    state["ends"].wait(1)
+    return {"seconds": time.perf_counter() - started}
+
+
+MOMENTS = "select s.output from pgflow.step_states s where s.run_id = %s order by s.step_slug"
+
+
+def latency(samples: int, gap: float) -> dict[str, Any]:
+    """Start one run of two steps at a time; the handlers say when they began and ended."""
+    connection: Connection = state["connection"]
+    starts: list[float] = []
+    nexts: list[float] = []
+    for _ in range(samples):
+        time.sleep(gap)
+        enqueued = time.monotonic_ns()
+        row = connection.execute("select run_id from pgflow.run_flow('pair', '{}')").fetchone()
+        assert row is not None
+        state["ends"].wait(1)
+        (first,), (second,) = connection.execute(MOMENTS, (row[0],)).fetchall()
+        (begun, ended), (followed, _) = (_numbers(first), _numbers(second))
+        starts.append((begun - enqueued) / 1e6)
+        nexts.append((followed - ended) / 1e6)
+    return {"start_ms": starts, "next_ms": nexts}
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    first, second = text.strip("[]").split(",")
+    return int(first), int(second)
+
+
+if __name__ == "__main__":
+    psycopg_calls.watch()
+    protocol.serve(
+        {
+            "install": pgflow_sql_driver.install,
+            "connect": connect,
+            "enqueue": enqueue,
+            "drain": drain,
+            "fan": fan,
+            "latency": latency,
+        }
+    )
