@@ -22,6 +22,8 @@ def main() -> int:
     plan = Plan.from_json(sys.stdin.read())
     _leave_the_family()
     folder = Folder(Path(plan.folder))
+    users = FileLock(folder.users_lock)
+    users.pin()
     alive = FileLock(folder.supervisor_lock)
     # Whoever looks whether it is free holds it for a moment.
     if not alive.acquire(exclusive=True, timeout=_LOCK_SECONDS):
@@ -34,7 +36,7 @@ def main() -> int:
         _report(Report(getattr(error, "failure", "start"), str(error)))
         return 1
     _report(Report())
-    _stay(server, folder, plan)
+    _stay(server, users, plan)
     _clean_up(plan, alive)
     return 0
 
@@ -51,7 +53,7 @@ def _start(folder: Folder, plan: Plan) -> subprocess.Popen[bytes]:
     return start_server(folder, plan)
 
 
-def _stay(server: subprocess.Popen[bytes], folder: Folder, plan: Plan) -> None:
+def _stay(server: subprocess.Popen[bytes], users: FileLock, plan: Plan) -> None:
     def stop() -> None:
         if server.poll() is None:
             stop_server(server.pid, Path(plan.binaries))
@@ -61,8 +63,8 @@ def _stay(server: subprocess.Popen[bytes], folder: Folder, plan: Plan) -> None:
 
     def stop_after_last_user() -> None:
         # Never released: whoever comes now waits until this process is gone, then starts a server of its own.
-        if FileLock(folder.users_lock).acquire(exclusive=True, timeout=None):
-            stop()
+        users.acquire(exclusive=True, timeout=None)
+        stop()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
