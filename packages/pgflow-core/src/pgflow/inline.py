@@ -129,7 +129,7 @@ class _Run:
     ) -> str:
         placed = self._flow.placed_steps[step.step_slug]
         handler = _handler(step.handler, placed.handler)
-        params = json.dumps(step.params)
+        params = json.dumps(step.params) if step.params else None  # as the engine stores it
         for attempt in range(1, options["max_attempts"] + 1):
             deadline = datetime.now(UTC) + timedelta(seconds=options["timeout"])
             task = Task(self._id, self._flow.slug, step.step_slug, index, attempt, deadline)

@@ -13,6 +13,8 @@ ROOT = HERE.parents[3]
 FILES = sorted(HERE.glob("right_*.py")) + sorted(HERE.glob("wrong_*.py"))
 SECONDS = 300
 
+pytestmark = pytest.mark.xdist_group("typing")  # so that each tool runs once
+
 
 def expected(path):
     return {n for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if "  # E " in line}
