@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef
+from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef, Phase
 from pgflow_local.settings import LocalStepOptions
 
 HANDLERS = Path(__file__).parent / "handlers"
@@ -116,6 +116,10 @@ class Local:
     def take(self, report):
         self.count += 1
         self.reports[report.attempt_token].append(report)
+
+    def is_gone(self, attempt):
+        """Whether the executor knows nothing of the attempt any more."""
+        return self.executor._observe(self.ref(attempt)).phase is Phase.NOT_FOUND
 
     def closing(self):
         """Close it, beside the test."""

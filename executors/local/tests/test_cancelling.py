@@ -51,6 +51,7 @@ async def test_what_has_not_started_never_does(local, tmp_path):
     await executor.executor.cancel(executor.ref(waiting[0]), GRACE)  # not yet given to the process
     await until((tmp_path / "started").exists)
     await executor.executor.cancel(executor.ref(waiting[2]), GRACE)
+    await until(lambda: executor.is_gone(waiting[2]), "the process gives up the task")
     gate.touch()
     await executor.ended(waiting[3])
     assert ran.read_text().split() == ["1", "3"]

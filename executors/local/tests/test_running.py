@@ -73,8 +73,9 @@ async def test_async_handlers_share_a_process_up_to_the_limit(local, tmp_path):
         await executor.launch("block_async", started=str(tmp_path / f"{number}"), until=str(gate))
         for number in range(4)
     ]
-    await until(lambda: len(list(tmp_path.iterdir())) == 3)
-    assert len({file.read_text() for file in tmp_path.iterdir()}) == 1
+    files = [tmp_path / f"{number}" for number in range(3)]
+    await until(lambda: all(file.exists() for file in files))
+    assert len({file.read_text() for file in files}) == 1
     assert not (tmp_path / "3").exists()
     gate.touch()
     for attempt in attempts:

@@ -104,5 +104,5 @@ async def test_output_written_before_the_timeout_is_kept(local, tmp_path):
         "say_forever", started=str(tmp_path / "started"), until=str(tmp_path / "never"), timeout=0.3
     )
     assert report.error["code"] == "TIMEOUT"
-    assert report.log_tail.endswith("xxx\n")
+    assert "x" * 1000 in report.log_tail
     assert len(report.log_tail) < 70_000

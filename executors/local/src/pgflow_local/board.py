@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 import logging
+import sys
 from collections import deque
 from collections.abc import Collection, Sequence
 from itertools import count
@@ -29,6 +30,10 @@ _SMOOTHING: Final = 0.1
 """Weight of the latest task in the moving mean of durations."""
 
 
+Key = tuple[UUID, str, int, int]
+"""Run, step, index and number of an attempt, which is never used again."""
+
+
 class Board:
     """The open tasks of one executor; all methods run in its event loop."""
 
@@ -42,7 +47,7 @@ class Board:
         self._mean: float | None = None
         self._told: set[tuple[str, str]] = set()
         self.closing = False
-        self.open: dict[UUID, LocalTask] = {}
+        self.open: dict[Key, LocalTask] = {}
         self.waiting: deque[LocalTask] = deque()
 
     def ahead(self) -> int:
@@ -55,21 +60,17 @@ class Board:
 
     def add(self, attempt: Attempt, now: float) -> bool:
         """Take an attempt in; False if it is open already."""
-        if attempt.attempt_token in self.open:
+        key = _key(attempt)
+        if key in self.open:
             return False
         task = LocalTask(attempt, next(self._numbers), now)
-        self.open[attempt.attempt_token] = task
+        self.open[key] = task
         self.waiting.append(task)
         return True
 
     def find(self, ref: HandleRef) -> LocalTask | None:
-        """Find an open attempt by what the core stored of it; rare, hence a scan."""
-        wanted = (ref.run_id, ref.step_slug, ref.task_index, ref.attempt)
-        for task in self.open.values():
-            attempt = task.attempt
-            if (attempt.run_id, attempt.step_slug, attempt.task_index, attempt.attempt) == wanted:
-                return task
-        return None
+        """Find an open attempt by what the core stored of it."""
+        return self.open.get(_key(ref))
 
     def drop(self, task: LocalTask) -> None:
         """Forget a task that no process has."""
@@ -85,24 +86,22 @@ class Board:
         if not self.waiting:
             return
         slots, ahead = self._settings.concurrency_per_process, self.ahead()
-        most = self._settings.max_tasks_per_process
+        share = self._settings.max_tasks_per_process or sys.maxsize
         ready = [process for process in self._processes if process.state is State.READY]
-        loads = [
-            (len(process.pending), index, slots + (0 if process.stuck or process.crowded else ahead))
-            for index, process in enumerate(ready)
-        ]
+        loads = [(len(process.pending), index) for index, process in enumerate(ready)]
         heapq.heapify(loads)
         while self.waiting and loads:
-            load, index, limit = loads[0]
+            load, index = loads[0]
             process = ready[index]
-            if load >= limit or (most is not None and process.taken >= most):
+            limit = slots if process.stuck or process.crowded else slots + ahead
+            if load >= limit or process.taken >= share:
                 heapq.heappop(loads)
-                continue
-            process.give(self.waiting.popleft())
-            heapq.heapreplace(loads, (load + 1, index, limit))
+            else:
+                process.give(self.waiting.popleft())
+                heapq.heapreplace(loads, (load + 1, index))
         for process in ready:
             process.flush()
-            if most is not None and process.taken >= most:
+            if process.taken >= share:
                 process.retire()
 
     def received(self, process: WorkerProcess, frames: Sequence[wire.Frame]) -> None:
@@ -137,7 +136,7 @@ class Board:
 
     def finish(self, task: LocalTask, report: TaskReport | None, log_tail: str | None = None) -> None:
         """Close the task with the report; one whose fate was decided before keeps only its log tail."""
-        del self.open[task.attempt.attempt_token]
+        del self.open[_key(task.attempt)]
         if task.fate is Fate.CANCEL:
             return
         if task.fate is not None:
@@ -194,3 +193,7 @@ class Board:
         if frame.micros:
             seconds, mean = frame.micros / 1e6, self._mean
             self._mean = seconds if mean is None else mean + _SMOOTHING * (seconds - mean)
+
+
+def _key(attempt: Attempt | HandleRef) -> Key:
+    return attempt.run_id, attempt.step_slug, attempt.task_index, attempt.attempt

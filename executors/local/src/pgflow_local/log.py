@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from tempfile import TemporaryFile
 from typing import IO, Final
 
 __all__ = ["log_file", "shorten", "tail", "take"]
@@ -19,6 +18,8 @@ _ROOM: Final = 16
 
 def log_file() -> IO[bytes]:
     """Make an empty log file in append mode."""
+    from tempfile import TemporaryFile  # the worker need not load it
+
     file = TemporaryFile(buffering=0)  # noqa: SIM115  it lives as long as the process
     fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
     return file

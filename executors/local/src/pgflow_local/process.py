@@ -92,6 +92,7 @@ class WorkerProcess(asyncio.Protocol):
         self._child = Child(self._exited)
         self._reader = wire.FrameReader()
         self._outbox: list[bytes] = []
+        self._outbox_bytes = 0
         self._connection: asyncio.Transport | None = None
         self._connected = False
         self._timer: asyncio.TimerHandle | None = None
@@ -140,7 +141,8 @@ class WorkerProcess(asyncio.Protocol):
     @property
     def crowded(self) -> bool:
         """So much is on the way to it that only an idle slot justifies more."""
-        return self._connection is not None and self._connection.get_write_buffer_size() > _CROWDED
+        on_the_way = 0 if self._connection is None else self._connection.get_write_buffer_size()
+        return on_the_way + self._outbox_bytes > _CROWDED
 
     def output(self) -> str:
         """Return the tail of what the running task, or the process itself, wrote."""
@@ -164,13 +166,16 @@ class WorkerProcess(asyncio.Protocol):
         """Put the task in the process's outbox; `flush` sends it."""
         self.pending[task.number] = task
         self.taken += 1
-        self._outbox.append(task.frame())
+        frame = task.frame()
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
 
     def flush(self) -> None:
         """Send the outbox in one write."""
         if self._outbox:
             self._send(b"".join(self._outbox))
             self._outbox.clear()
+            self._outbox_bytes = 0
 
     def cancel(self, number: int) -> None:
         """Ask for the task's coroutine to be cancelled, or for it not to be started."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 import time
 from dataclasses import dataclass
-from tempfile import TemporaryFile
 from typing import IO, Final
 
 __all__ = ["SlotState", "Slots"]
@@ -42,6 +41,8 @@ class Slots:
     @staticmethod
     def file(count: int) -> IO[bytes]:
         """Make the file for `count` slots; both processes map it."""
+        from tempfile import TemporaryFile  # the worker need not load it
+
         file = TemporaryFile()  # noqa: SIM115  the caller closes it when the child has it
         file.truncate(count * _FIELDS * _WIDTH)
         return file

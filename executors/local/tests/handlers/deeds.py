@@ -15,6 +15,13 @@ from pathlib import Path
 from pgflow import NonRetryable, RetryAfter, current_task
 
 
+def sign(file: str, *pids: int) -> None:
+    """Write our process id, and others; the file is there only once it is whole."""
+    fresh = Path(f"{file}.new")
+    fresh.write_text(" ".join(map(str, (os.getpid(), *pids))))
+    fresh.rename(file)
+
+
 def echo(value: object) -> object:
     return value
 
@@ -72,14 +79,14 @@ def append(file: str, line: str) -> None:
 
 def block(started: str, until: str) -> str:
     """Run until a file appears."""
-    Path(started).write_text(str(os.getpid()))
+    sign(started)
     while not Path(until).exists():
         time.sleep(0.005)
     return "unblocked"
 
 
 async def block_async(started: str, until: str) -> str:
-    Path(started).write_text(str(os.getpid()))
+    sign(started)
     while not Path(until).exists():
         await asyncio.sleep(0.005)
     return "unblocked"
@@ -88,7 +95,7 @@ async def block_async(started: str, until: str) -> str:
 async def block_async_politely(started: str, cleaned: str) -> None:
     """Run for ever, and clean up when cancelled."""
     try:
-        Path(started).write_text(str(os.getpid()))
+        sign(started)
         await asyncio.Event().wait()
     finally:
         Path(cleaned).touch()
@@ -96,7 +103,7 @@ async def block_async_politely(started: str, cleaned: str) -> None:
 
 async def block_async_stubbornly(started: str) -> None:
     """Ignore every cancellation."""
-    Path(started).write_text(str(os.getpid()))
+    sign(started)
     while True:
         try:
             await asyncio.sleep(60)
@@ -107,26 +114,26 @@ async def block_async_stubbornly(started: str) -> None:
 def block_with_child(started: str) -> None:
     """Run for ever, with a grandchild that does too."""
     child = subprocess.Popen(["sleep", "1000"])
-    Path(started).write_text(f"{os.getpid()} {child.pid}")
+    sign(started, child.pid)
     time.sleep(1000)
 
 
 def block_holding_the_lock(started: str) -> None:
     """Spend minutes in one C call that never lets another thread run."""
     child = subprocess.Popen(["sleep", "1000"])
-    Path(started).write_text(f"{os.getpid()} {child.pid}")
+    sign(started, child.pid)
     pow(3, 10**9)
 
 
 def spin(started: str) -> None:
-    Path(started).write_text(str(os.getpid()))
+    sign(started)
     while True:
         pass
 
 
 def ignore_sigterm(started: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(started).write_text(str(os.getpid()))
+    sign(started)
     while True:
         time.sleep(1)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 from pgflow.runtime import run_handler, run_handler_async
 
@@ -17,6 +17,9 @@ from pgflow_local.worker import tripwire
 from pgflow_local.worker.capture import FileCapture
 from pgflow_local.worker.job import Finder, Found, Host, Job, failure
 from pgflow_local.worker.link import Link
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["SerialRunner"]
 
@@ -35,7 +38,7 @@ class SerialRunner:
         self._inbox: SimpleQueue[wire.Frame | None] = SimpleQueue()
         self._cancelled: set[int] = set()
         self._coroutine: tuple[int, asyncio.Task[str]] | None = None
-        self._runner = asyncio.Runner()
+        self._runner: asyncio.Runner | None = None
 
     def run(self) -> None:
         """Run tasks until told to stop."""
@@ -48,7 +51,8 @@ class SerialRunner:
 
     def close(self) -> None:
         """End what handlers left in the event loop."""
-        self._runner.close()
+        if self._runner is not None:
+            self._runner.close()
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
         """Queue tasks."""
@@ -60,7 +64,7 @@ class SerialRunner:
         self._cancelled.add(number)
         running = self._coroutine
         if running is not None and running[0] == number:
-            self._runner.get_loop().call_soon_threadsafe(running[1].cancel)
+            running[1].get_loop().call_soon_threadsafe(running[1].cancel)
 
     def recall(self) -> None:
         """Take back what is queued: each task comes out of the queue once, here or in `run`."""
@@ -105,14 +109,15 @@ class SerialRunner:
         job = Job.parse(frame)
         found = self._finder.find(job.handler, index=_SLOT, number=number)
         host = Host(self._link, self._slots, _SLOT, number, self._cancelled)
-        self._slots.start(_SLOT, number, cancellable=found.is_async)
         text = frame.second.decode()
-        if not found.is_async:
-            return run_handler(found.handler, job.params, text, task=job.task(host))
-        return self._call_async(found, job, text, host, number)
+        if found.is_async:
+            return self._call_async(found, job, text, host, number)
+        self._slots.start(_SLOT, number, cancellable=False)
+        return run_handler(found.handler, job.params, text, task=job.task(host))
 
     def _call_async(self, found: Found, job: Job, text: str, host: Host, number: int) -> str:
-        loop = self._runner.get_loop()
+        loop = self._event_loop()
+        self._slots.start(_SLOT, number, cancellable=True)
         coroutine = run_handler_async(found.handler, job.params, text, task=job.task(host))
         running = loop.create_task(coroutine)
         self._coroutine = (number, running)
@@ -126,6 +131,14 @@ class SerialRunner:
             return running.result()
         finally:
             self._coroutine = None
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop that lives as long as the process; sync handlers never need asyncio."""
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        return self._runner.get_loop()
 
     def _return(self, numbers: Sequence[int]) -> None:
         self._link.send(wire.encode(wire.RETURNED, first=json.dumps(numbers).encode()))

@@ -7,16 +7,19 @@ import importlib
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
 from pgflow_local.worker.allowed import allow_list
 from pgflow_local.worker.capture import ContextCapture, FileCapture
-from pgflow_local.worker.concurrent import ConcurrentRunner
 from pgflow_local.worker.config import Config
 from pgflow_local.worker.job import Finder
 from pgflow_local.worker.link import Link
-from pgflow_local.worker.serial import SerialRunner
+
+if TYPE_CHECKING:
+    from pgflow_local.worker.concurrent import ConcurrentRunner
+    from pgflow_local.worker.serial import SerialRunner
 
 __all__ = ["serve"]
 
@@ -33,11 +36,7 @@ def serve(config: Config) -> None:
     slots = Slots(config.slots, config.concurrency)
     os.close(config.slots)
     finder = Finder(allow_list(config.handlers, config.pythonpath), slots)
-    runner: SerialRunner | ConcurrentRunner
-    if config.concurrency == 1:
-        runner = SerialRunner(link, slots, finder, FileCapture(config.log_bytes))
-    else:
-        runner = ConcurrentRunner(link, slots, finder, ContextCapture(config.log_bytes), config.concurrency)
+    runner = _runner(config, link, slots, finder)
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
     for module in (_ALWAYS, *config.preload):
         importlib.import_module(module)
@@ -46,3 +45,14 @@ def serve(config: Config) -> None:
     runner.run()
     link.close()  # from here on the parent waits no longer than its grace
     runner.close()
+
+
+def _runner(config: Config, link: Link, slots: Slots, finder: Finder) -> SerialRunner | ConcurrentRunner:
+    """Make the one that is needed: importing asyncio takes longer than starting Python."""
+    if config.concurrency == 1:
+        from pgflow_local.worker.serial import SerialRunner
+
+        return SerialRunner(link, slots, finder, FileCapture(config.log_bytes))
+    from pgflow_local.worker.concurrent import ConcurrentRunner
+
+    return ConcurrentRunner(link, slots, finder, ContextCapture(config.log_bytes), config.concurrency)
