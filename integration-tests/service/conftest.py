@@ -153,14 +153,14 @@ class Process:
 
 
 @pytest.fixture
-def processes(tmp_path) -> Iterator[Callable[..., Process]]:
+def processes(tmp_path, eventually) -> Iterator[Callable[..., Process]]:
     """Start dispatchers as processes: `processes(dsn, lease=3.0, settings={"processes": 2})`."""
     started: list[Process] = []
 
     def start(dsn: str, *, lease: float = 30.0, grace: float = 5.0, settings=None) -> Process:
         log = tmp_path / f"dispatcher{len(started)}.log"
         given = {"processes": 1, "grace": 0.5, **(settings or {})}
-        arguments = [dsn, str(lease), str(grace), *(f"{key}={value}" for key, value in given.items())]
+        arguments = [dsn, str(lease), str(grace), json.dumps(given)]
         with log.open("w") as stderr:
             popen = subprocess.Popen(
                 [sys.executable, str(PROJECT / "serve.py"), *arguments],
@@ -170,6 +170,8 @@ def processes(tmp_path) -> Iterator[Callable[..., Process]]:
             )
         process = Process(popen, log)
         started.append(process)
+        eventually(lambda: process.said("serves") or popen.poll() is not None)
+        assert popen.poll() is None, log.read_text()
         return process
 
     yield start

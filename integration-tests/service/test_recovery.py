@@ -100,7 +100,6 @@ def test_dispatchers_killed_again_and_again_finish_in_the_end(
     survivor = processes(pgflow_database, lease=1.5)
     for _ in range(3):
         victim = processes(pgflow_database, lease=1.5)
-        eventually(lambda victim=victim: victim.said("serves"))
         moment = time.monotonic() + chance.uniform(0, 0.6)
         eventually(lambda moment=moment: time.monotonic() > moment)
         victim.kill()
