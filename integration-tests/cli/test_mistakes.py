@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from pgflow.embedded import EmbeddedServer
 from psycopg import sql
 
 FLOWS = """
@@ -292,6 +293,19 @@ def test_a_port_in_use_is_named(project, monkeypatch):
         monkeypatch.setenv("PGFLOW_EMBEDDED__PORT", str(port))
         what, _ = told(project.pgflow("runs", code=1))
     assert str(port) in what
+
+
+def test_a_database_of_another_release_names_the_folder_to_remove(project):
+    project.pgflow("migrate")
+    folder = project.folder / ".pgflow" / "postgres"
+    with (
+        EmbeddedServer.ensure(folder) as server,
+        psycopg.connect(server.dsn(), autocommit=True) as connection,
+    ):
+        connection.execute("update pgflow.migrations set checksum = repeat('0', 64)")
+        what, mend = told(project.pgflow("runs", code=1))
+    assert "is not the one of this release" in what
+    assert f"remove {folder} to start with a new one" in mend
 
 
 def test_a_folder_that_holds_something_else_is_not_touched(project):

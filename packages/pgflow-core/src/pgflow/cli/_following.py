@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import flow_definition
 from pgflow.errors import RunCancelled, RunFailed
 
-__all__ = ["Following", "follow", "following_options"]
+__all__ = ["Following", "follow", "following_options", "workers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,22 @@ _OPTIONS = (
 )
 
 
+def workers(
+    session: Session, opened: Opened, following: Following
+) -> AbstractContextManager[DispatcherProcess | None]:
+    """Start a dispatcher, if one is asked for, that gets ready while the run is prepared."""
+    dispatches = opened.is_ours if following.dispatch is None else following.dispatch
+    if following.wait and dispatches:
+        return DispatcherProcess(opened.dsn, session, quiet=True)
+    return nullcontext()
+
+
 def follow(
     session: Session,
-    opened: Opened,
     connection: psycopg.Connection[Any],
     run_id: UUID,
     following: Following,
+    child: DispatcherProcess | None,
     *,
     known: RunDetail | None = None,
 ) -> None:
@@ -91,12 +101,8 @@ def follow(
 
     What `known` tells of the run is not told again.
     """
-    dispatches = opened.is_ours if following.dispatch is None else following.dispatch
     shown = not session.as_json if following.progress is None else following.progress
-    with (
-        DispatcherProcess(opened.dsn, session, quiet=True) if dispatches else nullcontext() as child,
-        show_progress(session.output.remark, wanted=shown) as progress,
-    ):
+    with show_progress(session.output.remark, wanted=shown) as progress:
         if known is not None:
             progress.begin(known)
         run = wait_for(connection, run_id, progress, child, following.timeout)

@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgflow.cli._problems import Failure
 from pgflow.config import Config, Database, Embedded, load
+from pgflow.errors import DatabaseError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -78,7 +80,11 @@ class Session:
         with EmbeddedServer.ensure(choice.data_dir, version=choice.version, port=choice.port) as server:
             dsn = server.dsn()
             if migrated:
-                migrate(dsn)
+                try:
+                    migrate(dsn)
+                except DatabaseError as error:
+                    mend = f"it is for development only: remove {choice.data_dir} to start with a new one"
+                    raise Failure(str(error), mend=mend, kind=type(error).__name__) from error
             yield Opened(dsn, str(choice), is_embedded=True, is_ours=not server.attached)
 
     @contextmanager

@@ -13,7 +13,6 @@ import psycopg
 from pgflow.cli._deploying import deploy, print_deployed
 from pgflow.cli._flows import is_reference, load_flow
 from pgflow.cli._lookup import definition_of, find_flow
-from pgflow.cli._schema import check_input
 from pgflow.cli._session import Session
 from pgflow.client import Client
 from pgflow.database.execute import fetch
@@ -56,6 +55,8 @@ def start_run(
                 print_deployed(session.output.note, deployed)
         slug = loaded.slug
     else:
+        from pgflow.cli._schema import check_input
+
         found = find_flow(connection, flow)
         check_input(value, definition_of(found).get("input_schema"), flow)
         slug, text = flow, json.dumps(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pgflow.cli._command import pgflow_command
-from pgflow.cli._following import Following, follow, following_options
+from pgflow.cli._following import Following, follow, following_options, workers
 from pgflow.cli._lookup import find_run
 from pgflow.cli._session import Session
 from pgflow.client import Client
@@ -24,12 +24,16 @@ def command(session: Session, run_id: str, *, from_step: str | None, following: 
     RUN_ID may be abbreviated to a unique start, or `latest`.  Completed steps and completed map items keep
     their results; every other step gets all its attempts anew.
     """
-    with session.database() as opened, connect(opened.dsn, application_name="pgflow retry") as connection:
+    with (
+        session.database() as opened,
+        connect(opened.dsn, application_name="pgflow retry") as connection,
+        workers(session, opened, following) as child,
+    ):
         found = find_run(connection, run_id)
         status = fetch(connection, retry_run(found, from_step))
         if following.wait:
             known = Client(connection=connection).get_run(found)
-            follow(session, opened, connection, found, following, known=known)
+            follow(session, connection, found, following, child, known=known)
         elif session.as_json:
             session.output.document({"run_id": found, "result": status})
         else:

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from pgflow.cli._command import pgflow_command
-from pgflow.cli._following import Following, follow, following_options
+from pgflow.cli._following import Following, follow, following_options, workers
 from pgflow.cli._input import read_input
 from pgflow.cli._options import read_tags
 from pgflow.cli._session import Opened, Session
@@ -43,10 +43,14 @@ def command(
     """
     value = read_input(input_text)
     options = RunOptions(priority, idempotency_key, read_tags(tags))
-    with session.database() as opened, connect(opened.dsn, application_name="pgflow run") as connection:
+    with (
+        session.database() as opened,
+        connect(opened.dsn, application_name="pgflow run") as connection,
+        workers(session, opened, following) as child,
+    ):
         started = start_run(session, connection, flow, value, options)
         if following.wait:
-            follow(session, opened, connection, started.run_id, following)
+            follow(session, connection, started.run_id, following, child)
         else:
             _announce(session, opened, started)
 
