@@ -722,6 +722,7 @@ begin
   update pgflow.runs r
   set status = _close_run.status, error = _close_run.error, finished_at = _close_run.now
   where r.run_id = _close_run.run_id and r.status = 'running';
+  delete from pgflow.paused_runs p where p.run_id = _close_run.run_id;
   delete from pgflow.parked_tasks p where p.run_id = _close_run.run_id;
   perform pgflow._notify_ended(array[_close_run.run_id]);
 end
@@ -847,6 +848,7 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) i (run_id, step_id, task_index)
   where i.run_id not in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id))
   group by k.due_at, k.kind, k.executor;
+  delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
@@ -1087,7 +1089,8 @@ declare
   v_policy text;
 begin
   update pgflow.map_tasks t
-  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error, finished_at = _end_map_task.now, token_hash = null
+  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error,
+    finished_at = _end_map_task.now, token_hash = null
   where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
   update pgflow.map_counters c set remaining = c.remaining - 1
   where c.run_id = task.run_id and c.step_slug = task.step_slug and c.slot = task.task_index % 16;
@@ -1136,7 +1139,7 @@ begin
   from unnest(_enqueue.run_ids, _enqueue.step_ids, _enqueue.task_indexes, _enqueue.queue_ids)
     with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
   order by t.ordinality;
-  if exists (select from pgflow.runs r where r.paused_at is not null) then
+  if exists (select from pgflow.paused_runs) then
     perform pgflow._park_paused(_enqueue.run_ids);
   end if;
 end
@@ -1230,7 +1233,8 @@ declare
   v_flow pgflow.flows;
 begin
   select f.* into v_flow from pgflow.flows f
-  where f.flow_slug = _find_flow.flow_slug and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
+  where f.flow_slug = _find_flow.flow_slug
+    and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
   if not found then
     raise exception '%', case when _find_flow.flow_version is null then format('no flow "%s"', _find_flow.flow_slug)
         else format('no version %s of flow "%s"', _find_flow.flow_version, _find_flow.flow_slug) end
@@ -1265,6 +1269,7 @@ begin
   )
   select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
   if v_ended is not null then
+    delete from pgflow.paused_runs p where p.run_id = any (v_ended);
     perform pgflow._notify_ended(v_ended);
   end if;
 end
@@ -1325,7 +1330,7 @@ begin
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
-    if exists (select from pgflow.runs r where r.paused_at is not null) then
+    if exists (select from pgflow.paused_runs) then
       perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
     end if;
   else
@@ -1401,7 +1406,7 @@ CREATE FUNCTION pgflow._is_paused(run_id uuid) RETURNS boolean
     SET search_path TO ''
     AS $$
 begin
-  return exists (select from pgflow.runs r where r.run_id = _is_paused.run_id and r.paused_at is not null);
+  return exists (select from pgflow.paused_runs p where p.run_id = _is_paused.run_id);
 end
 $$;
 COMMENT ON FUNCTION pgflow._is_paused(run_id uuid) IS 'Whether a run is paused.';
@@ -1661,8 +1666,7 @@ CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
 declare
   v_runs uuid[];
 begin
-  select array_agg(r.run_id) into v_runs
-  from pgflow.runs r where r.run_id = any (_park_paused.run_ids) and r.paused_at is not null;
+  select array_agg(p.run_id) into v_runs from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids);
   if v_runs is null then
     return;
   end if;
@@ -1789,7 +1793,9 @@ begin
     return 'accepted';
   elsif _record_launch.outcome = 'unknown' then
     return 'unknown';
-  elsif _record_launch.outcome is distinct from 'rejected' or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator') then
+  elsif _record_launch.outcome is distinct from 'rejected'
+    or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator')
+  then
     raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
@@ -1798,11 +1804,13 @@ begin
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
     return 'requeued';
   elsif _record_launch.kind = 'operator' then
-    perform pgflow._set_executor_paused((select s.executor from pgflow.steps s where s.step_id = v_task.step_id), coalesce(_record_launch.reason, 'rejected'), v_now);
+    perform pgflow._set_executor_paused(s.executor, coalesce(_record_launch.reason, 'rejected'), v_now)
+    from pgflow.steps s where s.step_id = v_task.step_id;
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, _record_launch.retry_after, null, v_now);
     return 'requeued';
   end if;
-  return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient', _record_launch.retry_after, null, v_now)
+  return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient',
+      _record_launch.retry_after, null, v_now)
     when 'retrying' then 'requeued' else 'failed' end;
 end
 $$;
@@ -1842,7 +1850,7 @@ begin
     array_agg(m.run_id) filter (where m.status = 'running'), (select count(*) from queued)
     into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
   from moved m;
-  if v_ready > 0 and exists (select from pgflow.runs r where r.paused_at is not null) then
+  if v_ready > 0 and exists (select from pgflow.paused_runs) then
     perform pgflow._park_paused(v_started);
   end if;
 end
@@ -1897,7 +1905,8 @@ begin
   end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then
-    raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug', _report_one.report ->> 'run_id'
+    raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug',
+        _report_one.report ->> 'run_id'
       using errcode = 'PF003';
   end if;
   perform pgflow._notify_ready();
@@ -1911,6 +1920,7 @@ CREATE FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer
     AS $$
 declare
   v_indexes int[];
+  v_size int[];
 begin
   with reset as (
     update pgflow.map_tasks t
@@ -1919,14 +1929,14 @@ begin
     where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug and t.end_status is distinct from 'completed'
     returning t.task_index
   )
-  select array_agg(r.task_index order by r.task_index) into v_indexes from reset r;
+  select array_agg(r.task_index order by r.task_index), array[count(*)] into v_indexes, v_size from reset r;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _requeue_map.run_id, _requeue_map.step_slug, i.task_index % 16, count(*)
   from unnest(v_indexes) i (task_index) group by 3;
   update pgflow.run_steps t set status = 'running', started_at = _requeue_map.now
   where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug;
-  perform pgflow._enqueue(array_fill(_requeue_map.run_id, array[cardinality(v_indexes)]), array_fill(_requeue_map.step_id, array[cardinality(v_indexes)]),
-    v_indexes, array_fill(_requeue_map.queue_id, array[cardinality(v_indexes)]));
+  perform pgflow._enqueue(array_fill(_requeue_map.run_id, v_size), array_fill(_requeue_map.step_id, v_size), v_indexes,
+    array_fill(_requeue_map.queue_id, v_size));
 end
 $$;
 COMMENT ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) IS 'Queue the items of a map that did not complete, and start it again.';
@@ -2269,11 +2279,13 @@ begin
     where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
     returning t.run_id, t.step_id, t.queue_id, t.visible_at
   )
-  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids, array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
+  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids,
+    array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
     array_agg(-1) filter (where s.visible_at is null) as indexes, array_agg(s.queue_id) filter (where s.visible_at is null) as queue_ids,
     array_agg(s.run_id) filter (where s.visible_at is not null) as late_run_ids,
     array_agg(s.step_id) filter (where s.visible_at is not null) as late_step_ids,
-    array_agg(-1) filter (where s.visible_at is not null) as late_indexes, array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
+    array_agg(-1) filter (where s.visible_at is not null) as late_indexes,
+    array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
     into v_ready
   from started s;
   if v_ready.run_ids is not null then
@@ -2456,7 +2468,7 @@ begin
           and (x.visible_at is null or x.visible_at <= _take_tasks.now)
         for no key update of x skip locked) t
     where u.task_index = -1
-      and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
+      and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -2480,7 +2492,7 @@ begin
             and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
           for no key update of x skip locked) t
       where u.task_index >= 0
-        and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
+        and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -2534,12 +2546,12 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
     SET search_path TO ''
     AS $$
   with states as (
-    select t.*, s.step_type, s.executor, r.status as run_status, r.paused_at
+    select t.*, s.step_type, s.executor, r.status as run_status
     from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
     where check_invariants.run_id is null or t.run_id = check_invariants.run_id
   ), tasks as (
-    select k.*, r.status as run_status, r.paused_at, st.status as step_status
-    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id
+    select k.*, r.status as run_status, p.paused_at, st.status as step_status
+    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id left join pgflow.paused_runs p on p.run_id = k.run_id
       join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
     where check_invariants.run_id is null or k.run_id = check_invariants.run_id
   ), timed as (
@@ -2555,7 +2567,8 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
   from tasks t where t.step_status not in ('pending', 'running') and t.is_live
   union all
-  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null, format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null,
+    format('says %s, is %s', r.remaining_steps, count(s.run_id))
   from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
   where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
   group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
@@ -2567,7 +2580,8 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   where s.status = 'pending'
   group by s.run_id, s.step_slug, s.remaining_deps having s.remaining_deps <> count(p.run_id) or count(p.run_id) = 0
   union all
-  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null, format('%s is %s', p.step_slug, p.status)
+  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null,
+    format('%s is %s', p.step_slug, p.status)
   from states s join pgflow.deps d on d.step_id = s.step_id
     join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug
   where s.status in ('running', 'completed', 'failed') and p.status not in ('completed', 'skipped')
@@ -2579,20 +2593,29 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   union all
   select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
   from states s,
-    lateral (select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
-    lateral (select count(*) as live from pgflow.map_tasks m where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
+    lateral (
+      select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c
+      where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
+    lateral (
+      select count(*) as live from pgflow.map_tasks m
+      where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
   where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  union all
+  select 'only running runs are paused', p.run_id, null, null, r.status
+  from pgflow.paused_runs p left join pgflow.runs r on r.run_id = p.run_id
+  where r.status is distinct from 'running' and (check_invariants.run_id is null or p.run_id = check_invariants.run_id)
   union all
   select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status = 'completed' and t.output is null
   union all
-  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
-    t.visible_at::text
+  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time',
+    t.run_id, t.step_slug, t.task_index, t.visible_at::text
   from tasks t
     left join entries e on e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index
     left join pgflow.parked_tasks p on p.run_id = t.run_id and p.step_id = t.step_id and p.task_index = t.ready_index
     left join timed d on d.kind = 'delay' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
-  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null) and (d.run_id is null or d.due_at > t.visible_at)
+  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null)
+    and (d.run_id is null or d.due_at > t.visible_at)
   union all
   select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
   from tasks t
@@ -2602,7 +2625,8 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
   union all
-  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index, format('attempt %s %s', a.attempt, a.outcome)
+  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index,
+    format('attempt %s %s', a.attempt, a.outcome)
   from pgflow.step_task_attempts a join tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
   where t.status = 'completed' and a.attempt = t.attempt and a.outcome <> 'late'
 $$;
@@ -2651,7 +2675,8 @@ CREATE FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_inde
     SET jit TO 'off'
     AS $$
 begin
-  return pgflow._report_one(pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
+  return pgflow._report_one(
+    pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
     || jsonb_build_object('outcome', 'complete',
     'output', complete_step_task.output));
 end
@@ -2772,7 +2797,8 @@ CREATE FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index in
     SET jit TO 'off'
     AS $$
 begin
-  return pgflow._report_one(pgflow._task_key(fail_step_task.run_id, fail_step_task.step_slug, fail_step_task.task_index, fail_step_task.attempt_token)
+  return pgflow._report_one(
+    pgflow._task_key(fail_step_task.run_id, fail_step_task.step_slug, fail_step_task.task_index, fail_step_task.attempt_token)
     || jsonb_build_object('outcome', 'fail',
     'error', fail_step_task.error, 'retryable', coalesce(fail_step_task.retryable, true), 'retry_after_seconds', fail_step_task.retry_after_seconds));
 end
@@ -2796,7 +2822,7 @@ declare
 begin
   select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
       'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
-      'idempotency_key', r.idempotency_key, 'paused_at', r.paused_at, 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
       'steps', (
         select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
@@ -2821,7 +2847,7 @@ CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double pr
 declare
   v_now timestamptz := pgflow.clock();
 begin
-  if heartbeat_step_tasks.lease_seconds is null or not (heartbeat_step_tasks.lease_seconds > 0 and heartbeat_step_tasks.lease_seconds <= 315360000) then
+  if coalesce(heartbeat_step_tasks.lease_seconds <= 0 or heartbeat_step_tasks.lease_seconds > 315360000, true) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
   elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
@@ -2906,7 +2932,8 @@ begin
   if pgflow._run_status(pause_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  update pgflow.runs r set paused_at = pgflow.clock() where r.run_id = pause_run.run_id and r.paused_at is null;
+  insert into pgflow.paused_runs (run_id, paused_at) values (pause_run.run_id, pgflow.clock())
+  on conflict on constraint paused_runs_pkey do nothing;
   if not found then
     return 'already_paused';
   end if;
@@ -3069,11 +3096,11 @@ begin
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  select pgflow.clock() - r.paused_at into v_paused from pgflow.runs r where r.run_id = resume_run.run_id;
+  delete from pgflow.paused_runs p where p.run_id = resume_run.run_id
+  returning pgflow.clock() - p.paused_at into v_paused;
   if v_paused is null then
     return 'not_paused';
   end if;
-  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id;
   -- Paused time does not count as a missed lease.
   update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
   where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
@@ -3082,8 +3109,10 @@ begin
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
   )
-  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids, array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
-    array_agg(u.task_index order by s.step_index, u.task_index) as indexes, array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
+  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids,
+    array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
+    array_agg(u.task_index order by s.step_index, u.task_index) as indexes,
+    array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
     into v_parked
   from unparked u
     join pgflow.steps s on s.step_id = u.step_id
@@ -3123,7 +3152,7 @@ begin
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_retried.step_slugs)
+  set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs, v_now);
   if v_waiting is not null then
@@ -3385,6 +3414,11 @@ CREATE TABLE pgflow.parked_tasks (
     task_index integer NOT NULL
 );
 COMMENT ON TABLE pgflow.parked_tasks IS 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+CREATE TABLE pgflow.paused_runs (
+    run_id uuid NOT NULL,
+    paused_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE pgflow.paused_runs IS 'Running runs of which nothing new is claimed.';
 ALTER TABLE pgflow.queues ALTER COLUMN queue_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.queues_queue_id_seq
     START WITH 1
@@ -3425,7 +3459,6 @@ CREATE TABLE pgflow.runs (
     tags jsonb NOT NULL,
     input jsonb NOT NULL,
     remaining_steps integer NOT NULL,
-    paused_at timestamp with time zone,
     finished_at timestamp with time zone,
     status text NOT NULL,
     output jsonb,
@@ -3621,6 +3654,8 @@ ALTER TABLE ONLY pgflow.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY pgflow.parked_tasks
     ADD CONSTRAINT parked_tasks_pkey PRIMARY KEY (run_id, step_id, task_index);
+ALTER TABLE ONLY pgflow.paused_runs
+    ADD CONSTRAINT paused_runs_pkey PRIMARY KEY (run_id);
 ALTER TABLE ONLY pgflow.queues
     ADD CONSTRAINT queue_is_one_executor_and_priority UNIQUE (executor, priority);
 ALTER TABLE ONLY pgflow.queues
@@ -3644,7 +3679,6 @@ ALTER TABLE ONLY pgflow.timers
 CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
 CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
 CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
-CREATE INDEX runs_paused ON pgflow.runs USING btree (run_id) WHERE (paused_at IS NOT NULL);
 ALTER TABLE ONLY pgflow.deps
     ADD CONSTRAINT deps_dep_is_a_step FOREIGN KEY (dep_id) REFERENCES pgflow.steps(step_id) ON DELETE CASCADE;
 ALTER TABLE ONLY pgflow.deps

@@ -12,7 +12,6 @@ create table pgflow.runs (
   tags jsonb not null,
   input jsonb not null,
   remaining_steps int not null,
-  paused_at timestamptz,
   finished_at timestamptz,
   status text not null,
   output jsonb,
@@ -24,7 +23,6 @@ create table pgflow.runs (
 ) with (fillfactor = 60);
 
 create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
-create index runs_paused on pgflow.runs (run_id) where paused_at is not null;
 
 comment on table pgflow.runs is 'One row a run of a flow.';
 comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';

@@ -5,8 +5,7 @@ as $$
 declare
   v_runs uuid[];
 begin
-  select array_agg(r.run_id) into v_runs
-  from pgflow.runs r where r.run_id = any (_park_paused.run_ids) and r.paused_at is not null;
+  select array_agg(p.run_id) into v_runs from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids);
   if v_runs is null then
     return;
   end if;

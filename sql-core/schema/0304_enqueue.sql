@@ -10,7 +10,7 @@ begin
   from unnest(_enqueue.run_ids, _enqueue.step_ids, _enqueue.task_indexes, _enqueue.queue_ids)
     with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
   order by t.ordinality;
-  if exists (select from pgflow.runs r where r.paused_at is not null) then
+  if exists (select from pgflow.paused_runs) then
     perform pgflow._park_paused(_enqueue.run_ids);
   end if;
 end

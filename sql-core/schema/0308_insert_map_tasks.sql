@@ -1,4 +1,5 @@
-create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int, visible_at timestamptz) returns void
+create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int,
+  visible_at timestamptz) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -30,7 +31,7 @@ begin
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
-    if exists (select from pgflow.runs r where r.paused_at is not null) then
+    if exists (select from pgflow.paused_runs) then
       perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
     end if;
   else

@@ -24,11 +24,13 @@ begin
     where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
     returning t.run_id, t.step_id, t.queue_id, t.visible_at
   )
-  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids, array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
+  select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids,
+    array_agg(s.step_id) filter (where s.visible_at is null) as step_ids,
     array_agg(-1) filter (where s.visible_at is null) as indexes, array_agg(s.queue_id) filter (where s.visible_at is null) as queue_ids,
     array_agg(s.run_id) filter (where s.visible_at is not null) as late_run_ids,
     array_agg(s.step_id) filter (where s.visible_at is not null) as late_step_ids,
-    array_agg(-1) filter (where s.visible_at is not null) as late_indexes, array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
+    array_agg(-1) filter (where s.visible_at is not null) as late_indexes,
+    array_agg(s.visible_at) filter (where s.visible_at is not null) as due_ats
     into v_ready
   from started s;
   if v_ready.run_ids is not null then

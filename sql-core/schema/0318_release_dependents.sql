@@ -34,7 +34,7 @@ begin
     array_agg(m.run_id) filter (where m.status = 'running'), (select count(*) from queued)
     into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
   from moved m;
-  if v_ready > 0 and exists (select from pgflow.runs r where r.paused_at is not null) then
+  if v_ready > 0 and exists (select from pgflow.paused_runs) then
     perform pgflow._park_paused(v_started);
   end if;
 end

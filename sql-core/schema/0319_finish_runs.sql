@@ -23,6 +23,7 @@ begin
   )
   select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
   if v_ended is not null then
+    delete from pgflow.paused_runs p where p.run_id = any (v_ended);
     perform pgflow._notify_ended(v_ended);
   end if;
 end

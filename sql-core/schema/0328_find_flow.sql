@@ -6,7 +6,8 @@ declare
   v_flow pgflow.flows;
 begin
   select f.* into v_flow from pgflow.flows f
-  where f.flow_slug = _find_flow.flow_slug and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
+  where f.flow_slug = _find_flow.flow_slug
+    and case when _find_flow.flow_version is null then f.is_active else f.flow_version = _find_flow.flow_version end;
   if not found then
     raise exception '%', case when _find_flow.flow_version is null then format('no flow "%s"', _find_flow.flow_slug)
         else format('no version %s of flow "%s"', _find_flow.flow_version, _find_flow.flow_slug) end

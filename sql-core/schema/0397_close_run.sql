@@ -11,6 +11,7 @@ begin
   update pgflow.runs r
   set status = _close_run.status, error = _close_run.error, finished_at = _close_run.now
   where r.run_id = _close_run.run_id and r.status = 'running';
+  delete from pgflow.paused_runs p where p.run_id = _close_run.run_id;
   delete from pgflow.parked_tasks p where p.run_id = _close_run.run_id;
   perform pgflow._notify_ended(array[_close_run.run_id]);
 end

@@ -20,7 +20,7 @@ begin
           and (x.visible_at is null or x.visible_at <= _take_tasks.now)
         for no key update of x skip locked) t
     where u.task_index = -1
-      and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
+      and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -44,7 +44,7 @@ begin
             and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
           for no key update of x skip locked) t
       where u.task_index >= 0
-        and not exists (select from pgflow.runs r where r.run_id = u.run_id and r.paused_at is not null)
+        and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,

@@ -3,7 +3,7 @@ language plpgsql stable
 set search_path to ''
 as $$
 begin
-  return exists (select from pgflow.runs r where r.run_id = _is_paused.run_id and r.paused_at is not null);
+  return exists (select from pgflow.paused_runs p where p.run_id = _is_paused.run_id);
 end
 $$;
 

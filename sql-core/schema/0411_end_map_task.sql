@@ -7,7 +7,8 @@ declare
   v_policy text;
 begin
   update pgflow.map_tasks t
-  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error, finished_at = _end_map_task.now, token_hash = null
+  set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error,
+    finished_at = _end_map_task.now, token_hash = null
   where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
   update pgflow.map_counters c set remaining = c.remaining - 1
   where c.run_id = task.run_id and c.step_slug = task.step_slug and c.slot = task.task_index % 16;

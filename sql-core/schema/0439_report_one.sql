@@ -11,7 +11,8 @@ begin
   end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then
-    raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug', _report_one.report ->> 'run_id'
+    raise exception 'no task % of step "%" in run %', _report_one.report ->> 'task_index', _report_one.report ->> 'step_slug',
+        _report_one.report ->> 'run_id'
       using errcode = 'PF003';
   end if;
   perform pgflow._notify_ready();

@@ -8,7 +8,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  return pgflow._report_one(pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
+  return pgflow._report_one(
+    pgflow._task_key(complete_step_task.run_id, complete_step_task.step_slug, complete_step_task.task_index, complete_step_task.attempt_token)
     || jsonb_build_object('outcome', 'complete',
     'output', complete_step_task.output));
 end

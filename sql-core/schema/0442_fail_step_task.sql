@@ -9,7 +9,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  return pgflow._report_one(pgflow._task_key(fail_step_task.run_id, fail_step_task.step_slug, fail_step_task.task_index, fail_step_task.attempt_token)
+  return pgflow._report_one(
+    pgflow._task_key(fail_step_task.run_id, fail_step_task.step_slug, fail_step_task.task_index, fail_step_task.attempt_token)
     || jsonb_build_object('outcome', 'fail',
     'error', fail_step_task.error, 'retryable', coalesce(fail_step_task.retryable, true), 'retry_after_seconds', fail_step_task.retry_after_seconds));
 end

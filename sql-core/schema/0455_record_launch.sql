@@ -19,7 +19,9 @@ begin
     return 'accepted';
   elsif _record_launch.outcome = 'unknown' then
     return 'unknown';
-  elsif _record_launch.outcome is distinct from 'rejected' or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator') then
+  elsif _record_launch.outcome is distinct from 'rejected'
+    or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator')
+  then
     raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
@@ -28,11 +30,13 @@ begin
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
     return 'requeued';
   elsif _record_launch.kind = 'operator' then
-    perform pgflow._set_executor_paused((select s.executor from pgflow.steps s where s.step_id = v_task.step_id), coalesce(_record_launch.reason, 'rejected'), v_now);
+    perform pgflow._set_executor_paused(s.executor, coalesce(_record_launch.reason, 'rejected'), v_now)
+    from pgflow.steps s where s.step_id = v_task.step_id;
     perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, _record_launch.retry_after, null, v_now);
     return 'requeued';
   end if;
-  return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient', _record_launch.retry_after, null, v_now)
+  return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient',
+      _record_launch.retry_after, null, v_now)
     when 'retrying' then 'requeued' else 'failed' end;
 end
 $$;

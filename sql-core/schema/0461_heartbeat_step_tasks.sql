@@ -11,7 +11,7 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
 begin
-  if heartbeat_step_tasks.lease_seconds is null or not (heartbeat_step_tasks.lease_seconds > 0 and heartbeat_step_tasks.lease_seconds <= 315360000) then
+  if coalesce(heartbeat_step_tasks.lease_seconds <= 0 or heartbeat_step_tasks.lease_seconds > 315360000, true) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
   elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';

@@ -4,6 +4,7 @@ set search_path to ''
 as $$
 declare
   v_indexes int[];
+  v_size int[];
 begin
   with reset as (
     update pgflow.map_tasks t
@@ -12,14 +13,14 @@ begin
     where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug and t.end_status is distinct from 'completed'
     returning t.task_index
   )
-  select array_agg(r.task_index order by r.task_index) into v_indexes from reset r;
+  select array_agg(r.task_index order by r.task_index), array[count(*)] into v_indexes, v_size from reset r;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _requeue_map.run_id, _requeue_map.step_slug, i.task_index % 16, count(*)
   from unnest(v_indexes) i (task_index) group by 3;
   update pgflow.run_steps t set status = 'running', started_at = _requeue_map.now
   where t.run_id = _requeue_map.run_id and t.step_slug = _requeue_map.step_slug;
-  perform pgflow._enqueue(array_fill(_requeue_map.run_id, array[cardinality(v_indexes)]), array_fill(_requeue_map.step_id, array[cardinality(v_indexes)]),
-    v_indexes, array_fill(_requeue_map.queue_id, array[cardinality(v_indexes)]));
+  perform pgflow._enqueue(array_fill(_requeue_map.run_id, v_size), array_fill(_requeue_map.step_id, v_size), v_indexes,
+    array_fill(_requeue_map.queue_id, v_size));
 end
 $$;
 

@@ -7,7 +7,8 @@ begin
   if pgflow._run_status(pause_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  update pgflow.runs r set paused_at = pgflow.clock() where r.run_id = pause_run.run_id and r.paused_at is null;
+  insert into pgflow.paused_runs (run_id, paused_at) values (pause_run.run_id, pgflow.clock())
+  on conflict on constraint paused_runs_pkey do nothing;
   if not found then
     return 'already_paused';
   end if;

@@ -10,11 +10,11 @@ begin
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
   end if;
-  select pgflow.clock() - r.paused_at into v_paused from pgflow.runs r where r.run_id = resume_run.run_id;
+  delete from pgflow.paused_runs p where p.run_id = resume_run.run_id
+  returning pgflow.clock() - p.paused_at into v_paused;
   if v_paused is null then
     return 'not_paused';
   end if;
-  update pgflow.runs r set paused_at = null where r.run_id = resume_run.run_id;
   -- Paused time does not count as a missed lease.
   update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
   where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
@@ -23,8 +23,10 @@ begin
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
   )
-  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids, array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
-    array_agg(u.task_index order by s.step_index, u.task_index) as indexes, array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
+  select array_agg(u.run_id order by s.step_index, u.task_index) as run_ids,
+    array_agg(u.step_id order by s.step_index, u.task_index) as step_ids,
+    array_agg(u.task_index order by s.step_index, u.task_index) as indexes,
+    array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
     into v_parked
   from unparked u
     join pgflow.steps s on s.step_id = u.step_id

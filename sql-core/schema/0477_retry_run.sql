@@ -25,7 +25,7 @@ begin
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, paused_at = null, remaining_steps = cardinality(v_retried.step_slugs)
+  set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs, v_now);
   if v_waiting is not null then

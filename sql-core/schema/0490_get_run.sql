@@ -7,7 +7,7 @@ declare
 begin
   select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
       'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
-      'idempotency_key', r.idempotency_key, 'paused_at', r.paused_at, 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
       'steps', (
         select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))

@@ -4,12 +4,12 @@ language sql stable
 set search_path to ''
 as $$
   with states as (
-    select t.*, s.step_type, s.executor, r.status as run_status, r.paused_at
+    select t.*, s.step_type, s.executor, r.status as run_status
     from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
     where check_invariants.run_id is null or t.run_id = check_invariants.run_id
   ), tasks as (
-    select k.*, r.status as run_status, r.paused_at, st.status as step_status
-    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id
+    select k.*, r.status as run_status, p.paused_at, st.status as step_status
+    from pgflow._tasks k join pgflow.runs r on r.run_id = k.run_id left join pgflow.paused_runs p on p.run_id = k.run_id
       join pgflow.run_steps st on st.run_id = k.run_id and st.step_slug = k.step_slug
     where check_invariants.run_id is null or k.run_id = check_invariants.run_id
   ), timed as (
@@ -25,7 +25,8 @@ as $$
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
   from tasks t where t.step_status not in ('pending', 'running') and t.is_live
   union all
-  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null, format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null,
+    format('says %s, is %s', r.remaining_steps, count(s.run_id))
   from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
   where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
   group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
@@ -37,7 +38,8 @@ as $$
   where s.status = 'pending'
   group by s.run_id, s.step_slug, s.remaining_deps having s.remaining_deps <> count(p.run_id) or count(p.run_id) = 0
   union all
-  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null, format('%s is %s', p.step_slug, p.status)
+  select 'a started step has all its dependencies completed or skipped', s.run_id, s.step_slug, null,
+    format('%s is %s', p.step_slug, p.status)
   from states s join pgflow.deps d on d.step_id = s.step_id
     join pgflow.run_steps p on p.run_id = s.run_id and p.step_slug = d.dep_slug
   where s.status in ('running', 'completed', 'failed') and p.status not in ('completed', 'skipped')
@@ -49,20 +51,29 @@ as $$
   union all
   select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
   from states s,
-    lateral (select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
-    lateral (select count(*) as live from pgflow.map_tasks m where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
+    lateral (
+      select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c
+      where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
+    lateral (
+      select count(*) as live from pgflow.map_tasks m
+      where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
   where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  union all
+  select 'only running runs are paused', p.run_id, null, null, r.status
+  from pgflow.paused_runs p left join pgflow.runs r on r.run_id = p.run_id
+  where r.status is distinct from 'running' and (check_invariants.run_id is null or p.run_id = check_invariants.run_id)
   union all
   select 'a completed task has an output', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status = 'completed' and t.output is null
   union all
-  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time', t.run_id, t.step_slug, t.task_index,
-    t.visible_at::text
+  select 'a queued task has an entry that will be followed: ready, parked, or a timer no later than its time',
+    t.run_id, t.step_slug, t.task_index, t.visible_at::text
   from tasks t
     left join entries e on e.queue_id = t.queue_id and e.run_id = t.run_id and e.step_id = t.step_id and e.task_index = t.ready_index
     left join pgflow.parked_tasks p on p.run_id = t.run_id and p.step_id = t.step_id and p.task_index = t.ready_index
     left join timed d on d.kind = 'delay' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
-  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null) and (d.run_id is null or d.due_at > t.visible_at)
+  where t.status = 'queued' and e.run_id is null and (p.run_id is null or t.paused_at is null)
+    and (d.run_id is null or d.due_at > t.visible_at)
   union all
   select 'a live lease has a timer', t.run_id, t.step_slug, t.task_index, t.lease_expires_at::text
   from tasks t
@@ -72,7 +83,8 @@ as $$
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
   union all
-  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index, format('attempt %s %s', a.attempt, a.outcome)
+  select 'no attempt of a task that completed is recorded as its end', a.run_id, a.step_slug, a.task_index,
+    format('attempt %s %s', a.attempt, a.outcome)
   from pgflow.step_task_attempts a join tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
   where t.status = 'completed' and a.attempt = t.attempt and a.outcome <> 'late'
 $$;
