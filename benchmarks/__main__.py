@@ -17,6 +17,7 @@ from benchmarks.workloads.chain import Chain
 from benchmarks.workloads.contention import Contention
 from benchmarks.workloads.fan import Fan
 from benchmarks.workloads.held_snapshot import HeldSnapshot
+from benchmarks.workloads.idle import Idle
 from benchmarks.workloads.latency import Latency
 from benchmarks.workloads.single import Single
 
@@ -40,6 +41,7 @@ def workloads(options: argparse.Namespace) -> list[Workload]:
         ),
         Latency(),
         Contention(),
+        Idle(),
         HeldSnapshot(hold=options.hold),
         Backlog(rows=options.rows),
     ]

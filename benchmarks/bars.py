@@ -59,6 +59,8 @@ LIMITS = (
     Limit("P8 WAL of a one-step run, bytes", "single", "wal_bytes_run", SQL, most=1700),
     Limit("P8 WAL of a chained step, bytes", "chain", "wal_bytes_chained", SQL, most=1400),
     Limit("P9 SQL calls a step at load", "single", "calls_per_step", PRODUCT, most=0.1),
+    Limit("P12 queries a second of an idle dispatcher", "idle", "queries_per_s", PRODUCT, most=1),
+    Limit("P12 CPU of an idle dispatcher, percent", "idle", "cpu_percent", PRODUCT, most=1),
     Limit("P10 four clients on one map", "contention", "speedup", SQL, least=1.5),
     Limit("P11 drain under a held snapshot", "held-snapshot", "kept", SQL, least=0.7),
 )

@@ -23,7 +23,7 @@ def product() -> Contender:
         "pgflow",
         (sys.executable, "-m", "benchmarks.drivers.pgflow_driver"),
         "dispatcher and local executor, Python handlers in child processes",
-        frozenset({"enqueue", "drain", "chain", "fan", "latency"}),
+        frozenset({"enqueue", "drain", "chain", "fan", "latency", "idle"}),
     )
 
 

@@ -1,0 +1,27 @@
+"""P12: a dispatcher with nothing to do."""
+
+from dataclasses import dataclass
+
+from benchmarks.arena import Turn
+from benchmarks.workloads.base import Metrics
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing happens for `seconds`, after a little work."""
+
+    seconds: float = 30.0
+    name: str = "idle"
+    title: str = "P12 an idle dispatcher"
+    needs: tuple[str, ...] = ("idle",)
+    shown: tuple[str, ...] = ("queries_per_s", "cpu_percent")
+
+    def play(self, turn: Turn) -> Metrics:
+        """Measure after the polls have slowed down."""
+        turn.warm()
+        turn.measure("idle", seconds=self.seconds / 2)
+        cost = turn.measure("idle", seconds=self.seconds)
+        return {
+            "queries_per_s": cost.calls / self.seconds,
+            "cpu_percent": 100 * cost.client_cpu / self.seconds,
+        }
