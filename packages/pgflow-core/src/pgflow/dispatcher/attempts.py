@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -25,9 +25,9 @@ class LiveTask:
     step_slug: str
     task_index: int
     attempt: int
-    token: UUID
+    token: UUID = field(repr=False)
     external_id: str | None
-    address: str
+    address: str = field(repr=False)
     """The JSON members that name the attempt to the engine, braces left out."""
     renewed_at: float
     """When its lease was last taken or renewed, on the event loop's clock."""

@@ -331,7 +331,7 @@ class Lane(ABC):
         error = report.error or {}
         code, message = error.get("code", "?"), error.get("message", "")
         fields = task.fields()
-        if report.outcome == "release" and report.error is not None:
-            self._problems.note(str(code), f"{task.flow_slug}.{task.step_slug}", str(message), fields)
-        elif report.outcome == "fail":
+        if report.outcome == "fail":
             self._logger.info("attempt failed: %s: %s", code, message, extra=fields)
+        elif report.error is not None and not self._stopping:
+            self._problems.note(str(code), f"{task.flow_slug}.{task.step_slug}", str(message), fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pgflow.dispatcher.attempts import LiveTask
@@ -25,7 +25,7 @@ class Report:
     """One attempt's report, ready to be joined into a batch."""
 
     task: LiveTask
-    text: str
+    text: str = field(repr=False)
     substitute: bool = False
     """Stands for a report that the database refused; if it is refused too, there is no other."""
 

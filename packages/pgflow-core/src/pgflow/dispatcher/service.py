@@ -32,10 +32,11 @@ _UPKEEP_SECONDS: Final = 10.0
 """Between two maintenance passes, at most."""
 
 _FLUSH_SECONDS: Final = 10.0
+_FLUSH_SECONDS_IN_A_HURRY: Final = 2.0
 """For the last reports, once nothing runs any more."""
 
-_CLOSE_SECONDS: Final = 15.0
-"""For an executor to stop what still runs."""
+_CLOSE_SECONDS: Final = 60.0
+"""For an executor to stop what still runs: it has a grace of its own."""
 
 
 class Dispatcher:
@@ -191,8 +192,8 @@ class Dispatcher:
             lane.stop_claiming()
         await _until(lambda: self._hurry.is_set() or not any(lane.busy for lane in lanes), self._grace)
         await self._close_executors()
-        flushed = await _until(lambda: not any(lane.unsent for lane in lanes), _FLUSH_SECONDS)
-        if not flushed:
+        seconds = _FLUSH_SECONDS_IN_A_HURRY if self._hurry.is_set() else _FLUSH_SECONDS
+        if not await _until(lambda: not any(lane.unsent for lane in lanes), seconds):
             unsent = sum(lane.unsent for lane in lanes)
             self._logger.error("%d reports could not be sent: those attempts will be lost", unsent)
 

@@ -56,6 +56,10 @@ class ClaimedTask(NamedTuple):
     external_id: str | None
     lease_expires_at: datetime
 
+    def __repr__(self) -> str:
+        """Leave out the token and the input."""
+        return f"<ClaimedTask {self.run_id} {self.step_slug} {self.task_index} attempt {self.attempt}>"
+
 
 _CLAIMED: LiteralString = (
     "run_id, flow_slug, flow_version, step_slug, step_type, task_index, attempt, attempt_token, handler, "
