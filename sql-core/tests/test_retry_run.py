@@ -1,0 +1,332 @@
+"""`retry_run`: reopening what has ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from .support.definitions import chain, map_step, step
+from .support.engine import Engine, refused
+
+
+def fail_step(engine: Engine, tasks: dict[str, Any], name: str) -> None:
+    assert engine.fail(tasks[name], retryable=False) == "failed"
+
+
+def test_a_failed_run_goes_on_where_it_failed(engine: Engine) -> None:
+    """Rule 61: completed outputs stay; cancelled siblings run again; budgets at zero, attempts go on."""
+    engine.define(
+        "f",
+        step("done"),
+        step("bad", max_attempts=2, base_delay=0),
+        step("sibling"),
+        step("end", "done", "bad", "sibling"),
+    )
+    engine.at(0)
+    run_id = engine.run("f")
+    tasks = engine.take_all()
+    engine.complete(tasks["done"], "kept")
+    assert engine.fail(tasks["bad"]) == "retrying"
+    engine.wait(1)
+    assert engine.fail(engine.take("bad")) == "failed"
+    engine.retry(run_id)
+    run = engine.stored_run(run_id)
+    assert (run.status, run.error, run.finished_at) == ("running", None, None)
+    assert engine.steps(run_id) == {
+        "done": "completed",
+        "bad": "running",
+        "sibling": "running",
+        "end": "pending",
+    }
+    assert engine.step(run_id, "bad").error is None
+    again = engine.take_all()
+    assert set(again) == {"bad", "sibling"}
+    assert (again["bad"].attempt, again["bad"].failures) == (3, 0)
+    assert (again["sibling"].attempt, again["sibling"].failures) == (2, 0)
+    assert engine.complete(tasks["sibling"]) == "stale"
+    assert engine.fail(again["bad"]) == "retrying"
+    engine.wait(1)
+    engine.complete(engine.take("bad"), "B")
+    engine.complete(again["sibling"], "S")
+    assert engine.take("end").input == {"done": "kept", "bad": "B", "sibling": "S"}
+    assert engine.outcomes(run_id, "bad") == [(1, "failed"), (2, "failed"), (3, "failed")]
+
+
+def test_a_cancelled_run_goes_on(engine: Engine) -> None:
+    """Rule 61: pending steps were cancelled too and become pending again."""
+    engine.define("f", *chain("a", "b", "c"), step("z", start_delay=30))
+    engine.at(0)
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), 1)
+    engine.take("b")
+    engine.cancel(run_id)
+    engine.retry(run_id)
+    assert engine.steps(run_id) == {"a": "completed", "b": "running", "c": "pending", "z": "running"}
+    engine.wait(60)
+    engine.work_off()
+    assert engine.status(run_id) == "completed"
+
+
+def test_completed_map_items_stay(engine: Engine) -> None:
+    """Rule 61: only failed and cancelled items run again."""
+    engine.define("f", map_step("m", "run", max_failures=0), map_step("n", "m"), step("end", "n"))
+    run_id = engine.run("f", [0, 1, 2, 3])
+    tasks = engine.take_all()
+    engine.complete(tasks["m[0]"], "a")
+    engine.complete(tasks["m[2]"], "c")
+    fail_step(engine, tasks, "m[1]")
+    engine.retry(run_id)
+    again = engine.take_all()
+    assert {name: (t.attempt, t.input["item"]) for name, t in again.items()} == {
+        "m[1]": (2, 1),
+        "m[3]": (2, 3),
+    }
+    engine.complete(again["m[3]"], "d")
+    assert engine.step(run_id, "m").status == "running"
+    engine.complete(again["m[1]"], "b")
+    assert engine.step(run_id, "m").output == ["a", "b", "c", "d"]
+    engine.work_off()
+    assert engine.status(run_id) == "completed"
+
+
+def test_tolerated_failures_of_a_completed_map_stay_as_they_are(engine: Engine) -> None:
+    """Rule 61: the map completed; its output is kept."""
+    engine.define("f", map_step("m", "run", max_failures=1), step("bad", "m"))
+    run_id = engine.run("f", [0, 1])
+    tasks = engine.take_all()
+    fail_step(engine, tasks, "m[0]")
+    engine.complete(tasks["m[1]"], "b")
+    fail_step(engine, engine.take_all(), "bad")
+    engine.retry(run_id)
+    assert engine.take("bad").input == {"m": [None, "b"]}
+
+
+def test_steps_failed_by_a_type_violation_are_reopened_and_checked_again(engine: Engine) -> None:
+    """Rule 61: the producer stays completed, so the map fails again at once."""
+    engine.define("f", step("a"), map_step("m", "a"))
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), 5)
+    engine.retry(run_id)
+    assert engine.status(run_id) == "failed"
+    assert engine.stored_run(run_id).error["code"] == "TYPE_VIOLATION"
+    engine.retry(run_id, "a")
+    engine.complete(engine.take("a"), [5])
+    assert engine.take("m").input == {"item": 5}
+
+
+def test_a_step_failed_by_its_condition_is_checked_again(engine: Engine) -> None:
+    """Rule 54: it fails again, or passes when its dependency gives something else."""
+    engine.define("f", step("a"), step("b", "a", required_input={"a": 1}, when_unmet="fail"))
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), 2)
+    engine.retry(run_id)
+    assert engine.steps(run_id) == {"a": "completed", "b": "failed"}
+    engine.retry(run_id, "a")
+    engine.complete(engine.take("a"), 1)
+    engine.work_off()
+    assert engine.status(run_id) == "completed"
+
+
+def test_steps_skipped_by_their_own_condition_stay_skipped(engine: Engine) -> None:
+    """Rule 61: nothing failed there."""
+    engine.define(
+        "f", step("skipped", required_input={"run": {"x": 1}}), step("bad"), step("end", "skipped", "bad")
+    )
+    run_id = engine.run("f", {})
+    fail_step(engine, engine.take_all(), "bad")
+    engine.retry(run_id)
+    assert engine.steps(run_id) == {"skipped": "skipped", "bad": "running", "end": "pending"}
+    engine.work_off()
+    assert engine.status(run_id) == "completed"
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
+def test_from_step_reruns_it_and_everything_downstream(engine: Engine, end: str) -> None:
+    """Rule 62: of any ended run; the rest keeps its output."""
+    engine.define(
+        "f",
+        step("a"),
+        step("b", "a"),
+        map_step("m", "b"),
+        step("c", "m", "side"),
+        step("side", "a"),
+        step("other", "a"),
+    )
+    run_id = engine.run("f")
+    outputs = {"a": "A", "b": [1, 2], "m": "M", "side": "S", "other": "O", "c": "C"}
+    while tasks := engine.claim(10):
+        for task in tasks:
+            if task.step_slug == "c" and end != "completed":
+                engine.fail(task, retryable=False) if end == "failed" else engine.cancel(run_id)
+            else:
+                engine.complete(task, outputs[task.step_slug])
+    assert engine.status(run_id) == end
+    engine.retry(run_id, "b")
+    assert engine.steps(run_id) == {
+        "a": "completed", "b": "running", "m": "pending", "c": "pending", "side": "completed",
+        "other": "completed",
+    }  # fmt: skip
+    assert engine.step(run_id, "b").output is None
+    again = engine.take("b")
+    assert (again.attempt, again.input) == (2, {"a": "A"})
+    engine.complete(again, ["x", "y", "z"])
+    items = engine.claim(10)
+    assert [(t.step_slug, t.input["item"]) for t in items] == [("m", "x"), ("m", "y"), ("m", "z")]
+    for task in items:
+        engine.complete(task, task.input["item"])
+    last = engine.take("c")
+    assert last.input == {"m": ["x", "y", "z"], "side": "S"}
+    engine.complete(last, "new")
+    assert engine.stored_run(run_id).output == {"c": "new", "other": "O"}
+
+
+def test_attempt_numbers_of_rerun_items_go_on(engine: Engine) -> None:
+    """Rule 61: the fence is never reused, though the items are made anew."""
+    engine.define("f", step("a"), map_step("m", "a"))
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), [1, 2])
+    old = engine.claim(2)
+    for task in old:
+        engine.complete(task)
+    engine.retry(run_id, "a")
+    engine.complete(engine.take("a"), [1, 2])
+    again = engine.claim(2)
+    assert [t.attempt for t in again] == [2, 2]
+    assert [engine.complete(t) for t in old] == ["stale", "stale"]
+    engine.complete(again[0])
+    assert engine.complete(again[1]) == "completed"
+    assert engine.status(run_id) == "completed"
+
+
+def test_a_rerun_map_may_shrink_and_grow(engine: Engine) -> None:
+    """Rule 62: its items are those of the new output."""
+    engine.define("f", step("a"), map_step("m", "a"), step("end", "m"))
+    run_id = engine.run("f")
+    for count in (3, 1, 0, 5, 2):
+        engine.complete(engine.take("a"), list(range(count)))
+        items = [t for t in engine.claim(10) if t.step_slug == "m"] if count else []
+        assert [t.task_index for t in items] == list(range(count))
+        for task in items:
+            engine.complete(task, task.task_index)
+        end = engine.take("end")
+        assert end.input == {"m": list(range(count))}
+        engine.complete(end)
+        assert engine.status(run_id) == "completed"
+        assert engine.step(run_id, "m").task_count == count
+        engine.retry(run_id, "a")
+
+
+def test_a_running_run_cannot_be_retried(engine: Engine) -> None:
+    """Rule 61: PF005, naming the state."""
+    engine.define("f", step("a"))
+    run_id = engine.run("f")
+    for call in (lambda: engine.retry(run_id), lambda: engine.retry(run_id, "a")):
+        with refused("PF005", "running"):
+            call()
+
+
+def test_a_completed_run_has_nothing_to_retry(engine: Engine) -> None:
+    """Rule 61: plain retry is for failed and cancelled runs."""
+    engine.define("f", step("a"))
+    run_id = engine.run("f")
+    engine.work_off()
+    with refused("PF005", "completed"):
+        engine.retry(run_id)
+    assert engine.status(run_id) == "completed"
+
+
+def test_an_unknown_step_cannot_be_retried(engine: Engine) -> None:
+    """Rule 62: PF003 naming it."""
+    engine.define("f", step("a"))
+    run_id = engine.run("f")
+    engine.work_off()
+    with refused("PF003", "nowhere"):
+        engine.retry(run_id, "nowhere")
+
+
+def test_from_step_of_a_failed_run_leaves_other_failures_to_run_again(engine: Engine) -> None:
+    """Rule 62: a run that goes on has no failed or cancelled step left."""
+    engine.define("f", step("a"), step("bad"), step("cancelled"))
+    run_id = engine.run("f")
+    tasks = engine.take_all()
+    engine.complete(tasks["a"])
+    fail_step(engine, tasks, "bad")
+    engine.retry(run_id, "a")
+    assert engine.violations(run_id) == []
+    if engine.status(run_id) == "running":
+        engine.work_off()
+    assert engine.status(run_id) in ("completed", "failed")
+    assert engine.violations(run_id) == []
+
+
+def test_a_late_report_of_the_first_life_is_not_taken_in_the_second(engine: Engine) -> None:
+    """Rule 47: tokens of cancelled attempts stay fenced after retry_run."""
+    engine.define("f", step("a"))
+    run_id = engine.run("f")
+    old = engine.take()
+    engine.cancel(run_id)
+    engine.retry(run_id)
+    assert engine.complete(old, "old") == "stale"
+    assert engine.fail(old) == "stale"
+    assert engine.heartbeat(old) in (["stale"], ["cancel"])
+    new = engine.take()
+    assert engine.complete(old, "old") == "stale"
+    assert engine.complete(new, "new") == "completed"
+    assert engine.stored_run(run_id).output == {"a": "new"}
+
+
+def test_retry_may_be_repeated(engine: Engine) -> None:
+    """Rule 61: as often as it fails, with a fresh budget each time."""
+    engine.define("f", step("a", max_attempts=2, base_delay=4, jitter=0))
+    engine.at(0)
+    run_id = engine.run("f")
+    for life in range(4):
+        now = engine.wait(100)
+        first = engine.take()
+        assert (first.attempt, first.failures) == (2 * life + 1, 0)
+        assert engine.fail(first) == "retrying"
+        assert engine.task(run_id, "a").visible_at == now + timedelta(seconds=4)
+        engine.wait(100)
+        assert engine.fail(engine.take()) == "failed"
+        engine.retry(run_id)
+    assert isinstance(run_id, UUID)
+    assert len(engine.outcomes(run_id, "a")) == 8
+
+
+@pytest.mark.xfail(strict=True, reason="F21: retry_run reopens what another skip cascaded to")
+@pytest.mark.parametrize("from_step", [None, "bad"])
+def test_what_a_cascade_skipped_stays_skipped(engine: Engine, from_step: str | None) -> None:
+    """Rule 61: only what was skipped because of the failure; the cascade of another skip holds."""
+    unmet = {"required_input": {"run": {"x": 1}}, "when_unmet": "skip_cascade"}
+    engine.define("f", step("off", **unmet), step("bad"), step("both", "off", "bad"), step("last", "both"))
+    run_id = engine.run("f", {})
+    fail_step(engine, engine.take_all(), "bad")
+    before = engine.skips(run_id)
+    assert before == {"off": "condition_unmet", "both": "dependency_skipped", "last": "dependency_skipped"}
+    engine.retry(run_id, from_step)
+    assert engine.skips(run_id) == before
+    assert engine.work_off() == 1
+    assert engine.status(run_id) == "completed"
+
+
+@pytest.mark.xfail(strict=True, reason="F22: only direct dependents are looked at")
+def test_a_skipped_failure_that_others_went_on_without_stays(engine: Engine) -> None:
+    """Rule 61: completed steps are kept, so what they did not wait for is not run behind them."""
+    engine.define(
+        "f",
+        step("bad", when_exhausted="skip"),
+        step("never", "bad", required_input={"run": {"x": 1}}),
+        step("done", "never"),
+        step("other"),
+    )
+    run_id = engine.run("f", {})
+    fail_step(engine, engine.take_all(), "bad")
+    engine.complete(engine.take("done"))
+    engine.cancel(run_id)
+    engine.retry(run_id)
+    assert engine.skips(run_id) == {"bad": "handler_failed", "never": "condition_unmet"}
+    assert engine.steps(run_id)["other"] == "running"
+    assert engine.violations(run_id) == []
