@@ -19,6 +19,7 @@ from pgflow import (
 )
 from pgflow.database import Statement, can_listen, connect, fetch
 from pgflow.database.statement import scalar
+from pgflow.database.statements.operations import check_invariants, maintain, prune_runs
 from psycopg.conninfo import make_conninfo
 from trial import single
 
@@ -112,6 +113,13 @@ def test_lock_timeouts_are_tried_again_until_the_lock_is_free(pgflow_database):
         release.start()
         fetch(waiter, busy)
         release.join()
+
+
+def test_upkeep_statements(pgflow_database):
+    with connect(pgflow_database) as connection:
+        assert fetch(connection, prune_runs(3600, 10)) == 0
+        assert fetch(connection, check_invariants()) == []
+        assert fetch(connection, maintain()).startswith("{")
 
 
 def test_inside_a_transaction_nothing_is_tried_again(pgflow_database):

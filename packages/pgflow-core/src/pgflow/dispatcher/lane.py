@@ -270,7 +270,9 @@ class Lane(ABC):
         except PgflowError as error:
             await self._failed(link, order, error)
         else:
-            self._failures = 0
+            if self._failures:
+                self._failures = 0
+                self._problems.clear("EXCHANGE_FAILED", self.name)
             self._settle(order.reports, answer.statuses)
             now = self._loop.time()
             claimed = [(LiveTask.of(task, now), task) for task in answer.tasks]

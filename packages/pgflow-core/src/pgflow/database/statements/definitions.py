@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from pgflow.database.statement import Row, Statement, as_objects, first, only, scalar
+from pgflow.database.statement import Row, Statement, as_objects, first, only
 
 __all__ = [
     "DefinedFlow",
     "FlowVersion",
     "active_definition",
     "define_flow",
-    "delete_flow",
     "flow_definition",
     "list_flows",
 ]
@@ -45,11 +44,6 @@ def define_flow(definition: str) -> Statement[DefinedFlow]:
         parse=lambda rows: DefinedFlow(*only(rows)),
         repeatable=True,
     )
-
-
-def delete_flow(flow_slug: str, *, force: bool = False) -> Statement[bool]:
-    """Delete all versions of a flow; with `force` its runs too."""
-    return Statement("select pgflow.delete_flow(%s, %s)", (flow_slug, force), parse=scalar)
 
 
 _COLUMNS = "select flow_slug, flow_version, is_active, created_at, definition::text from pgflow.flows"

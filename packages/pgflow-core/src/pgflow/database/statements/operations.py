@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pgflow.database.statement import Statement, only, rest, scalar
 
 __all__ = [
-    "EVENTS_CHANNEL",
-    "READY_CHANNEL",
     "Probe",
     "check_invariants",
     "listen_events",
     "listen_ready",
     "maintain",
-    "next_wake_at",
     "pause_executor",
     "postpone_lease_expiry",
     "probe",
@@ -24,9 +20,6 @@ __all__ = [
     "prune_runs",
     "resume_executor",
 ]
-
-READY_CHANNEL: Final = "pgflow_ready"
-EVENTS_CHANNEL: Final = "pgflow_events"
 
 
 class Probe(NamedTuple):
@@ -70,11 +63,6 @@ def maintain() -> Statement[str]:
 def postpone_lease_expiry(seconds: float) -> Statement[datetime]:
     """Let no lease expire for so long: what a dispatcher that was cut off calls before anything else."""
     return Statement("select pgflow.postpone_lease_expiry(%s)", (seconds,), parse=scalar, repeatable=True)
-
-
-def next_wake_at(executors: Sequence[str]) -> Statement[datetime | None]:
-    """Read when the next parked task of these executors becomes ready."""
-    return Statement("select pgflow.next_wake_at(%s)", (list(executors),), parse=scalar, repeatable=True)
 
 
 def pause_executor(executor: str, reason: str | None = None) -> Statement[str]:

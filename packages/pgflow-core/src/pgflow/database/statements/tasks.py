@@ -23,7 +23,6 @@ __all__ = [
     "fail_step_task",
     "heartbeat_step_tasks",
     "record_launches",
-    "release_step_tasks",
     "report_step_tasks",
     "start_step_task",
     "task_states",
@@ -155,16 +154,6 @@ def heartbeat_step_tasks(tasks: str, lease_seconds: float) -> Statement[list[Ren
         "select status, lease_expires_at from pgflow.heartbeat_step_tasks(%s::jsonb, %s) order by ordinal",
         (tasks, lease_seconds),
         parse=lambda rows: [Renewal._make(row) for row in rows],
-        repeatable=True,
-    )
-
-
-def release_step_tasks(tasks: str, delay_seconds: float = 0) -> Statement[list[str]]:
-    """Hand tasks back, a JSON array as text; no budget is consumed."""
-    return Statement(
-        "select status from pgflow.release_step_tasks(%s::jsonb, %s) order by ordinal",
-        (tasks, delay_seconds),
-        parse=scalars,
         repeatable=True,
     )
 
