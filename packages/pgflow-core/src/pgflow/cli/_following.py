@@ -20,7 +20,7 @@ from pgflow.cli._problems import FAILED, Failure
 from pgflow.cli._progress import show_progress
 from pgflow.cli._session import Opened, Session
 from pgflow.cli._steps import traceback_lines
-from pgflow.cli._waiting import wait_for
+from pgflow.cli._waiting import Watch
 from pgflow.client import RunDetail
 from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import flow_definition
@@ -105,7 +105,7 @@ def follow(
     with show_progress(session.output.remark, wanted=shown) as progress:
         if known is not None:
             progress.begin(known)
-        run = wait_for(connection, run_id, progress, child, following.timeout)
+        run = Watch(connection, run_id, progress, child, following.timeout).until_end()
     result = _result(connection, run)
     if session.as_json:
         session.output.document({**asdict(run), "result": result})

@@ -31,7 +31,7 @@ class Progress(Protocol):
         ...
 
     def update(self, run: RunDetail, failures: Failures) -> None:
-        """Show the new state."""
+        """Show the new state; `failures` are the last failed attempts, given when there is a new one."""
         ...
 
     def note(self, text: str) -> None:
@@ -68,14 +68,15 @@ class _LiveTable:
 
     def __init__(self) -> None:
         self._run: RunDetail | None = None
-        self._failures: Failures = {}
+        self._failures: dict[str, AttemptRow] = {}
         self._note = ""
 
     def begin(self, run: RunDetail) -> None:
         self._run = run
 
     def update(self, run: RunDetail, failures: Failures) -> None:
-        self._run, self._failures = run, failures
+        self._run = run
+        self._failures.update(failures)
 
     def note(self, text: str) -> None:
         self._note = text

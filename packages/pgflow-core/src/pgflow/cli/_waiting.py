@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,81 +16,87 @@ from pgflow.client import Client, RunDetail
 from pgflow.database.execute import fetch
 from pgflow.database.statements.runs import AttemptRow, last_attempts
 
-__all__ = ["failures_of", "wait_for"]
+__all__ = ["Watch", "failures_of"]
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 0.5
 _IDLE_SECONDS: Final = 5.0
+_IDLE_AGAIN_SECONDS: Final = 60.0
 #: Watching takes at most a quarter of one database connection's time, however large the run is.
 _SHARE: Final = 3.0
 
 
-def wait_for(
-    connection: psycopg.Connection[Any],
-    run_id: UUID,
-    progress: Progress,
-    child: DispatcherProcess | None,
-    timeout: float | None,
-) -> RunDetail:
-    """Show each new state of a run until it has ended.
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Shows each new state of a run; `child` is the dispatcher of this command, if it has one."""
 
-    Looks every half second at the latest, and more often while things change.  Raises Failure when the time
-    is up, at Ctrl-C, and if the dispatcher `child` ends before the run does.
-    """
-    try:
-        return _follow(connection, run_id, progress, child, timeout)
-    except KeyboardInterrupt:
-        mend = f"`pgflow status {run_id}` shows it, `pgflow cancel {run_id}` ends it"
-        raise Failure(f"stopped waiting for run {run_id}, which goes on", mend=mend) from None
+    connection: psycopg.Connection[Any]
+    run_id: UUID
+    progress: Progress
+    child: DispatcherProcess | None
+    timeout: float | None
+    """In seconds; None waits for ever."""
 
+    def until_end(self) -> RunDetail:
+        """Look until the run has ended: every half second at the latest, more often while things change.
 
-def _follow(
-    connection: psycopg.Connection[Any],
-    run_id: UUID,
-    progress: Progress,
-    child: DispatcherProcess | None,
-    timeout: float | None,
-) -> RunDetail:
-    client = Client(connection=connection)
-    started = changed = time.monotonic()
-    pause, seen = _FIRST_PAUSE, None
-    failures, failed = dict[str, AttemptRow](), 0
-    while True:
-        asked = time.monotonic()
-        run = client.get_run(run_id)
-        now = time.monotonic()
-        if run != seen:
-            attempts = sum(step.attempts for step in run.steps)
-            if attempts > failed:
-                failures, failed = failures_of(connection, run_id), attempts
-            progress.update(run, failures)
-            seen, changed, pause = run, now, _FIRST_PAUSE
-        if run.status != "running":
-            return run
-        if child is not None:
-            child.check()
-            for warning in child.warnings():
-                progress.note(warning)
-        if timeout is not None and now - started >= timeout:
+        Raises Failure when the time is up, at Ctrl-C, and if the dispatcher ends before the run does.
+        """
+        try:
+            return self._look()
+        except KeyboardInterrupt:
+            mend = f"`pgflow status {self.run_id}` shows it, `pgflow cancel {self.run_id}` ends it"
+            raise Failure(f"stopped waiting for run {self.run_id}, which goes on", mend=mend) from None
+
+    def _look(self) -> RunDetail:
+        client = Client(connection=self.connection)
+        began = changed = time.monotonic()
+        pause, seen = _FIRST_PAUSE, None
+        while True:
+            asked = time.monotonic()
+            run = client.get_run(self.run_id)
+            now = time.monotonic()
+            if run != seen:
+                self._show(run, seen)
+                seen, changed, pause = run, now, _FIRST_PAUSE
+            if run.ended:
+                return run
+            self._check_time(now - began)
+            if self._is_idle(run, now - changed):
+                self.progress.note(
+                    "no worker has taken a task yet; is a dispatcher running? (`pgflow dispatch`)"
+                )
+                changed = now + _IDLE_AGAIN_SECONDS
+            time.sleep(max(pause, _SHARE * (now - asked)))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            self._hear_child()
+
+    def _show(self, run: RunDetail, seen: RunDetail | None) -> None:
+        failed, known = (sum(step.attempts for step in each.steps) if each else 0 for each in (run, seen))
+        self.progress.update(run, failures_of(self.connection, self.run_id) if failed > known else {})
+
+    def _check_time(self, spent: float) -> None:
+        if self.timeout is not None and spent >= self.timeout:
             raise Failure(
-                f"run {run_id} is still running after {timeout:g} s",
-                mend=f"it goes on; look at it with `pgflow status {run_id}`",
+                f"run {self.run_id} is still running after {self.timeout:g} s",
+                mend=f"it goes on; look at it with `pgflow status {self.run_id}`",
                 kind="TimeoutError",
             )
-        if child is None and now - changed > _IDLE_SECONDS and _nothing_claimed(run):
-            progress.note("no worker has taken a task yet; is a dispatcher running? (`pgflow dispatch`)")
-            changed = now + 60
-        time.sleep(max(pause, _SHARE * (now - asked)))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _hear_child(self) -> None:
+        if self.child is not None:
+            self.child.check()
+            for warning in self.child.warnings():
+                self.progress.note(warning)
+
+    def _is_idle(self, run: RunDetail, quiet: float) -> bool:
+        """Tell whether tasks wait, nobody has one in hand, and no dispatcher of ours is on its way."""
+        if self.child is not None or quiet < _IDLE_SECONDS:
+            return False
+        in_hand = sum(step.tasks.get(status, 0) for step in run.steps for status in ("claimed", "running"))
+        return not in_hand and any(step.tasks.get("queued") for step in run.steps)
 
 
 def failures_of(connection: psycopg.Connection[Any], run_id: UUID) -> dict[str, AttemptRow]:
     """Read the last failed attempt of each step."""
     return {attempt.step_slug: attempt for attempt in fetch(connection, last_attempts(run_id))}
-
-
-def _nothing_claimed(run: RunDetail) -> bool:
-    """Tell whether tasks wait and none is in hand."""
-    waiting = sum(step.tasks.get("queued", 0) for step in run.steps)
-    in_hand = sum(step.tasks.get(status, 0) for step in run.steps for status in ("claimed", "running"))
-    return waiting > 0 and in_hand == 0
