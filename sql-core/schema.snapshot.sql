@@ -549,7 +549,7 @@ begin
     if v_dep = v_slug then
       raise exception '%: depends on itself', v_place using errcode = 'PF001';
     elsif v_dep = any (v_deps) then
-      raise exception '%: dependency "%" is listed twice', v_place, v_dep using errcode = 'PF001';
+      raise exception '%: deps: "%" is listed twice', v_place, v_dep using errcode = 'PF001';
     end if;
     v_deps := v_deps || v_dep;
   end loop;
@@ -1298,6 +1298,22 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) IS 'A step of a run with the counts of its tasks, as get_run shows it.';
+CREATE FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return exists (
+    with recursive downstream as (
+      select d.step_id from pgflow.deps d where d.dep_id = _has_completed_downstream.step_id
+      union
+      select d.step_id from downstream u join pgflow.deps d on d.dep_id = u.step_id
+    )
+    select from downstream u join pgflow.run_steps t on t.step_id = u.step_id
+    where t.run_id = _has_completed_downstream.run_id and t.status = 'completed');
+end
+$$;
+COMMENT ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) IS 'Whether something that depends on a step, directly or not, completed.';
 CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1497,19 +1513,16 @@ CREATE FUNCTION pgflow._make_error(error jsonb, code text, message text, step_sl
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
     AS $$
+declare
+  v_error jsonb := case when jsonb_typeof(_make_error.error) = 'object' then jsonb_strip_nulls(_make_error.error)
+    else jsonb_strip_nulls(jsonb_build_object('message', _make_error.error)) end;
 begin
-  return jsonb_build_object(
-      'code', _make_error.code,
-      'message', case when jsonb_typeof(_make_error.error) = 'string' then _make_error.error #>> '{}'
-        else coalesce(nullif(_make_error.error, 'null')::text, _make_error.message) end)
-    || case when jsonb_typeof(_make_error.error) = 'object' then
-        case when _make_error.error ? 'message' then '{}' else jsonb_build_object('message', _make_error.message) end
-        || jsonb_strip_nulls(_make_error.error) else '{}' end
-    || jsonb_strip_nulls(jsonb_build_object('step_slug', _make_error.step_slug, 'task_index', _make_error.task_index,
-        'attempt', _make_error.attempt));
+  return v_error || jsonb_strip_nulls(jsonb_build_object(
+    'code', coalesce(v_error ->> 'code', _make_error.code), 'message', coalesce(v_error ->> 'message', _make_error.message),
+    'step_slug', _make_error.step_slug, 'task_index', _make_error.task_index, 'attempt', _make_error.attempt));
 end
 $$;
-COMMENT ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) IS 'An error object {code, message, ..., step_slug, task_index, attempt} from whatever was reported.';
+COMMENT ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) IS 'An error object {code, message, ..., step_slug, task_index, attempt}, both texts, from whatever was reported.';
 CREATE FUNCTION pgflow._map_output(run_id uuid, step_slug text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -2319,17 +2332,18 @@ CREATE FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slu
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+declare
+  v_stay text[];
 begin
   -- From a step named: it and everything downstream, whole (reruns). Besides, what failed or was cancelled, and what was skipped
-  -- because of it: a join downstream could not start without. A failure that was skipped stays where dependents completed without it.
+  -- because of it: a join downstream could not start without. A failure that was skipped stays where others went on without it.
   with recursive retried as (
     select t.step_id, t.step_slug, t.step_slug is not distinct from _steps_to_retry.from_step as reruns
     from pgflow.run_steps t
     where t.run_id = _steps_to_retry.run_id
       and (t.step_slug = _steps_to_retry.from_step or t.status in ('failed', 'cancelled')
-        or _steps_to_retry.from_step is null and t.skip_reason = 'handler_failed' and not exists (
-          select from pgflow.deps d join pgflow.run_steps c on c.run_id = t.run_id and c.step_slug = d.step_slug
-          where d.dep_id = t.step_id and c.status = 'completed'))
+        or _steps_to_retry.from_step is null and t.skip_reason = 'handler_failed'
+          and not pgflow._has_completed_downstream(t.run_id, t.step_id))
     union
     select t.step_id, t.step_slug, r.reruns
     from retried r
@@ -2341,6 +2355,23 @@ begin
   from retried r;
   if _steps_to_retry.from_step is not null and rerun_slugs is null then
     raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id using errcode = 'PF003';
+  end if;
+  -- What the cascade of a step that stays skipped has skipped stays skipped too.
+  loop
+    select array_agg(distinct t.step_slug) into v_stay
+    from pgflow.run_steps t
+      join pgflow.deps d on d.step_id = t.step_id
+      join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
+      join pgflow.steps s on s.step_id = p.step_id
+    where t.run_id = _steps_to_retry.run_id and t.step_slug = any (step_slugs) and p.step_slug <> all (step_slugs)
+      and (p.skip_reason = 'dependency_skipped' or p.skip_reason = 'condition_unmet' and s.when_unmet = 'skip_cascade'
+        or p.skip_reason = 'handler_failed' and s.when_exhausted = 'skip_cascade');
+    exit when v_stay is null;
+    step_slugs := array(select u.slug from unnest(step_slugs) u (slug) where u.slug <> all (v_stay));
+  end loop;
+  if _steps_to_retry.from_step <> all (step_slugs) then
+    raise exception 'step "%" was skipped because a dependency was', _steps_to_retry.from_step
+      using errcode = 'PF005', hint = 'Retry from the dependency that was skipped first.';
   end if;
 end
 $$;
@@ -3725,6 +3756,7 @@ REVOKE ALL ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_ind
 REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;

@@ -29,7 +29,7 @@ begin
     if v_dep = v_slug then
       raise exception '%: depends on itself', v_place using errcode = 'PF001';
     elsif v_dep = any (v_deps) then
-      raise exception '%: dependency "%" is listed twice', v_place, v_dep using errcode = 'PF001';
+      raise exception '%: deps: "%" is listed twice', v_place, v_dep using errcode = 'PF001';
     end if;
     v_deps := v_deps || v_dep;
   end loop;
