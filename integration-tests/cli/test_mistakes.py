@@ -295,14 +295,29 @@ def test_a_port_in_use_is_named(project, monkeypatch):
     assert str(port) in what
 
 
-def test_a_database_of_another_release_names_the_folder_to_remove(project):
+def of_another_build(server):
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("update pgflow.migrations set checksum = repeat('0', 64)")
+
+
+def test_an_embedded_database_of_another_build_is_set_aside(project):
     project.pgflow("migrate")
     folder = project.folder / ".pgflow" / "postgres"
-    with (
-        EmbeddedServer.ensure(folder) as server,
-        psycopg.connect(server.dsn(), autocommit=True) as connection,
-    ):
-        connection.execute("update pgflow.migrations set checksum = repeat('0', 64)")
+    with EmbeddedServer.ensure(folder) as server:
+        of_another_build(server)
+    said = project.pgflow("runs").stderr
+    (kept,) = (project.folder / ".pgflow").glob("postgres-until-*")
+    assert f"it is kept in {kept}" in said
+    with EmbeddedServer.ensure(kept) as server, psycopg.connect(server.dsn()) as connection:
+        assert connection.execute("select checksum from pgflow.migrations").fetchone() == ("0" * 64,)
+    assert project.json("runs") == []
+
+
+def test_an_embedded_database_of_another_build_that_is_in_use_is_left_there(project):
+    project.pgflow("migrate")
+    folder = project.folder / ".pgflow" / "postgres"
+    with EmbeddedServer.ensure(folder) as server:
+        of_another_build(server)
         what, mend = told(project.pgflow("runs", code=1))
     assert "is not the one of this release" in what
     assert f"remove {folder} to start with a new one" in mend

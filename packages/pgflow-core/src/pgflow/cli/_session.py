@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgflow.cli._problems import Failure
 from pgflow.config import Config, Database, Embedded, load
-from pgflow.errors import DatabaseError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -74,18 +72,10 @@ class Session:
 
     @contextmanager
     def _embedded(self, choice: Embedded, *, migrated: bool) -> Generator[Opened]:
-        from pgflow.cli._migrations import migrate
-        from pgflow.embedded import EmbeddedServer
+        from pgflow.cli._embedding import migrated_server, start_server
 
-        with EmbeddedServer.ensure(choice.data_dir, version=choice.version, port=choice.port) as server:
-            dsn = server.dsn()
-            if migrated:
-                try:
-                    migrate(dsn)
-                except DatabaseError as error:
-                    mend = f"it is for development only: remove {choice.data_dir} to start with a new one"
-                    raise Failure(str(error), mend=mend, kind=type(error).__name__) from error
-            yield Opened(dsn, str(choice), is_embedded=True, is_ours=not server.attached)
+        with migrated_server(choice, self.output.note) if migrated else start_server(choice) as server:
+            yield Opened(server.dsn(), str(choice), is_embedded=True, is_ours=not server.attached)
 
     @contextmanager
     def connection(self) -> Generator[Connection[Any]]:
