@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from pydantic_core import to_json
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -60,7 +60,17 @@ class Output:
             table.add_column(heading, no_wrap=True, overflow="ignore")
         for row in rows:
             table.add_row(*row)
-        self.result.print(table)
+        self.block(table)
+
+    def block(self, drawing: RenderableType) -> None:
+        """Write a table or a tree as part of the result, without the blanks that fill up its lines."""
+        if self.result.is_terminal:
+            self.result.print(drawing)
+            return
+        with self.result.capture() as capture:
+            self.result.print(drawing)
+        for line in capture.get().splitlines():
+            self.result.out(line.rstrip())
 
 
 def _console(stream: TextIO) -> Console:

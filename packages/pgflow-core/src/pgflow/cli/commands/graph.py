@@ -33,7 +33,7 @@ def command(session: Session, flow: str, form: Literal["tree", "mermaid", "dot"]
     if session.as_json:
         output.document(definition)
     elif form == "tree":
-        output.result.print(to_tree(definition))
+        output.block(to_tree(definition))
     else:
         click.echo((to_mermaid if form == "mermaid" else to_dot)(definition))
 

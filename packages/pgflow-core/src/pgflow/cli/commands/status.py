@@ -45,7 +45,7 @@ def _print(session: Session, run: RunDetail, failures: Mapping[str, AttemptRow])
         f"{status_text(run.status)}  [dim]{when}[/]" + ("  [yellow]paused[/]" if run.paused_at else "")
     )
     output.line()
-    output.result.print(steps_table(run, failures))
+    output.block(steps_table(run, failures))
     if run.error:
         output.line()
         for line in [str(RunFailed(run.run_id, run.error)), *traceback_lines(run.error)]:
