@@ -44,7 +44,7 @@ def connect(
     conninfo = _conninfo(dsn, application_name)
     try:
         connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         _unreachable(conninfo, error)
     try:
         seen = fetch(connection, probe() if check_schema else probe_without_schema())
@@ -62,7 +62,7 @@ async def aconnect(
     conninfo = _conninfo(dsn, application_name)
     try:
         connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         _unreachable(conninfo, error)
     try:
         seen = await afetch(connection, probe() if check_schema else probe_without_schema())
@@ -92,7 +92,7 @@ def _conninfo(dsn: str, application_name: str) -> str:
     return make_conninfo("", **{"application_name": application_name, **_DEFAULTS, **given})
 
 
-def _unreachable(conninfo: str, error: psycopg.OperationalError) -> NoReturn:
+def _unreachable(conninfo: str, error: psycopg.Error) -> NoReturn:
     parts = conninfo_to_dict(conninfo)
     host = parts.get("host") or parts.get("hostaddr") or "the default socket"
     where = f"{host}, port {parts.get('port') or 5432}, database {parts.get('dbname') or 'of the user'!r}"

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Inputs, exchange_step_tasks
+from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Exchanged, Inputs, exchange_step_tasks
 from pgflow.dispatcher.attempts import AttemptBuilder, LiveTask
 from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refusal
 from pgflow.dispatcher.links import Database, Link
@@ -142,6 +142,8 @@ class Lane(ABC):
                     group.create_task(self._shuttle())
                 group.create_task(self._delivery.retry_held())
         finally:
+            for task in self._background:
+                task.cancel()
             await self._delivery.close()
 
     def ring(self) -> None:
@@ -262,34 +264,38 @@ class Lane(ABC):
             mode=self.mode,
             inputs=self.inputs,
         )
-        claimed: list[tuple[LiveTask, ClaimedTask]] = []
         try:
-            answer = await link.run(statement)
+            try:
+                answer = await link.run(statement)
+            finally:
+                self._claiming -= order.asked
         except DatabaseUnreachable:
             self._put_back(order.reports)
         except PgflowError as error:
             await self._failed(link, order, error)
         else:
-            if self._failures:
-                self._failures = 0
-                self._problems.clear("EXCHANGE_FAILED", self.name)
             self._settle(order.reports, answer.statuses)
-            now = self._loop.time()
-            claimed = [(LiveTask.of(task, now), task) for task in answer.tasks]
-            self.open.update((task.token, task) for task, _ in claimed)
-            self._pace.end(
-                now,
-                asked=order.asked,
-                got=len(claimed),
-                wake_in=answer.wake_in,
-                longest_poll=self.longest_poll,
-            )
-        finally:
-            self._claiming -= order.asked
-            self._wake.set()
+            await self.begin(self._accept(order, answer))
+
+    def _accept(self, order: _Order, answer: Exchanged) -> list[tuple[LiveTask, Attempt]]:
+        """Count what was claimed as open, and decide when to look again."""
+        now = self._loop.time()
+        claimed = [(LiveTask.of(task, now), task) for task in answer.tasks]
+        self.open.update((task.token, task) for task, _ in claimed)
         self.counts.exchanges += 1
         self.counts.claimed += len(claimed)
-        await self.begin(list(self._built(claimed)))
+        if self._failures:
+            self._failures = 0
+            self._problems.clear("EXCHANGE_FAILED", self.name)
+        self._pace.end(
+            now,
+            asked=order.asked,
+            got=len(claimed),
+            wake_in=answer.wake_in,
+            longest_poll=self.longest_poll,
+        )
+        self._wake.set()
+        return list(self._built(claimed))
 
     def _built(self, claimed: Sequence[tuple[LiveTask, ClaimedTask]]) -> Iterator[tuple[LiveTask, Attempt]]:
         for task, row in claimed:
@@ -301,7 +307,7 @@ class Lane(ABC):
     async def _failed(self, link: Link, order: _Order, error: PgflowError) -> None:
         now = self._loop.time()
         self._failures += 1
-        self._pace.ring()
+        self.ring()  # what the exchange would have claimed is still there
         blamed = is_refusal(error) or is_contested(error) or self._failures > _STUBBORN
         if order.reports and blamed:
             await self._delivery.deliver(link, order.reports)
