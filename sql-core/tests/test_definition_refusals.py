@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .support.definitions import chain, flow, map_step, step
 from .support.engine import Engine, refused
 
@@ -121,7 +119,6 @@ def test_a_duplicate_step_is_refused(engine: Engine) -> None:
         engine.define("f", step("twice"), step("b"), step("twice", "b"))
 
 
-@pytest.mark.xfail(strict=True, reason="F23: the message does not name the key")
 def test_a_dependency_listed_twice_is_refused(engine: Engine) -> None:
     """Rule 5: or a step would wait for it for ever."""
     with refused("PF001", "broken", "deps"):

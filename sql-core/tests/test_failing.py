@@ -168,7 +168,6 @@ def test_every_failed_attempt_keeps_a_row(engine: Engine) -> None:
     assert [tuple(row) for row in every] == [(1, "w-1"), (2, "w-2"), (3, "w-3")]
 
 
-@pytest.mark.xfail(strict=True, reason="F24: a message that is no text is stored as it came")
 def test_an_error_is_always_an_object(engine: Engine) -> None:
     """DESIGN 3: {code, message, ...} whatever the reporter sent; what it said is kept."""
     engine.define("f", step("a", max_attempts=1))

@@ -296,7 +296,6 @@ def test_retry_may_be_repeated(engine: Engine) -> None:
     assert len(engine.outcomes(run_id, "a")) == 8
 
 
-@pytest.mark.xfail(strict=True, reason="F21: retry_run reopens what another skip cascaded to")
 @pytest.mark.parametrize("from_step", [None, "bad"])
 def test_what_a_cascade_skipped_stays_skipped(engine: Engine, from_step: str | None) -> None:
     """Rule 61: only what was skipped because of the failure; the cascade of another skip holds."""
@@ -312,7 +311,6 @@ def test_what_a_cascade_skipped_stays_skipped(engine: Engine, from_step: str | N
     assert engine.status(run_id) == "completed"
 
 
-@pytest.mark.xfail(strict=True, reason="F22: only direct dependents are looked at")
 def test_a_skipped_failure_that_others_went_on_without_stays(engine: Engine) -> None:
     """Rule 61: completed steps are kept, so what they did not wait for is not run behind them."""
     engine.define(
@@ -330,3 +328,15 @@ def test_a_skipped_failure_that_others_went_on_without_stays(engine: Engine) -> 
     assert engine.skips(run_id) == {"bad": "handler_failed", "never": "condition_unmet"}
     assert engine.steps(run_id)["other"] == "running"
     assert engine.violations(run_id) == []
+
+
+def test_a_step_that_a_cascade_skipped_is_no_place_to_start_from(engine: Engine) -> None:
+    """Rule 62: PF005: it would run without the dependency that it must not run without."""
+    engine.define("f", step("bad", when_exhausted="skip_cascade"), step("after", "bad"))
+    run_id = engine.run("f")
+    fail_step(engine, engine.take_all(), "bad")
+    with refused("PF005", "after"):
+        engine.retry(run_id, "after")
+    assert engine.status(run_id) == "completed"
+    engine.retry(run_id, "bad")
+    assert engine.work_off() == 2
