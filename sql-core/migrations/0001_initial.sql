@@ -2249,7 +2249,7 @@ declare
 begin
   -- Needs the exclusive run lock, and a task that is alive.
   select s.* into v_step from pgflow.steps s where s.step_id = task.step_id;
-  v_error := case when _end_attempt.outcome <> 'released' then
+  v_error := case when _end_attempt.outcome <> 'released' or nullif(_end_attempt.error, 'null') is not null then
     pgflow._make_error(_end_attempt.error, 'HANDLER_ERROR', 'the handler failed', task.step_slug, task.task_index, task.attempt) end;
   insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
     started_at, ended_at, token_hash, log_tail)
@@ -2259,7 +2259,7 @@ begin
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
   if _end_attempt.outcome = 'released' then
-    perform pgflow._set_queued(task, false, null, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
+    perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
     return 'released';
   elsif _end_attempt.outcome = 'launch_failed' then
     task.launch_failures := task.launch_failures + 1;
