@@ -271,6 +271,7 @@ class Lane(ABC):
                 self._claiming -= order.asked
         except DatabaseUnreachable:
             self._put_back(order.reports)
+            self.ring()
         except PgflowError as error:
             await self._failed(link, order, error)
         else:

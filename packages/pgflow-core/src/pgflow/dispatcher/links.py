@@ -42,6 +42,7 @@ class Database:
 
     def __init__(self, dsn: str, *, worker_id: str, lease: float, logger: logging.Logger) -> None:
         self.up = asyncio.Event()
+        self.outages = 0
         self._dsn = dsn
         self._name = f"pgflow dispatch {worker_id}"
         self._lease = lease
@@ -68,10 +69,11 @@ class Database:
         """Tell whether leases may have expired, or be about to, for want of contact."""
         return monotonic() - self._last_contact > self._lease / 2
 
-    def lose(self, reason: object) -> None:
-        """Begin an outage, unless one has begun."""
-        if self.up.is_set():
+    def lose(self, reason: object, *, seen_outages: int) -> None:
+        """Begin an outage, unless it is the one that has begun or ended since `seen_outages` was read."""
+        if self.up.is_set() and seen_outages == self.outages:
             self.up.clear()
+            self.outages += 1
             self._lost.set()
             self._logger.warning("database lost, running tasks go on: %s", reason)
 
@@ -112,23 +114,28 @@ class Link:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
+        self._outages = 0
 
     async def run(self, statement: Statement[T]) -> T:
         """Send a statement once the database is up.
 
         Raises DatabaseUnreachable when it is lost meanwhile: the statement may then have taken effect.
         """
-        if self._database.was_cut_off():
-            self._database.lose("no contact for more than half a lease")
-        await self._database.up.wait()
+        database = self._database
+        if database.was_cut_off():
+            database.lose("no contact for more than half a lease", seen_outages=database.outages)
+        await database.up.wait()
         try:
             return await self.send(statement)
         except DatabaseUnreachable as error:
-            self._database.lose(error)
+            database.lose(error, seen_outages=self._outages)
             raise
 
     async def send(self, statement: Statement[T]) -> T:
         """Send a statement whether or not the database is known to be up."""
+        if self._outages != self._database.outages:
+            await self.close()  # what was opened before an outage is not worth a try
+        self._outages = self._database.outages
         try:
             if self._connection is None:
                 self._connection = await self._database.connect()
