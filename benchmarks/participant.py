@@ -1,5 +1,6 @@
 """A contender's driver, seen from the benchmark: a child process asked one operation at a time."""
 
+import contextlib
 import json
 import os
 import select
@@ -83,10 +84,11 @@ class Driver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        assert self._process.stdout is not None
+        with self._log, self._process.stdout, contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._log.close()
