@@ -261,3 +261,15 @@ def test_what_an_attempt_died_of_does_not_depend_on_when_it_is_noticed(
     engine.maintain()
     assert engine.outcomes(run_id, "a") == [(1, "lost")]
     assert engine.complete(task) == "completed"
+
+
+@pytest.mark.xfail(strict=True, reason="F26: one malformed entry fails the whole batch")
+def test_one_bad_entry_spoils_no_heartbeat(engine: Engine) -> None:
+    """Rule 24: whatever is wrong with one entry, the other tasks keep their leases."""
+    engine.define("f", step("a"))
+    engine.run("f")
+    task = engine.take()
+    good = reference(task)
+    for bad in (5, None, {}, {"run_id": "x"}, good | {"task_index": "q"}, good | {"attempt_token": "t"}):
+        rows = engine.rows("select * from pgflow.heartbeat_step_tasks(%s)", Jsonb([bad, good]))
+        assert [row.status for row in rows] == ["stale", "ok"], bad

@@ -209,3 +209,62 @@ def test_a_session_killed_around_its_commit_loses_nothing(
     if verb == "complete":
         assert engine.complete(task, 1) == ("duplicate" if done else "completed")
         assert engine.take("b").run_id == run_id
+
+
+def test_a_heartbeat_waits_for_nobody(engine: Engine, open_engine: Open) -> None:
+    """Rule 24: one open transaction costs no other task its lease, nor the task that it ends."""
+    user = open_engine()
+    engine.define("f", step("a"), map_step("m", "run"))
+    engine.run_many("f", [[1, 2]] * 3)
+    tasks = engine.claim(9)
+    engine.rows("set lock_timeout = '1s'")
+    with user.transaction():
+        user.report(complete_report(task) for task in tasks[:2])
+        user.cancel(tasks[-1].run_id)
+        assert engine.heartbeat(*tasks) == ["ok"] * 9
+    answers = engine.heartbeat(*tasks)
+    cancelled = [task.run_id == tasks[-1].run_id for task in tasks]
+    expected = ["cancel" if dead else "ok" for dead in cancelled]
+    assert answers[2:] == expected[2:]
+    assert set(answers[:2]) <= {"stale", "cancel"}
+
+
+def test_maintain_waits_for_nobody(engine: Engine, open_engine: Open) -> None:
+    """Rule 70: what it cannot have now it looks at again."""
+    user = open_engine()
+    engine.define("f", step("a", timeout=100_000))
+    for session in (engine, user):
+        session.at(0)
+    engine.run_many("f", list(range(3)))
+    tasks = engine.claim(3)
+    engine.at(1000)
+    user.at(1000)
+    engine.rows("set lock_timeout = '1s'")
+    with user.transaction():
+        assert user.complete(tasks[0], "late") == "completed"
+        engine.maintain(2)
+        assert [engine.task(task.run_id, "a").failures for task in tasks] == [0, 1, 1]
+    engine.wait(10)
+    engine.maintain(2)
+    assert engine.status(tasks[0].run_id) == "completed"
+    assert engine.outcomes(tasks[0].run_id, "a") == []
+
+
+def test_a_loss_put_off_by_an_open_transaction_is_noticed_after_it(engine: Engine, open_engine: Open) -> None:
+    """Rule 65: a transaction that rolls back hides no expired lease for ever."""
+    user = open_engine()
+    engine.define("f", step("a", timeout=100_000), map_step("m", "run", timeout=100_000))
+    for session in (engine, user):
+        session.at(0)
+    run_id = engine.run("f", [1])
+    tasks = engine.claim(2)
+    for session in (engine, user):
+        session.at(1000)
+    with user.connection.transaction(force_rollback=True):
+        user.report(complete_report(task) for task in tasks)
+        engine.maintain(2)
+        assert engine.claim(10) == []
+    engine.wait(10)
+    engine.maintain(2)
+    assert [engine.outcomes(run_id, slug) for slug in "am"] == [[(1, "lost")]] * 2
+    assert len(engine.claim(10)) == 2
