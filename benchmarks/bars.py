@@ -36,9 +36,11 @@ PRODUCT = "pgflow"
 RATIOS = (
     Bar("P1 W1 drain, SQL", "single", "drain_per_s", SQL, "pgqueuer", 1.5),
     Bar("P1 W1 drain, SQL", "single", "drain_per_s", SQL, "absurd", 8),
+    Bar("P1 W1 drain, SQL", "single", "drain_per_s", SQL, "dbos", 40),
     Bar("P1 W1 drain, SQL (stretch)", "single", "drain_per_s", SQL, "graphile-worker", 0.8),
     Bar("P2 W1 drain, product", "single", "drain_per_s", PRODUCT, "procrastinate", 8),
     Bar("P2 W1 drain, product", "single", "drain_per_s", PRODUCT, "absurd", 3),
+    Bar("P2 W1 drain, product", "single", "drain_per_s", PRODUCT, "dbos", 15),
     Bar("P2 W1 drain, product (stretch)", "single", "drain_per_s", PRODUCT, "pgqueuer", 1),
     Bar("P3 W1 enqueue 100 a call", "single", "enqueue_per_s", SQL, "pg-boss", 0.8),
     Bar("P3 W1 enqueue 100 a call", "single", "enqueue_per_s", SQL, "pgqueuer", 0.8),

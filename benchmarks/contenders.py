@@ -32,14 +32,13 @@ def peers(python: Path) -> list[Contender]:
 
     def peer(name: str, settings: str, *more: str, slow: bool = False) -> Contender:
         command = (str(python), "-m", f"benchmarks.drivers.{name}_driver")
-        return Contender(
-            name, command, settings, frozenset({"enqueue", "drain", "chain", "latency", *more}), slow
-        )
+        return Contender(name, command, settings, frozenset({"enqueue", "drain", "chain", *more}), slow)
 
     return [
-        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop"),
-        peer("procrastinate", "concurrency 20, pool of 10, uvloop", slow=True),
-        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", slow=True),
+        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop", "latency"),
+        peer("procrastinate", "concurrency 20, pool of 10, uvloop", "latency", slow=True),
+        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", "latency", slow=True),
+        peer("dbos", "one queue, 50 workflows at a time, poll 10 ms", slow=True),
     ]
 
 

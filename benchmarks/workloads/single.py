@@ -13,8 +13,8 @@ class Single:
     """`runs` for contenders that batch, `slow_runs` for those that send several calls a task."""
 
     runs: int = 10_000
-    slow_runs: int = 2_000
-    one_by_one: int = 1_000
+    slow_runs: int = 1_000
+    one_by_one: int = 500
     name: str = "single"
     title: str = "W1 runs of one step"
     needs: tuple[str, ...] = ("enqueue", "drain")

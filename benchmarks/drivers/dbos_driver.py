@@ -1,0 +1,100 @@
+"""DBOS: workflows of one or three steps through a queue of 50, polled every 10 ms.
+
+It is launched for each drain. Its clock starts with the first step, so that launching costs it nothing, and stops
+when the last workflow is recorded as successful.
+"""
+
+import threading
+import time
+from typing import Any
+
+import psycopg
+from dbos import DBOS, DBOSClient, DBOSConfig
+
+from benchmarks.drivers import protocol, psycopg_calls
+
+QUEUE = "bench"
+CONCURRENCY = 50
+POLL_SECONDS = 0.01
+ENDED = "select count(*) from dbos.workflow_status where status = 'SUCCESS'"
+
+state: dict[str, Any] = {}
+begun = threading.Event()
+
+
+@DBOS.step()
+def link() -> int:
+    """Do nothing."""
+    if not begun.is_set():
+        state["started"] = time.perf_counter()
+        begun.set()
+    return 1
+
+
+@DBOS.workflow(name="single")
+def single() -> int:
+    """Run one step."""
+    return link()
+
+
+@DBOS.workflow(name="chain")
+def chain() -> int:
+    """Run three steps."""
+    return link() + link() + link()
+
+
+def launch(dsn: str) -> None:
+    """Start DBOS in this process, with its queue."""
+    config = DBOSConfig(
+        name="bench",
+        system_database_url=dsn,
+        log_level="ERROR",
+        application_version="1",
+        sys_db_pool_size=20,
+    )
+    DBOS(config=config)
+    DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL_SECONDS)
+
+
+def install(dsn: str) -> dict[str, Any]:
+    """Create DBOS's tables and queue."""
+    launch(dsn)
+    DBOS.destroy()
+    return {}
+
+
+def connect(dsn: str) -> dict[str, Any]:
+    """Open a client."""
+    state.update(dsn=dsn, client=DBOSClient(system_database_url=dsn), done=0)
+    return {}
+
+
+def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
+    """Enqueue `count` workflows one by one: there is no batch form, `batch` is not used."""
+    started = time.perf_counter()
+    for _ in range(count):
+        state["client"].enqueue({"workflow_name": flow, "queue_name": QUEUE, "app_version": "1"})
+    return {"seconds": time.perf_counter() - started}
+
+
+def drain(flow: str, count: int) -> dict[str, Any]:
+    """Run every workflow."""
+    begun.clear()
+    state["done"] += count
+    with psycopg.connect(state["dsn"], autocommit=True) as looking:
+        launch(state["dsn"])
+        begun.wait(30)
+        deadline = time.perf_counter() + 300
+        while looking.execute(ENDED).fetchone() != (state["done"],):
+            if time.perf_counter() > deadline:
+                raise TimeoutError("workflows have not ended in 300 s")
+            time.sleep(0.02)
+        seconds = time.perf_counter() - state["started"]
+    DBOS.destroy()
+    return {"seconds": seconds}
+
+
+if __name__ == "__main__":
+    psycopg_calls.watch()
+    protocol.serve({"install": install, "connect": connect, "enqueue": enqueue, "drain": drain})
