@@ -1,7 +1,7 @@
 """DBOS: workflows of one or three steps through a queue of 50, polled every 10 ms.
 
-It is launched for each drain. Its clock starts with the first step, so that launching costs it nothing, and stops
-when the last workflow is recorded as successful.
+It is launched for each drain. Its clock starts with the first step, so that launching costs it nothing, and
+stops when the last workflow is recorded as successful.
 """
 
 import threading
