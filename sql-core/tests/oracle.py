@@ -66,6 +66,8 @@ class Run:
         self.paused = False
         self.history: dict[tuple[str, int, int], str] = {}
         """How each attempt ended that did not complete in time."""
+        self.gone: dict[tuple[str, int], int] = {}
+        """The last attempt of items that a rerun map no longer has."""
         self.contested: set[str] = set()
         """Steps that ended in the same instant as the one that failed the run: how is not promised."""
         self._advance()
@@ -224,12 +226,12 @@ class Run:
             return
         state.status = "running"
         for index, item in enumerate(items):
-            task = state.tasks.setdefault(index, Task())
+            task = state.tasks.setdefault(index, Task(attempt=self.gone.pop((slug, index), 0)))
             task.item = item
             if task.status == "reset":
                 task.status = "queued"
         for index in [index for index in state.tasks if index >= len(items)]:
-            del state.tasks[index]
+            self.gone[slug, index] = state.tasks.pop(index).attempt
         if not items or all(task.status == "completed" for task in state.tasks.values()):
             state.status, state.output = "completed", [task.output for task in state.tasks.values()]
 

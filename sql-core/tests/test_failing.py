@@ -77,7 +77,7 @@ def test_a_high_number_of_failures_does_not_overflow(engine: Engine) -> None:
           start timestamptz := '2020-01-01 00:00:00Z';
           task record;
         begin
-          for hour in 1..1100 loop
+          for hour in 1..1030 loop
             perform set_config('pgflow.fake_now', (start + interval '1 hour' * hour)::text, true);
             select * into strict task from pgflow.claim_step_tasks('local', 'w', 1);
             perform pgflow.fail_step_task(task.run_id, 'a', 0, task.attempt_token, '{}');
@@ -85,8 +85,8 @@ def test_a_high_number_of_failures_does_not_overflow(engine: Engine) -> None:
         end $$"""
     )
     stored = engine.task(run_id, "a")
-    assert stored.failures == 1100
-    assert (stored.visible_at - EPOCH) - timedelta(hours=1100) == timedelta(seconds=5)
+    assert stored.failures == 1030
+    assert (stored.visible_at - EPOCH) - timedelta(hours=1030) == timedelta(seconds=5)
 
 
 def test_delays_are_jittered_upwards(engine: Engine) -> None:
@@ -248,3 +248,22 @@ def test_a_log_tail_is_kept_with_its_attempt(engine: Engine) -> None:
     )
     assert [tuple(row) for row in logs] == [(1, "first words"), (2, "last words")]
     assert engine.attempts(run_id, "a")[0].log_tail == "first words"
+
+
+def test_a_handler_that_was_interrupted_has_failed_as_any_other(engine: Engine) -> None:
+    """Rule 48: whatever the error says of itself, it was reported: it is not lost, and it is not late."""
+    engine.define("f", step("a", max_attempts=3, base_delay=0))
+    engine.at(0)
+    run_id = engine.run("f")
+    errors = [
+        {"message": "cancelled", "type": "asyncio.CancelledError"},
+        {"message": "lost", "type": "TimeoutError", "code": "LOST"},
+        {"message": "released", "code": "CANCELLED"},
+    ]
+    answers = []
+    for error in errors:
+        engine.wait(1)
+        answers.append(engine.fail(engine.take(), error))
+    assert answers == ["retrying", "retrying", "failed"]
+    assert [outcome for _, outcome in engine.outcomes(run_id, "a")] == ["failed"] * 3
+    assert engine.task(run_id, "a").failures == 3

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from .support.definitions import chain, map_step, step
-from .support.engine import Engine, refused
+from .support.engine import Engine, fail_report, refused
 
 
 def fail_step(engine: Engine, tasks: dict[str, Any], name: str) -> None:
@@ -340,3 +340,19 @@ def test_a_step_that_a_cascade_skipped_is_no_place_to_start_from(engine: Engine)
     assert engine.status(run_id) == "completed"
     engine.retry(run_id, "bad")
     assert engine.work_off() == 2
+
+
+def test_an_item_that_was_gone_for_a_while_goes_on_counting(engine: Engine) -> None:
+    """Rule 61: attempt numbers are never reused, so neither are history rows."""
+    engine.define("f", step("a"), map_step("m", "a", base_delay=0))
+    engine.at(0)
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), [0, 1, 2])
+    engine.report(fail_report(task) for task in engine.claim(3))
+    for items in ([0], [0, 1, 2]):
+        engine.wait(1)
+        engine.work_off()
+        engine.retry(run_id, "a")
+        engine.complete(engine.take("a"), items)
+    assert [task.attempt for task in engine.claim(3)] == [4, 3, 3]
+    assert engine.outcomes(run_id, "m", 2) == [(1, "failed")]

@@ -298,7 +298,7 @@ class World:
             kept = {"failed"} if run_id in self.retried else set()
             assert set(left.values()) <= {"cancelled", "completed"} | kept, (slug, left)
             for index in state.tasks.keys() - tasks.keys():
-                del state.tasks[index]
+                state.tasks[index].status = "reset"
             for index, task in tasks.items():
                 # An item that failed in an earlier life of the run, and was not reached in this one.
                 state.tasks.setdefault(index, Task()).status = (
