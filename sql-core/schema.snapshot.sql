@@ -57,10 +57,9 @@ begin
     order by r.ordinality
   loop
     -- Read again each time: an earlier report of this batch may have closed the run.
-    select t.* into v_task from pgflow._tasks t
-    where t.run_id = v_report.run_id and t.step_slug = v_report.step_slug and t.task_index = v_report.task_index
-      and t.is_live and t.token_hash = pgflow._token_hash(v_report.attempt_token);
-    if found then
+    -- Under the row's lock: a claim, which takes no run lock, may be giving a lost task its next attempt.
+    v_task := pgflow._lock_task(v_report.run_id, v_report.step_slug, v_report.task_index);
+    if v_task.is_live and v_task.token_hash = pgflow._token_hash(v_report.attempt_token) then
       ordinals := ordinals || v_report.ordinality;
       statuses := statuses || pgflow._end_attempt(v_task,
         case when v_report.outcome = 'release' then 'released' when v_report.error ->> 'code' = 'TIMEOUT' then 'timed_out' else 'failed' end,
@@ -238,7 +237,8 @@ begin
     _cancel_tasks.now, t.token_hash
   from pgflow._tasks t
   where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
-    and t.is_live and t.lease_expires_at is not null;
+    and t.is_live and t.lease_expires_at is not null
+  on conflict on constraint step_task_attempts_pkey do nothing;
   -- Tokens stay, so that a heartbeat can be answered 'cancel'.
   update pgflow.map_tasks t
   set end_status = 'cancelled', finished_at = _cancel_tasks.now
@@ -581,22 +581,18 @@ declare
   v_back_indexes int[];
   v_due timestamptz;
   v_count int;
+  v_held bigint;
 begin
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
     return;
   end if;
   perform pgflow._sweep_due(v_now);
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
-    while v_left > 0 loop
+    v_held := 0;
+    -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
+    while v_left > 0 and v_held < 1000 loop
       v_popped := pgflow._pop_ready(v_queue, v_left);
       exit when v_popped.run_ids is null;
-      select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
-        into v_due
-      from pgflow.steps s where s.step_id = any (v_popped.step_ids);
-      if v_due is not null then  -- null: entries of a flow that was deleted
-        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
-        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
-      end if;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
         case when _claim.inputs <> 'none' then
@@ -615,7 +611,16 @@ begin
       order by c.ordinal;
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;
+      if v_count > 0 then
+        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
+          into v_due
+        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
+        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      end if;
       if v_count < cardinality(v_popped.run_ids) then
+        select v_held + count(*) into v_held
+        from pgflow._live_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes) t where t.lease_expires_at is null;
         v_back_runs := v_back_runs || v_popped.run_ids;
         v_back_steps := v_back_steps || v_popped.step_ids;
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
@@ -959,6 +964,7 @@ WITH (fillfactor='35', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.run_steps IS 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
 COMMENT ON COLUMN pgflow.run_steps.queue_id IS 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
 COMMENT ON COLUMN pgflow.run_steps.task_count IS 'Items of a map step; null before it starts and for single steps.';
+COMMENT ON COLUMN pgflow.run_steps.attempt IS 'Of the single task; of a map step: the number that attempts of new items go on from.';
 COMMENT ON COLUMN pgflow.run_steps.failed_tasks IS 'Items of a map step that failed for good.';
 COMMENT ON COLUMN pgflow.run_steps.task_started_at IS 'Of the single task: null with a lease means claimed but not started.';
 COMMENT ON COLUMN pgflow.run_steps.lease_expires_at IS 'Of the single task: null means queued.';
@@ -1166,51 +1172,62 @@ COMMENT ON FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error
 CREATE FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET lock_timeout TO '1ms'
     AS $$
 declare
   v_task pgflow._tasks;
   v_step pgflow.steps;
   v_outcome text;
 begin
-  -- Tries, never waits: this runs inside claims, which may hold rows already.
-  if not pgflow_locks.try_lock_run(_expire.run_id) then
-    return false;
-  end if;
-  if _expire.ready_index = -1 then
-    perform from pgflow.run_steps t
-    where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug
-    for update skip locked;
-  else
-    perform from pgflow.map_tasks t
-    where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.task_index = _expire.ready_index
-    for update skip locked;
-  end if;
-  if not found then
-    return false;
-  end if;
-  select t.* into v_task from pgflow._tasks t
-  where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.ready_index = _expire.ready_index
-    and t.is_live and t.lease_expires_at is not null;
-  if not found then
+  -- Tries, never waits: this runs inside claims, which may hold rows already. What cannot be had at once, the run lock or a row
+  -- that an open claim holds, undoes the subtransaction. Nor may one run stop the sweep, and with it every claim.
+  begin
+    if not pgflow_locks.try_lock_run(_expire.run_id) then
+      return false;
+    end if;
+    if _expire.ready_index = -1 then
+      perform from pgflow.run_steps t
+      where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug
+      for update skip locked;
+    else
+      perform from pgflow.map_tasks t
+      where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.task_index = _expire.ready_index
+      for update skip locked;
+    end if;
+    if not found then
+      return false;
+    end if;
+    select t.* into v_task from pgflow._tasks t
+    where t.run_id = _expire.run_id and t.step_slug = _expire.step_slug and t.ready_index = _expire.ready_index
+      and t.is_live and t.lease_expires_at is not null;
+    if not found then
+      return true;
+    end if;
+    select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
+    v_outcome := case
+      when v_task.task_started_at + make_interval(secs => v_step.timeout) <= least(v_task.lease_expires_at, _expire.now) then 'timed_out'
+      when v_task.lease_expires_at > _expire.now or pgflow._is_paused(_expire.run_id) then null
+      when v_task.task_started_at is null then 'launch_failed'
+      else 'lost'
+    end;
+    if v_outcome is null then
+      return false;
+    end if;
+    perform pgflow._end_attempt(v_task, v_outcome, 'sweep',
+      case v_outcome
+        when 'launch_failed' then jsonb_build_object('code', 'LAUNCH_FAILED', 'message', format('not started within %s s of its launch', v_step.launch_timeout))
+        when 'timed_out' then jsonb_build_object('code', 'TIMEOUT', 'message', format('not finished within %s s', v_step.timeout))
+        else jsonb_build_object('code', 'LOST', 'message', format('worker %s stopped renewing its lease', v_task.worker_id))
+      end, true, null, null, _expire.now);
     return true;
-  end if;
-  select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
-  v_outcome := case
-    when v_task.task_started_at + make_interval(secs => v_step.timeout) <= least(v_task.lease_expires_at, _expire.now) then 'timed_out'
-    when v_task.lease_expires_at > _expire.now or pgflow._is_paused(_expire.run_id) then null
-    when v_task.task_started_at is null then 'launch_failed'
-    else 'lost'
+  exception
+    when lock_not_available or deadlock_detected then
+      return false;
+    when others then
+      raise warning 'pgflow: the lease of task % of step "%" in run % could not be ended: %', _expire.ready_index, _expire.step_slug,
+        _expire.run_id, sqlerrm;
+      return false;
   end;
-  if v_outcome is null then
-    return false;
-  end if;
-  perform pgflow._end_attempt(v_task, v_outcome, 'sweep',
-    case v_outcome
-      when 'launch_failed' then jsonb_build_object('code', 'LAUNCH_FAILED', 'message', format('not started within %s s of its launch', v_step.launch_timeout))
-      when 'timed_out' then jsonb_build_object('code', 'TIMEOUT', 'message', format('not finished within %s s', v_step.timeout))
-      else jsonb_build_object('code', 'LOST', 'message', format('worker %s stopped renewing its lease', v_task.worker_id))
-    end, true, null, null, _expire.now);
-  return true;
 end
 $$;
 COMMENT ON FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) IS 'End an attempt whose lease or timeout ran out: lost, timed out or never started. False if it lives on, or somebody holds the run or the row: look again.';
@@ -1330,13 +1347,20 @@ begin
       lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null
     from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
     where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index = i.ordinality - 1;
-    delete from pgflow.map_tasks t
-    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count;
+    -- What is left over goes, but its attempt numbers do not come back: the step row keeps the highest.
+    with surplus as (
+      delete from pgflow.map_tasks t
+      where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count
+      returning t.attempt
+    )
+    update pgflow.run_steps t
+    set attempt = greatest(t.attempt, (select max(s.attempt) from surplus s))
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug;
   end if;
-  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, visible_at)
-  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
-  from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
-  where i.ordinality > _insert_map_tasks.existing;
+  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, attempt, visible_at)
+  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, r.attempt, _insert_map_tasks.visible_at
+  from pgflow.run_steps r, jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+  where r.run_id = _insert_map_tasks.run_id and r.step_slug = step.step_slug and i.ordinality > _insert_map_tasks.existing;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
   from generate_series(0, least(v_count, 16) - 1) s (slot);
@@ -1494,7 +1518,6 @@ CREATE FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index intege
 declare
   v_task pgflow._tasks;
 begin
-  -- One row, and nothing is locked after it: no order to keep.
   perform from pgflow.map_tasks t
   where t.run_id = _lock_task.run_id and t.step_slug = _lock_task.step_slug and t.task_index = _lock_task.task_index
   for no key update;
@@ -1679,8 +1702,10 @@ CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
 declare
   v_runs uuid[];
 begin
-  select array_agg(p.run_id) into v_runs from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids);
-  if v_runs is null then
+  -- Claims park without the run lock: this makes resume_run wait for them, and a pause that is being lifted is none.
+  v_runs := array(
+    select p.run_id from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids) order by p.run_id for key share skip locked);
+  if cardinality(v_runs) = 0 then
     return;
   end if;
   -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
@@ -2218,6 +2243,7 @@ declare
   v_waiting record;
   v_next record;
 begin
+  perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
   with inserted as (
@@ -2466,15 +2492,18 @@ begin
 
   -- _expire reads each task again: ending one may have closed a run with others due in it.
   select array_agg(d.run_id) as run_ids, array_agg(d.step_id) as step_ids, array_agg(d.task_index) as indexes,
-    array_agg(greatest(d.due_at, v_grace, _sweep_timers.now + interval '1 second')) as due_ats
+    array_agg(case when d.due_so_far > 500 then _sweep_timers.now
+      else greatest(d.due_at, v_grace, _sweep_timers.now + interval '1 second') end) as due_ats
     into v_again
-  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
-  where v_due.kinds[d.ordinality] = 'lease' and d.lease_expires_at is not null
-    and (d.due_at > _sweep_timers.now or v_grace > _sweep_timers.now
-      or not pgflow._expire(d.run_id, d.step_slug, d.task_index, _sweep_timers.now));
+  from (
+    select l.*, count(*) filter (where l.due_at <= _sweep_timers.now) over (order by l.ordinality) as due_so_far
+    from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) l
+    where v_due.kinds[l.ordinality] = 'lease' and l.lease_expires_at is not null) d
+  -- At most 500: each takes the lock of its run, and the lock table is small.
+  where d.due_at > _sweep_timers.now or v_grace > _sweep_timers.now or d.due_so_far > 500
+    or not pgflow._expire(d.run_id, d.step_slug, d.task_index, _sweep_timers.now);
   if v_again.run_ids is not null then
-    perform pgflow._set_timers('lease', v_again.run_ids, v_again.step_ids, v_again.indexes,
-      array_fill((select min(a.due_at) from unnest(v_again.due_ats) a (due_at)), array[cardinality(v_again.run_ids)]));
+    perform pgflow._set_timers('lease', v_again.run_ids, v_again.step_ids, v_again.indexes, v_again.due_ats);
   end if;
   return v_batches;
 end
@@ -2756,18 +2785,23 @@ CREATE FUNCTION pgflow.delete_flow(flow_slug text, force boolean DEFAULT false) 
     SET search_path TO ''
     AS $$
 declare
+  v_running uuid[];
   v_runs uuid[];
 begin
   perform pgflow_locks.lock_definition(delete_flow.flow_slug);
-  select array_agg(r.run_id) into v_runs from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
-  if v_runs is not null then
-    if not delete_flow.force then
-      raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
-        using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
-    end if;
-    perform pgflow_locks.lock_runs(v_runs);
-    perform pgflow._delete_runs(v_runs);
+  perform pgflow_locks.use_flow(delete_flow.flow_slug, true);
+  select array_agg(r.run_id), array_agg(r.run_id) filter (where r.status = 'running') into v_runs, v_running
+  from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
+  if v_runs is not null and not delete_flow.force then
+    raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
+      using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
+  elsif cardinality(v_running) > 2000 then
+    -- Each needs its lock, and the lock table is small.
+    raise exception 'flow "%" has % running runs', delete_flow.flow_slug, cardinality(v_running)
+      using errcode = 'PF005', hint = 'Cancel them first, in several transactions.';
   end if;
+  perform pgflow_locks.lock_runs(v_running);
+  perform pgflow._delete_runs(v_runs);
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
   if not found then
     raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
@@ -2997,19 +3031,14 @@ begin
   if prune_runs.older_than is null or prune_runs."limit" is null or prune_runs."limit" < 0 then
     raise exception 'older_than and limit must be given' using errcode = 'PF008';
   end if;
-  -- Run ids are ordered by time: the oldest are the first of the index.
-  select array_agg(o.run_id) into v_runs
-  from (
+  -- Run ids are ordered by time: the oldest are the first of the index. The row lock is enough: of the verbs only retry_run
+  -- changes an ended run, and it starts with this row.
+  v_runs := array(
     select r.run_id from pgflow.runs r
     where r.status <> 'running' and r.finished_at < pgflow.clock() - prune_runs.older_than
     order by r.run_id
     limit prune_runs."limit"
-    for update skip locked
-  ) o
-  where pgflow_locks.try_lock_run(o.run_id);
-  if v_runs is null then
-    return 0;
-  end if;
+    for update skip locked);
   perform pgflow._delete_runs(v_runs);
   return cardinality(v_runs);
 end
@@ -3180,6 +3209,10 @@ begin
   elsif v_status = 'completed' and retry_run.from_step is null then
     raise exception 'run % completed: there is nothing to retry', retry_run.run_id
       using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
+  perform from pgflow.runs r where r.run_id = retry_run.run_id for update;
+  if not found then
+    raise exception 'run % has been pruned', retry_run.run_id using errcode = 'PF003';
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
   update pgflow.runs r
@@ -3394,6 +3427,19 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) IS 'Take the exclusive lock of a run if nobody holds it.';
+CREATE FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if use_flow.exclusive then
+    perform pg_advisory_xact_lock(7150105, hashtext(use_flow.flow_slug));
+  else
+    perform pg_advisory_xact_lock_shared(7150105, hashtext(use_flow.flow_slug));
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) IS 'Shared by whoever starts runs of a flow; exclusive to delete it.';
 CREATE TABLE pgflow.completed_task_logs (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -3837,3 +3883,4 @@ REVOKE ALL ON FUNCTION pgflow_locks.lock_migration() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_maintenance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) FROM PUBLIC;

@@ -11,7 +11,7 @@
 -- The contract for readers is the views step_states, step_tasks, task_attempts and task_logs.
 --
 -- Lock order (a transaction may skip levels, never go back up):
---   1. advisory: migration, then definition(flow), then maintenance (try only)
+--   1. advisory: migration, then definition(flow), then use(flow): shared by starts, exclusive to delete; maintenance by try only
 --   2. advisory: run locks, all of a call in one statement, ascending by hash, before any row.
 --      Exclusive by default; shared only for reports of map items that cannot empty a counter slot.
 --      Never upgraded: a shared holder that needs the exclusive lock undoes its subtransaction and starts again.

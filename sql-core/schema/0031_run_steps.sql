@@ -33,6 +33,7 @@ create table pgflow.run_steps (
 comment on table pgflow.run_steps is 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
 comment on column pgflow.run_steps.queue_id is 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
 comment on column pgflow.run_steps.task_count is 'Items of a map step; null before it starts and for single steps.';
+comment on column pgflow.run_steps.attempt is 'Of the single task; of a map step: the number that attempts of new items go on from.';
 comment on column pgflow.run_steps.failed_tasks is 'Items of a map step that failed for good.';
 comment on column pgflow.run_steps.lease_expires_at is 'Of the single task: null means queued.';
 comment on column pgflow.run_steps.task_started_at is 'Of the single task: null with a lease means claimed but not started.';

@@ -3,18 +3,23 @@ language plpgsql volatile
 set search_path to ''
 as $$
 declare
+  v_running uuid[];
   v_runs uuid[];
 begin
   perform pgflow_locks.lock_definition(delete_flow.flow_slug);
-  select array_agg(r.run_id) into v_runs from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
-  if v_runs is not null then
-    if not delete_flow.force then
-      raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
-        using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
-    end if;
-    perform pgflow_locks.lock_runs(v_runs);
-    perform pgflow._delete_runs(v_runs);
+  perform pgflow_locks.use_flow(delete_flow.flow_slug, true);
+  select array_agg(r.run_id), array_agg(r.run_id) filter (where r.status = 'running') into v_runs, v_running
+  from pgflow.runs r where r.flow_slug = delete_flow.flow_slug;
+  if v_runs is not null and not delete_flow.force then
+    raise exception 'flow "%" has % runs', delete_flow.flow_slug, cardinality(v_runs)
+      using errcode = 'PF005', hint = 'Prune them first, or pass force => true to delete them too.';
+  elsif cardinality(v_running) > 2000 then
+    -- Each needs its lock, and the lock table is small.
+    raise exception 'flow "%" has % running runs', delete_flow.flow_slug, cardinality(v_running)
+      using errcode = 'PF005', hint = 'Cancel them first, in several transactions.';
   end if;
+  perform pgflow_locks.lock_runs(v_running);
+  perform pgflow._delete_runs(v_runs);
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
   if not found then
     raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';

@@ -5,8 +5,10 @@ as $$
 declare
   v_runs uuid[];
 begin
-  select array_agg(p.run_id) into v_runs from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids);
-  if v_runs is null then
+  -- Claims park without the run lock: this makes resume_run wait for them, and a pause that is being lifted is none.
+  v_runs := array(
+    select p.run_id from pgflow.paused_runs p where p.run_id = any (_park_paused.run_ids) order by p.run_id for key share skip locked);
+  if cardinality(v_runs) = 0 then
     return;
   end if;
   -- A sequential scan: pausing is rare, and an index on run_id would cost every task.

@@ -15,13 +15,20 @@ begin
       lease_expires_at = null, token_hash = null, finished_at = null, end_status = null, output = null, error = null
     from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
     where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index = i.ordinality - 1;
-    delete from pgflow.map_tasks t
-    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count;
+    -- What is left over goes, but its attempt numbers do not come back: the step row keeps the highest.
+    with surplus as (
+      delete from pgflow.map_tasks t
+      where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug and t.task_index >= v_count
+      returning t.attempt
+    )
+    update pgflow.run_steps t
+    set attempt = greatest(t.attempt, (select max(s.attempt) from surplus s))
+    where t.run_id = _insert_map_tasks.run_id and t.step_slug = step.step_slug;
   end if;
-  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, visible_at)
-  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, _insert_map_tasks.visible_at
-  from jsonb_array_elements(_insert_map_tasks.items) with ordinality i
-  where i.ordinality > _insert_map_tasks.existing;
+  insert into pgflow.map_tasks (run_id, step_id, task_index, step_slug, input, attempt, visible_at)
+  select _insert_map_tasks.run_id, step.step_id, i.ordinality::int - 1, step.step_slug, i.value, r.attempt, _insert_map_tasks.visible_at
+  from pgflow.run_steps r, jsonb_array_elements(_insert_map_tasks.items) with ordinality i
+  where r.run_id = _insert_map_tasks.run_id and r.step_slug = step.step_slug and i.ordinality > _insert_map_tasks.existing;
   insert into pgflow.map_counters (run_id, step_slug, slot, remaining)
   select _insert_map_tasks.run_id, step.step_slug, s.slot, (v_count - s.slot + 15) / 16
   from generate_series(0, least(v_count, 16) - 1) s (slot);

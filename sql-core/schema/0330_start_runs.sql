@@ -11,6 +11,7 @@ declare
   v_waiting record;
   v_next record;
 begin
+  perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
   with inserted as (

@@ -10,7 +10,8 @@ begin
     _cancel_tasks.now, t.token_hash
   from pgflow._tasks t
   where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
-    and t.is_live and t.lease_expires_at is not null;
+    and t.is_live and t.lease_expires_at is not null
+  on conflict on constraint step_task_attempts_pkey do nothing;
   -- Tokens stay, so that a heartbeat can be answered 'cancel'.
   update pgflow.map_tasks t
   set end_status = 'cancelled', finished_at = _cancel_tasks.now

@@ -16,22 +16,18 @@ declare
   v_back_indexes int[];
   v_due timestamptz;
   v_count int;
+  v_held bigint;
 begin
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
     return;
   end if;
   perform pgflow._sweep_due(v_now);
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
-    while v_left > 0 loop
+    v_held := 0;
+    -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
+    while v_left > 0 and v_held < 1000 loop
       v_popped := pgflow._pop_ready(v_queue, v_left);
       exit when v_popped.run_ids is null;
-      select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
-        into v_due
-      from pgflow.steps s where s.step_id = any (v_popped.step_ids);
-      if v_due is not null then  -- null: entries of a flow that was deleted
-        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
-        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
-      end if;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
         case when _claim.inputs <> 'none' then
@@ -50,7 +46,16 @@ begin
       order by c.ordinal;
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;
+      if v_count > 0 then
+        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
+          into v_due
+        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
+        insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
+        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+      end if;
       if v_count < cardinality(v_popped.run_ids) then
+        select v_held + count(*) into v_held
+        from pgflow._live_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes) t where t.lease_expires_at is null;
         v_back_runs := v_back_runs || v_popped.run_ids;
         v_back_steps := v_back_steps || v_popped.step_ids;
         v_back_indexes := v_back_indexes || v_popped.task_indexes;

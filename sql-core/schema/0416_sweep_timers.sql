@@ -38,15 +38,18 @@ begin
 
   -- _expire reads each task again: ending one may have closed a run with others due in it.
   select array_agg(d.run_id) as run_ids, array_agg(d.step_id) as step_ids, array_agg(d.task_index) as indexes,
-    array_agg(greatest(d.due_at, v_grace, _sweep_timers.now + interval '1 second')) as due_ats
+    array_agg(case when d.due_so_far > 500 then _sweep_timers.now
+      else greatest(d.due_at, v_grace, _sweep_timers.now + interval '1 second') end) as due_ats
     into v_again
-  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
-  where v_due.kinds[d.ordinality] = 'lease' and d.lease_expires_at is not null
-    and (d.due_at > _sweep_timers.now or v_grace > _sweep_timers.now
-      or not pgflow._expire(d.run_id, d.step_slug, d.task_index, _sweep_timers.now));
+  from (
+    select l.*, count(*) filter (where l.due_at <= _sweep_timers.now) over (order by l.ordinality) as due_so_far
+    from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) l
+    where v_due.kinds[l.ordinality] = 'lease' and l.lease_expires_at is not null) d
+  -- At most 500: each takes the lock of its run, and the lock table is small.
+  where d.due_at > _sweep_timers.now or v_grace > _sweep_timers.now or d.due_so_far > 500
+    or not pgflow._expire(d.run_id, d.step_slug, d.task_index, _sweep_timers.now);
   if v_again.run_ids is not null then
-    perform pgflow._set_timers('lease', v_again.run_ids, v_again.step_ids, v_again.indexes,
-      array_fill((select min(a.due_at) from unnest(v_again.due_ats) a (due_at)), array[cardinality(v_again.run_ids)]));
+    perform pgflow._set_timers('lease', v_again.run_ids, v_again.step_ids, v_again.indexes, v_again.due_ats);
   end if;
   return v_batches;
 end

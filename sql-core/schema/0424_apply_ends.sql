@@ -15,10 +15,9 @@ begin
     order by r.ordinality
   loop
     -- Read again each time: an earlier report of this batch may have closed the run.
-    select t.* into v_task from pgflow._tasks t
-    where t.run_id = v_report.run_id and t.step_slug = v_report.step_slug and t.task_index = v_report.task_index
-      and t.is_live and t.token_hash = pgflow._token_hash(v_report.attempt_token);
-    if found then
+    -- Under the row's lock: a claim, which takes no run lock, may be giving a lost task its next attempt.
+    v_task := pgflow._lock_task(v_report.run_id, v_report.step_slug, v_report.task_index);
+    if v_task.is_live and v_task.token_hash = pgflow._token_hash(v_report.attempt_token) then
       ordinals := ordinals || v_report.ordinality;
       statuses := statuses || pgflow._end_attempt(v_task,
         case when v_report.outcome = 'release' then 'released' when v_report.error ->> 'code' = 'TIMEOUT' then 'timed_out' else 'failed' end,

@@ -5,7 +5,6 @@ as $$
 declare
   v_task pgflow._tasks;
 begin
-  -- One row, and nothing is locked after it: no order to keep.
   perform from pgflow.map_tasks t
   where t.run_id = _lock_task.run_id and t.step_slug = _lock_task.step_slug and t.task_index = _lock_task.task_index
   for no key update;
