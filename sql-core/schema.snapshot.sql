@@ -370,7 +370,7 @@ CREATE TABLE pgflow.flows (
 COMMENT ON TABLE pgflow.flows IS 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
 COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalised, without filled-in defaults.';
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
-CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb) RETURNS void
+CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -380,6 +380,12 @@ declare
 begin
   if _check_inputs.priority not between -100 and 100 then
     raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
+  end if;
+  if not isfinite(_check_inputs.start_at) then
+    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
+  end if;
+  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
+    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
   end if;
   if jsonb_typeof(_check_inputs.tags) <> 'object' then
     raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
@@ -396,7 +402,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb) IS 'PF008 if runs cannot start with these arguments.';
+COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) IS 'PF007 or PF008 if runs cannot start with these arguments.';
 CREATE FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -521,7 +527,7 @@ COMMENT ON FUNCTION pgflow._check_slug(kind text, slug jsonb) IS 'The slug as te
 CREATE FUNCTION pgflow._check_step(flow_slug text, step jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
   v_slug text;
   v_place text;
@@ -539,8 +545,10 @@ begin
   if v_type not in ('single', 'map') then
     raise exception '%: "step_type" must be "single" or "map", not "%"', v_place, v_type using errcode = 'PF001';
   end if;
-  if _check_step.step ->> 'executor' = '' or _check_step.step ->> 'handler' = '' then
-    raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
+  if _check_step.step ->> 'executor' !~ '^[a-zA-Z0-9_.-]{1,128}$' then
+    raise exception '%: "executor" must be 1 to 128 letters, digits, dots, dashes and underscores', v_place using errcode = 'PF001';
+  elsif _check_step.step ->> 'handler' = '' then
+    raise exception '%: "handler" must not be empty', v_place using errcode = 'PF001';
   end if;
   for v_dep in
     select pgflow._check_slug(v_place || ': deps:', d.value)
@@ -565,7 +573,7 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_step.step -> 'options', 'null'), '{}'));
   perform pgflow._check_references(v_place, _check_step.step, v_deps);
 end
-$$;
+$_$;
 COMMENT ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) IS 'PF001 naming the step and the key if a step of a definition is wrong in itself.';
 CREATE FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
@@ -583,10 +591,10 @@ declare
   v_count int;
   v_held bigint;
 begin
+  perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
     return;
   end if;
-  perform pgflow._sweep_due(v_now);
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
@@ -626,7 +634,7 @@ begin
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
       end if;
       if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue.queue_id, 100);
+        perform pgflow._drop_dead_ready(v_queue, 100);
       end if;
     end loop;
   end loop;
@@ -714,6 +722,20 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._clean_reports(reports jsonb) IS 'The reports with an empty object in the place of each that has a bad shape.';
+CREATE FUNCTION pgflow._clean_tasks(tasks jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  perform from jsonb_to_recordset(_clean_tasks.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid);
+  return _clean_tasks.tasks;
+exception when data_exception then
+  return pgflow._clean_reports((
+    select jsonb_agg(t.value || '{"outcome": "complete"}' order by t.ordinality)
+    from jsonb_array_elements(_clean_tasks.tasks) with ordinality t));
+end
+$$;
+COMMENT ON FUNCTION pgflow._clean_tasks(tasks jsonb) IS 'References to attempts, with an empty object in the place of each that has a bad shape: one must not cost the others theirs.';
 CREATE FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -876,7 +898,16 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) IS 'What a step receives from its dependencies: one key a completed one.';
-CREATE FUNCTION pgflow._drop_dead_ready(queue_id integer, max_entries integer) RETURNS void
+CREATE TABLE pgflow.queues (
+    queue_id integer NOT NULL,
+    low_xid bigint DEFAULT 0 NOT NULL,
+    executor text NOT NULL,
+    priority integer NOT NULL
+)
+WITH (fillfactor='20');
+COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
+COMMENT ON COLUMN pgflow.queues.low_xid IS 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+CREATE FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -886,7 +917,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = _drop_dead_ready.queue_id
+        where x.queue_id = queue.queue_id and x.xid >= queue.low_xid
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -895,7 +926,7 @@ begin
     for update skip locked));
 end
 $$;
-COMMENT ON FUNCTION pgflow._drop_dead_ready(queue_id integer, max_entries integer) IS 'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
+COMMENT ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) IS 'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
 CREATE FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -1037,7 +1068,8 @@ UNION ALL
     r.started_at AS queued_at,
     t.finished_at
    FROM (pgflow.map_tasks t
-     JOIN pgflow.run_steps r ON (((r.run_id = t.run_id) AND (r.step_slug = t.step_slug))));
+     JOIN pgflow.run_steps r ON (((r.run_id = t.run_id) AND (r.step_slug = t.step_slug))))
+  WHERE (r.started_at IS NOT NULL);
 COMMENT ON VIEW pgflow._tasks IS 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
 CREATE FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
@@ -1566,8 +1598,10 @@ CREATE FUNCTION pgflow._mark_late(reports jsonb) RETURNS void
 begin
   update pgflow.step_task_attempts a
   set outcome = 'late', ended_by = 'complete'
-  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text)
-  where r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
+  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text),
+    pgflow._tasks t
+  where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index and t.status = 'completed'
+    and a.attempt = t.attempt and r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
     and a.token_hash = pgflow._token_hash(r.attempt_token) and a.outcome = 'lost';
 end
 $$;
@@ -1680,7 +1714,7 @@ COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the execu
 CREATE FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
-    AS $$
+    AS $_$
 begin
   if jsonb_typeof(_number_problem.value) <> 'number' then
     return 'must be a number';
@@ -1688,12 +1722,12 @@ begin
   if _number_problem.value::numeric not between _number_problem.low and _number_problem.high then
     return format('must be between %s and %s', _number_problem.low, _number_problem.high);
   end if;
-  if _number_problem.whole and _number_problem.value::numeric <> trunc(_number_problem.value::numeric) then
+  if _number_problem.whole and _number_problem.value::text !~ '^-?[0-9]+$' then
     return 'must be a whole number';
   end if;
   return null;
 end
-$$;
+$_$;
 COMMENT ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) IS 'What is wrong with a number, or null.';
 CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
@@ -1720,15 +1754,6 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._park_paused(run_ids uuid[]) IS 'Move ready tasks of those of these runs that are paused out of the way of claims.';
-CREATE TABLE pgflow.queues (
-    queue_id integer NOT NULL,
-    low_xid bigint DEFAULT 0 NOT NULL,
-    executor text NOT NULL,
-    priority integer NOT NULL
-)
-WITH (fillfactor='20');
-COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
-COMMENT ON COLUMN pgflow.queues.low_xid IS 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 CREATE FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1820,6 +1845,9 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
+  if _record_launch.retry_after not between 0 and 315360000 then
+    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _record_launch.retry_after using errcode = 'PF008';
+  end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
     or v_task.token_hash is distinct from pgflow._token_hash(_record_launch.attempt_token) then
@@ -1990,6 +2018,7 @@ begin
   set status = 'pending', skip_reason = null, started_at = null, finished_at = null, output = null, error = null, failures = 0,
     launch_failures = 0, failed_tasks = null, task_started_at = null, lease_expires_at = null, visible_at = null, token_hash = null,
     instance_id = null,
+    task_count = case when t.step_slug = any (_reset_steps.rerun_slugs) then null else t.task_count end,
     remaining_deps = (
       select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
       where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))
@@ -2150,6 +2179,19 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) IS 'Have tasks looked at when their time comes: kind delay for what their visible_at says, lease for their lease or deadline.';
+CREATE FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- A launch waits as long as it would have. A running attempt may have been renewed meanwhile: it has half a minute, the
+  -- default lease, to be renewed again.
+  return case when _shifted_lease.task_started_at is null then _shifted_lease.lease_expires_at + _shifted_lease.paused
+    else greatest(_shifted_lease.lease_expires_at,
+      least(_shifted_lease.lease_expires_at + _shifted_lease.paused, pgflow.clock() + interval '30 seconds')) end;
+end
+$$;
+COMMENT ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) IS 'A lease after a pause of its run: paused time does not count as a missed lease.';
 CREATE FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2217,7 +2259,7 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
@@ -2245,7 +2287,8 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
-  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys,
+    _start_runs.start_at);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
       owner, tags, input, remaining_steps, status)
@@ -2429,24 +2472,26 @@ CREATE FUNCTION pgflow._sweep_due(now timestamp with time zone) RETURNS void
     AS $$
 declare
   v_marks pgflow.sweep_marks;
-  v_since timestamptz;
+  v_is_full boolean;
+  v_is_done boolean;
 begin
-  -- A mark ahead of the clock: the clock went back.
+  -- A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for transactions that committed late.
   select m.* into v_marks from pgflow.sweep_marks m
-  where exists (
-    select from pgflow.timers t
-    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
-    order by t.due_at limit 1);
+  where m.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now
+    or exists (
+      select from pgflow.timers t
+      where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+      order by t.due_at limit 1);
   if not found then
     return;
   end if;
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
-  if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
-    and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
-  then
+  v_is_full := v_marks.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now;
+  v_is_done := pgflow._sweep_timers(_sweep_due.now,
+    case when v_is_full or v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end, 100) < 100;
+  if v_is_done and (v_is_full or v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now) then
+    -- Five seconds of margin for transactions that commit a little after their timer was due.
     update pgflow.sweep_marks m
-    set timer_low = _sweep_due.now - interval '5 seconds'
+    set timer_low = _sweep_due.now - interval '5 seconds', full_sweep_at = case when v_is_full then _sweep_due.now else m.full_sweep_at end
     where m.ctid = any (array(select x.ctid from pgflow.sweep_marks x for update skip locked));
   end if;
 end
@@ -2463,7 +2508,9 @@ declare
   v_ready record;
   v_again record;
 begin
-  select m.lease_grace_until into v_grace from pgflow.sweep_marks m;
+  -- At most an hour: more was set under a clock that was ahead.
+  select case when m.lease_grace_until <= _sweep_timers.now + interval '1 hour' then m.lease_grace_until end into v_grace
+  from pgflow.sweep_marks m;
   with taken as (
     delete from pgflow.timers t
     where t.ctid = any (array(
@@ -2705,6 +2752,7 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
+  perform pgflow._notify_ready();
 end
 $$;
 COMMENT ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Claim up to max_tasks ready tasks of an executor: highest priority first, then the oldest. mode start: the caller runs them; launch: they are handed on and start by start_step_task.';
@@ -2911,13 +2959,15 @@ CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double pr
     AS $$
 declare
   v_now timestamptz := pgflow.clock();
+  v_tasks jsonb;
 begin
   if coalesce(heartbeat_step_tasks.lease_seconds <= 0 or heartbeat_step_tasks.lease_seconds > 315360000, true) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
   elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
   end if;
-  perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
+  perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
   return query
   select r.ordinality::int,
     case
@@ -2927,7 +2977,7 @@ begin
       else 'stale'
     end,
     case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
-  from rows from (jsonb_to_recordset(heartbeat_step_tasks.tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
+  from rows from (jsonb_to_recordset(v_tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
       with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
     left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
   order by r.ordinality;
@@ -2952,6 +3002,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
+  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  update pgflow.queues q set low_xid = 0
+  where q.ctid = any (array(
+    select o.ctid from pgflow.queues o
+    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
+    for update skip locked));
   perform pgflow._notify_ready();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end
@@ -2967,7 +3023,8 @@ begin
     select from pgflow.queues q
     where q.executor = any (next_wake_at.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= q.low_xid))
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
+          and t.xid >= case when q.low_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint then 0 else q.low_xid end))
   then
     return pgflow.clock();
   end if;
@@ -2980,6 +3037,9 @@ CREATE FUNCTION pgflow.pause_executor(executor text, reason text DEFAULT NULL::t
     SET search_path TO ''
     AS $$
 begin
+  if coalesce(pause_executor.executor, '') = '' then
+    raise exception 'executor must be given' using errcode = 'PF008';
+  end if;
   if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
     return 'already_paused';
   end if;
@@ -3014,6 +3074,9 @@ CREATE FUNCTION pgflow.postpone_lease_expiry(seconds double precision) RETURNS t
 declare
   v_until timestamptz;
 begin
+  if not coalesce(postpone_lease_expiry.seconds between 0 and 315360000, false) then
+    raise exception 'seconds must be between 0 and 315360000, not %', postpone_lease_expiry.seconds using errcode = 'PF008';
+  end if;
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
   returning m.lease_grace_until into v_until;
@@ -3056,15 +3119,19 @@ CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal int
     AS $$
 declare
   v_launch record;
+  v_launches jsonb;
 begin
   if jsonb_typeof(record_launches.launches) is distinct from 'array' then
     raise exception 'launches must be an array, not %', coalesce(jsonb_typeof(record_launches.launches), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(record_launches.launches) > 500 then
+    raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
+  v_launches := pgflow._clean_tasks(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
-    select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
+    select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
     select l.*
-    from rows from (jsonb_to_recordset(record_launches.launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+    from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
         outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
       with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
     order by l.ordinality
@@ -3162,9 +3229,9 @@ begin
     return 'not_paused';
   end if;
   -- Paused time does not count as a missed lease.
-  update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.run_steps t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
-  update pgflow.map_tasks t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.map_tasks t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.end_status is null and t.lease_expires_at is not null;
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
@@ -3201,6 +3268,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
   v_status := pgflow._run_status(retry_run.run_id);
@@ -3642,8 +3710,9 @@ CREATE TABLE pgflow.sweep_marks (
 )
 WITH (fillfactor='20');
 COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
-COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the full sweep of maintain().';
+COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
+COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the mark were last looked at too.';
 CREATE VIEW pgflow.task_attempts AS
  SELECT a.run_id,
     a.step_slug,
@@ -3774,7 +3843,7 @@ REVOKE ALL ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[]
 REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_options(place text, options jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) FROM PUBLIC;
@@ -3784,13 +3853,14 @@ REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks in
 REVOKE ALL ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_reports(reports jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._delete_runs(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._drop_dead_ready(queue_id integer, max_entries integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) FROM PUBLIC;
@@ -3837,6 +3907,7 @@ REVOKE ALL ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id t
 REVOKE ALL ON FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) FROM PUBLIC;

@@ -349,7 +349,8 @@ create table pgflow.sweep_marks (
 insert into pgflow.sweep_marks default values;
 
 comment on table pgflow.sweep_marks is 'Where the timer sweep stands.';
-comment on column pgflow.sweep_marks.timer_low is 'Timers due before it were swept; those of transactions that committed later are caught by the full sweep of maintain().';
+comment on column pgflow.sweep_marks.timer_low is 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
+comment on column pgflow.sweep_marks.full_sweep_at is 'When the timers below the mark were last looked at too.';
 comment on column pgflow.sweep_marks.lease_grace_until is 'No lease is declared expired before: the dispatchers were cut off from the database.';
 
 create function pgflow.clock() returns timestamptz
@@ -514,7 +515,7 @@ begin
   if _number_problem.value::numeric not between _number_problem.low and _number_problem.high then
     return format('must be between %s and %s', _number_problem.low, _number_problem.high);
   end if;
-  if _number_problem.whole and _number_problem.value::numeric <> trunc(_number_problem.value::numeric) then
+  if _number_problem.whole and _number_problem.value::text !~ '^-?[0-9]+$' then
     return 'must be a whole number';
   end if;
   return null;
@@ -673,8 +674,10 @@ begin
   if v_type not in ('single', 'map') then
     raise exception '%: "step_type" must be "single" or "map", not "%"', v_place, v_type using errcode = 'PF001';
   end if;
-  if _check_step.step ->> 'executor' = '' or _check_step.step ->> 'handler' = '' then
-    raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
+  if _check_step.step ->> 'executor' !~ '^[a-zA-Z0-9_.-]{1,128}$' then
+    raise exception '%: "executor" must be 1 to 128 letters, digits, dots, dashes and underscores', v_place using errcode = 'PF001';
+  elsif _check_step.step ->> 'handler' = '' then
+    raise exception '%: "handler" must not be empty', v_place using errcode = 'PF001';
   end if;
   for v_dep in
     select pgflow._check_slug(v_place || ': deps:', d.value)
@@ -1211,7 +1214,7 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,
@@ -1490,7 +1493,8 @@ $$;
 
 comment on function pgflow._find_flow(text, int) is 'The flow version asked for, or the active one; PF002 if there is none.';
 
-create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb) returns void
+create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb, idempotency_keys text[],
+  start_at timestamptz) returns void
 language plpgsql stable
 set search_path to ''
 as $$
@@ -1500,6 +1504,12 @@ declare
 begin
   if _check_inputs.priority not between -100 and 100 then
     raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
+  end if;
+  if not isfinite(_check_inputs.start_at) then
+    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
+  end if;
+  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
+    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
   end if;
   if jsonb_typeof(_check_inputs.tags) <> 'object' then
     raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
@@ -1517,7 +1527,7 @@ begin
 end
 $$;
 
-comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb) is 'PF008 if runs cannot start with these arguments.';
+comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb, text[], timestamptz) is 'PF007 or PF008 if runs cannot start with these arguments.';
 
 create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
   priority int, start_at timestamptz, tags jsonb, out started uuid[])
@@ -1534,7 +1544,8 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
-  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys,
+    _start_runs.start_at);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
       owner, tags, input, remaining_steps, status)
@@ -1699,7 +1710,9 @@ select t.run_id, t.step_slug, t.task_index, t.task_index, t.step_id, r.queue_id,
   t.attempt, t.failures, t.launch_failures, t.task_started_at, t.lease_expires_at, t.visible_at, t.token_hash, t.worker_id,
   t.external_id, t.instance_id, t.input, t.output, t.error, r.started_at, t.finished_at
 from pgflow.map_tasks t
-  join pgflow.run_steps r on r.run_id = t.run_id and r.step_slug = t.step_slug;
+  join pgflow.run_steps r on r.run_id = t.run_id and r.step_slug = t.step_slug
+-- Not yet started again: its items are those of the round before.
+where r.started_at is not null;
 
 comment on view pgflow._tasks is 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
 
@@ -1819,7 +1832,7 @@ $$;
 comment on function pgflow._close_run(uuid, text, jsonb, timestamptz) is
   'End a run as failed or cancelled: everything alive in it is cancelled. Its entries in ready_tasks are dropped by the next claim.';
 
-create function pgflow._drop_dead_ready(queue_id int, max_entries int) returns void
+create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -1829,7 +1842,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = _drop_dead_ready.queue_id
+        where x.queue_id = queue.queue_id and x.xid >= queue.low_xid
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -1839,7 +1852,7 @@ begin
 end
 $$;
 
-comment on function pgflow._drop_dead_ready(int, int) is
+comment on function pgflow._drop_dead_ready(pgflow.queues, int) is
   'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
 
 create function pgflow._pop_ready(queue pgflow.queues, max_tasks int,
@@ -2023,10 +2036,10 @@ declare
   v_count int;
   v_held bigint;
 begin
+  perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
     return;
   end if;
-  perform pgflow._sweep_due(v_now);
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
@@ -2066,7 +2079,7 @@ begin
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
       end if;
       if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue.queue_id, 100);
+        perform pgflow._drop_dead_ready(v_queue, 100);
       end if;
     end loop;
   end loop;
@@ -2400,7 +2413,9 @@ declare
   v_ready record;
   v_again record;
 begin
-  select m.lease_grace_until into v_grace from pgflow.sweep_marks m;
+  -- At most an hour: more was set under a clock that was ahead.
+  select case when m.lease_grace_until <= _sweep_timers.now + interval '1 hour' then m.lease_grace_until end into v_grace
+  from pgflow.sweep_marks m;
   with taken as (
     delete from pgflow.timers t
     where t.ctid = any (array(
@@ -2455,24 +2470,26 @@ set search_path to ''
 as $$
 declare
   v_marks pgflow.sweep_marks;
-  v_since timestamptz;
+  v_is_full boolean;
+  v_is_done boolean;
 begin
-  -- A mark ahead of the clock: the clock went back.
+  -- A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for transactions that committed late.
   select m.* into v_marks from pgflow.sweep_marks m
-  where exists (
-    select from pgflow.timers t
-    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
-    order by t.due_at limit 1);
+  where m.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now
+    or exists (
+      select from pgflow.timers t
+      where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+      order by t.due_at limit 1);
   if not found then
     return;
   end if;
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
-  if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
-    and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
-  then
+  v_is_full := v_marks.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now;
+  v_is_done := pgflow._sweep_timers(_sweep_due.now,
+    case when v_is_full or v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end, 100) < 100;
+  if v_is_done and (v_is_full or v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now) then
+    -- Five seconds of margin for transactions that commit a little after their timer was due.
     update pgflow.sweep_marks m
-    set timer_low = _sweep_due.now - interval '5 seconds'
+    set timer_low = _sweep_due.now - interval '5 seconds', full_sweep_at = case when v_is_full then _sweep_due.now else m.full_sweep_at end
     where m.ctid = any (array(select x.ctid from pgflow.sweep_marks x for update skip locked));
   end if;
 end
@@ -2723,8 +2740,10 @@ as $$
 begin
   update pgflow.step_task_attempts a
   set outcome = 'late', ended_by = 'complete'
-  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text)
-  where r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
+  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text),
+    pgflow._tasks t
+  where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index and t.status = 'completed'
+    and a.attempt = t.attempt and r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
     and a.token_hash = pgflow._token_hash(r.attempt_token) and a.outcome = 'lost';
 end
 $$;
@@ -3044,7 +3063,8 @@ begin
     select from pgflow.queues q
     where q.executor = any (next_wake_at.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= q.low_xid))
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
+          and t.xid >= case when q.low_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint then 0 else q.low_xid end))
   then
     return pgflow.clock();
   end if;
@@ -3093,6 +3113,7 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
+  perform pgflow._notify_ready();
 end
 $$;
 
@@ -3192,6 +3213,9 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
+  if _record_launch.retry_after not between 0 and 315360000 then
+    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _record_launch.retry_after using errcode = 'PF008';
+  end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
     or v_task.token_hash is distinct from pgflow._token_hash(_record_launch.attempt_token) then
@@ -3226,6 +3250,23 @@ end
 $$;
 
 comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is 'Record what became of one launch.';
+
+create function pgflow._clean_tasks(tasks jsonb) returns jsonb
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  perform from jsonb_to_recordset(_clean_tasks.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid);
+  return _clean_tasks.tasks;
+exception when data_exception then
+  return pgflow._clean_reports((
+    select jsonb_agg(t.value || '{"outcome": "complete"}' order by t.ordinality)
+    from jsonb_array_elements(_clean_tasks.tasks) with ordinality t));
+end
+$$;
+
+comment on function pgflow._clean_tasks(jsonb) is
+  'References to attempts, with an empty object in the place of each that has a bad shape: one must not cost the others theirs.';
 
 create function pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamptz) returns void
 language plpgsql volatile
@@ -3351,13 +3392,15 @@ set jit to off
 as $$
 declare
   v_now timestamptz := pgflow.clock();
+  v_tasks jsonb;
 begin
   if coalesce(heartbeat_step_tasks.lease_seconds <= 0 or heartbeat_step_tasks.lease_seconds > 315360000, true) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
   elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
   end if;
-  perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
+  perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
   return query
   select r.ordinality::int,
     case
@@ -3367,7 +3410,7 @@ begin
       else 'stale'
     end,
     case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
-  from rows from (jsonb_to_recordset(heartbeat_step_tasks.tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
+  from rows from (jsonb_to_recordset(v_tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
       with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
     left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
   order by r.ordinality;
@@ -3389,15 +3432,19 @@ set lock_timeout to '125ms'
 as $$
 declare
   v_launch record;
+  v_launches jsonb;
 begin
   if jsonb_typeof(record_launches.launches) is distinct from 'array' then
     raise exception 'launches must be an array, not %', coalesce(jsonb_typeof(record_launches.launches), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(record_launches.launches) > 500 then
+    raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
+  v_launches := pgflow._clean_tasks(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
-    select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
+    select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
     select l.*
-    from rows from (jsonb_to_recordset(record_launches.launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+    from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
         outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
       with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
     order by l.ordinality
@@ -3413,6 +3460,21 @@ $$;
 
 comment on function pgflow.record_launches(jsonb) is
   'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
+
+create function pgflow._shifted_lease(lease_expires_at timestamptz, task_started_at timestamptz, paused interval) returns timestamptz
+language plpgsql volatile
+set search_path to ''
+as $$
+begin
+  -- A launch waits as long as it would have. A running attempt may have been renewed meanwhile: it has half a minute, the
+  -- default lease, to be renewed again.
+  return case when _shifted_lease.task_started_at is null then _shifted_lease.lease_expires_at + _shifted_lease.paused
+    else greatest(_shifted_lease.lease_expires_at,
+      least(_shifted_lease.lease_expires_at + _shifted_lease.paused, pgflow.clock() + interval '30 seconds')) end;
+end
+$$;
+
+comment on function pgflow._shifted_lease(timestamptz, timestamptz, interval) is 'A lease after a pause of its run: paused time does not count as a missed lease.';
 
 create function pgflow._has_completed_downstream(run_id uuid, step_id int) returns boolean
 language plpgsql stable
@@ -3626,9 +3688,9 @@ begin
     return 'not_paused';
   end if;
   -- Paused time does not count as a missed lease.
-  update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.run_steps t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
-  update pgflow.map_tasks t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.map_tasks t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.end_status is null and t.lease_expires_at is not null;
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index
@@ -3657,6 +3719,9 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
+  if coalesce(pause_executor.executor, '') = '' then
+    raise exception 'executor must be given' using errcode = 'PF008';
+  end if;
   if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
     return 'already_paused';
   end if;
@@ -3696,6 +3761,7 @@ begin
   set status = 'pending', skip_reason = null, started_at = null, finished_at = null, output = null, error = null, failures = 0,
     launch_failures = 0, failed_tasks = null, task_started_at = null, lease_expires_at = null, visible_at = null, token_hash = null,
     instance_id = null,
+    task_count = case when t.step_slug = any (_reset_steps.rerun_slugs) then null else t.task_count end,
     remaining_deps = (
       select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
       where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))
@@ -3734,6 +3800,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
   v_status := pgflow._run_status(retry_run.run_id);
@@ -3771,6 +3838,9 @@ as $$
 declare
   v_until timestamptz;
 begin
+  if not coalesce(postpone_lease_expiry.seconds between 0 and 315360000, false) then
+    raise exception 'seconds must be between 0 and 315360000, not %', postpone_lease_expiry.seconds using errcode = 'PF008';
+  end if;
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
   returning m.lease_grace_until into v_until;
@@ -3799,6 +3869,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
+  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  update pgflow.queues q set low_xid = 0
+  where q.ctid = any (array(
+    select o.ctid from pgflow.queues o
+    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
+    for update skip locked));
   perform pgflow._notify_ready();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end

@@ -9,7 +9,7 @@ begin
   if _number_problem.value::numeric not between _number_problem.low and _number_problem.high then
     return format('must be between %s and %s', _number_problem.low, _number_problem.high);
   end if;
-  if _number_problem.whole and _number_problem.value::numeric <> trunc(_number_problem.value::numeric) then
+  if _number_problem.whole and _number_problem.value::text !~ '^-?[0-9]+$' then
     return 'must be a whole number';
   end if;
   return null;

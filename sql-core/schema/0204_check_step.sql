@@ -19,8 +19,10 @@ begin
   if v_type not in ('single', 'map') then
     raise exception '%: "step_type" must be "single" or "map", not "%"', v_place, v_type using errcode = 'PF001';
   end if;
-  if _check_step.step ->> 'executor' = '' or _check_step.step ->> 'handler' = '' then
-    raise exception '%: "executor" and "handler" must not be empty', v_place using errcode = 'PF001';
+  if _check_step.step ->> 'executor' !~ '^[a-zA-Z0-9_.-]{1,128}$' then
+    raise exception '%: "executor" must be 1 to 128 letters, digits, dots, dashes and underscores', v_place using errcode = 'PF001';
+  elsif _check_step.step ->> 'handler' = '' then
+    raise exception '%: "handler" must not be empty', v_place using errcode = 'PF001';
   end if;
   for v_dep in
     select pgflow._check_slug(v_place || ': deps:', d.value)

@@ -30,7 +30,7 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
-  select coalesce(t.task_count, 0) into v_existing from pgflow.run_steps t
+  select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
   set status = case when v_count = 0 then 'completed' else 'running' end, started_at = _start_map.now, task_count = v_count,

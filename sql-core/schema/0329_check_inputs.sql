@@ -1,4 +1,5 @@
-create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb) returns void
+create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb, idempotency_keys text[],
+  start_at timestamptz) returns void
 language plpgsql stable
 set search_path to ''
 as $$
@@ -8,6 +9,12 @@ declare
 begin
   if _check_inputs.priority not between -100 and 100 then
     raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
+  end if;
+  if not isfinite(_check_inputs.start_at) then
+    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
+  end if;
+  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
+    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
   end if;
   if jsonb_typeof(_check_inputs.tags) <> 'object' then
     raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
@@ -25,4 +32,4 @@ begin
 end
 $$;
 
-comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb) is 'PF008 if runs cannot start with these arguments.';
+comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb, text[], timestamptz) is 'PF007 or PF008 if runs cannot start with these arguments.';

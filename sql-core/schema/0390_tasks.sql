@@ -16,6 +16,8 @@ select t.run_id, t.step_slug, t.task_index, t.task_index, t.step_id, r.queue_id,
   t.attempt, t.failures, t.launch_failures, t.task_started_at, t.lease_expires_at, t.visible_at, t.token_hash, t.worker_id,
   t.external_id, t.instance_id, t.input, t.output, t.error, r.started_at, t.finished_at
 from pgflow.map_tasks t
-  join pgflow.run_steps r on r.run_id = t.run_id and r.step_slug = t.step_slug;
+  join pgflow.run_steps r on r.run_id = t.run_id and r.step_slug = t.step_slug
+-- Not yet started again: its items are those of the round before.
+where r.started_at is not null;
 
 comment on view pgflow._tasks is 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';

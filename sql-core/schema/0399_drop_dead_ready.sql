@@ -1,4 +1,4 @@
-create function pgflow._drop_dead_ready(queue_id int, max_entries int) returns void
+create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -8,7 +8,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = _drop_dead_ready.queue_id
+        where x.queue_id = queue.queue_id and x.xid >= queue.low_xid
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -18,5 +18,5 @@ begin
 end
 $$;
 
-comment on function pgflow._drop_dead_ready(int, int) is
+comment on function pgflow._drop_dead_ready(pgflow.queues, int) is
   'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';

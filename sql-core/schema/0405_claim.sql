@@ -18,10 +18,10 @@ declare
   v_count int;
   v_held bigint;
 begin
+  perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
     return;
   end if;
-  perform pgflow._sweep_due(v_now);
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
@@ -61,7 +61,7 @@ begin
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
       end if;
       if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue.queue_id, 100);
+        perform pgflow._drop_dead_ready(v_queue, 100);
       end if;
     end loop;
   end loop;

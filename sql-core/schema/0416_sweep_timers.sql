@@ -9,7 +9,9 @@ declare
   v_ready record;
   v_again record;
 begin
-  select m.lease_grace_until into v_grace from pgflow.sweep_marks m;
+  -- At most an hour: more was set under a clock that was ahead.
+  select case when m.lease_grace_until <= _sweep_timers.now + interval '1 hour' then m.lease_grace_until end into v_grace
+  from pgflow.sweep_marks m;
   with taken as (
     delete from pgflow.timers t
     where t.ctid = any (array(

@@ -4,24 +4,26 @@ set search_path to ''
 as $$
 declare
   v_marks pgflow.sweep_marks;
-  v_since timestamptz;
+  v_is_full boolean;
+  v_is_done boolean;
 begin
-  -- A mark ahead of the clock: the clock went back.
+  -- A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for transactions that committed late.
   select m.* into v_marks from pgflow.sweep_marks m
-  where exists (
-    select from pgflow.timers t
-    where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
-    order by t.due_at limit 1);
+  where m.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now
+    or exists (
+      select from pgflow.timers t
+      where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
+      order by t.due_at limit 1);
   if not found then
     return;
   end if;
-  v_since := case when v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end;
-  -- Five seconds of margin for transactions that commit after their timer was due; maintain() looks below the mark too.
-  if pgflow._sweep_timers(_sweep_due.now, v_since, 20) < 20
-    and v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now
-  then
+  v_is_full := v_marks.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now;
+  v_is_done := pgflow._sweep_timers(_sweep_due.now,
+    case when v_is_full or v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end, 100) < 100;
+  if v_is_done and (v_is_full or v_marks.timer_low not between _sweep_due.now - interval '7 seconds' and _sweep_due.now) then
+    -- Five seconds of margin for transactions that commit a little after their timer was due.
     update pgflow.sweep_marks m
-    set timer_low = _sweep_due.now - interval '5 seconds'
+    set timer_low = _sweep_due.now - interval '5 seconds', full_sweep_at = case when v_is_full then _sweep_due.now else m.full_sweep_at end
     where m.ctid = any (array(select x.ctid from pgflow.sweep_marks x for update skip locked));
   end if;
 end

@@ -10,13 +10,15 @@ set jit to off
 as $$
 declare
   v_now timestamptz := pgflow.clock();
+  v_tasks jsonb;
 begin
   if coalesce(heartbeat_step_tasks.lease_seconds <= 0 or heartbeat_step_tasks.lease_seconds > 315360000, true) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
   elsif jsonb_typeof(heartbeat_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
   end if;
-  perform pgflow._renew_leases(heartbeat_step_tasks.tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
+  perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
   return query
   select r.ordinality::int,
     case
@@ -26,7 +28,7 @@ begin
       else 'stale'
     end,
     case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
-  from rows from (jsonb_to_recordset(heartbeat_step_tasks.tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
+  from rows from (jsonb_to_recordset(v_tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
       with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
     left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
   order by r.ordinality;

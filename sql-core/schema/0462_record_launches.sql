@@ -10,15 +10,19 @@ set lock_timeout to '125ms'
 as $$
 declare
   v_launch record;
+  v_launches jsonb;
 begin
   if jsonb_typeof(record_launches.launches) is distinct from 'array' then
     raise exception 'launches must be an array, not %', coalesce(jsonb_typeof(record_launches.launches), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(record_launches.launches) > 500 then
+    raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
+  v_launches := pgflow._clean_tasks(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
-    select l.run_id from jsonb_to_recordset(record_launches.launches) as l (run_id uuid) where l.run_id is not null));
+    select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
     select l.*
-    from rows from (jsonb_to_recordset(record_launches.launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
+    from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
         outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
       with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
     order by l.ordinality

@@ -16,9 +16,9 @@ begin
     return 'not_paused';
   end if;
   -- Paused time does not count as a missed lease.
-  update pgflow.run_steps t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.run_steps t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.status = 'running' and t.lease_expires_at is not null;
-  update pgflow.map_tasks t set lease_expires_at = t.lease_expires_at + v_paused
+  update pgflow.map_tasks t set lease_expires_at = pgflow._shifted_lease(t.lease_expires_at, t.task_started_at, v_paused)
   where t.run_id = resume_run.run_id and t.end_status is null and t.lease_expires_at is not null;
   with unparked as (
     delete from pgflow.parked_tasks p where p.run_id = resume_run.run_id returning p.run_id, p.step_id, p.task_index

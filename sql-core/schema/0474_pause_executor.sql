@@ -3,6 +3,9 @@ language plpgsql volatile
 set search_path to ''
 as $$
 begin
+  if coalesce(pause_executor.executor, '') = '' then
+    raise exception 'executor must be given' using errcode = 'PF008';
+  end if;
   if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
     return 'already_paused';
   end if;

@@ -10,6 +10,7 @@ begin
   set status = 'pending', skip_reason = null, started_at = null, finished_at = null, output = null, error = null, failures = 0,
     launch_failures = 0, failed_tasks = null, task_started_at = null, lease_expires_at = null, visible_at = null, token_hash = null,
     instance_id = null,
+    task_count = case when t.step_slug = any (_reset_steps.rerun_slugs) then null else t.task_count end,
     remaining_deps = (
       select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
       where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))

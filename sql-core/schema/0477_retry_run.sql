@@ -14,6 +14,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
   v_status := pgflow._run_status(retry_run.run_id);

@@ -16,6 +16,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
+  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  update pgflow.queues q set low_xid = 0
+  where q.ctid = any (array(
+    select o.ctid from pgflow.queues o
+    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
+    for update skip locked));
   perform pgflow._notify_ready();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end
