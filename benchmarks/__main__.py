@@ -96,9 +96,12 @@ def lineup(options: argparse.Namespace) -> list[Contender]:
     return chosen
 
 
-def play(arena: Arena, loads: list[Workload], everyone: list[Contender], rounds: int) -> Figures:
-    """Play every workload in every round; each round begins with another contender."""
+def play(
+    arena: Arena, loads: list[Workload], everyone: list[Contender], rounds: int
+) -> tuple[Figures, list[str]]:
+    """Play every workload in every round, each beginning with another contender; return failures too."""
     figures: Figures = {load.name: {} for load in loads}
+    failures: list[str] = []
     for number in range(rounds):
         shift = number % len(everyone)
         for load in loads:
@@ -109,15 +112,16 @@ def play(arena: Arena, loads: list[Workload], everyone: list[Contender], rounds:
                     with arena.turn(contender) as turn:
                         metrics = load.play(turn)
                 except DriverError as error:
-                    raise SystemExit(f"bench: {load.name}: {error}") from None
+                    failures.append(f"round {number + 1}, {load.name}: {error}")
+                    continue
                 figures[load.name].setdefault(contender.name, []).append(metrics)
                 first = f"{load.shown[0]} {report.number(metrics[load.shown[0]])}"
                 print(f"round {number + 1} {load.name:24} {contender.name:16} {first}", file=sys.stderr)
-    return {name: dict(sorted(found.items())) for name, found in figures.items()}
+    return {name: dict(sorted(found.items())) for name, found in figures.items()}, failures
 
 
 def main() -> None:
-    """Run the benchmark and write its results."""
+    """Run the benchmark and write its results; exits with 1 if a driver failed."""
     options = arguments(sys.argv[1:])
     loads, everyone = workloads(options), lineup(options)
     facts: dict[str, Any] = {
@@ -129,12 +133,14 @@ def main() -> None:
         facts |= postgres.settings
         facts |= environment.versions(environment.peers_python(), environment.WORK / "node")
         arena = Arena(postgres, environment.WORK / "logs")
-        figures = play(arena, loads, everyone, options.rounds)
+        figures, failures = play(arena, loads, everyone, options.rounds)
         arena.close()
     facts["load_average_after"] = environment.machine()["load_average"]
     text = report.markdown(figures, loads, everyone, facts)
     print(text)
     print(report.write(environment.HERE / "results", options.name, text, figures, facts), file=sys.stderr)
+    if failures:
+        raise SystemExit("bench: " + "\n".join(failures))
 
 
 if __name__ == "__main__":

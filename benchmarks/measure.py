@@ -102,7 +102,7 @@ def _running(pid: int) -> float:
     """Return the processor seconds of a live process, to the nanosecond; zero if it has just ended."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0
 
 
