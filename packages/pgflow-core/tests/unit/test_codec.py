@@ -140,7 +140,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("type_", "value", "message"), REFUSED, ids=lambda v: ascii(v).partition(" at 0x")[0][:40])
+@pytest.mark.parametrize(
+    ("type_", "value", "message"), REFUSED, ids=lambda value: ascii(value).partition(" at 0x")[0][:40]
+)
 def test_what_json_or_the_type_cannot_carry_is_refused(type_, value, message):
     with pytest.raises(CodecError, match=message):
         ValueCodec(type_, "it").encode(value)
