@@ -24,10 +24,13 @@ def f(numbers: Node[list[int]]) -> Node[int]:
     return step(total, map_step(double, numbers), when=contains(numbers, [1]), when_unmet="fail")
 ''', vars(module))
 """
-RUN = DEFINE + """
+RUN = (
+    DEFINE
+    + """
 from pgflow.runtime import run_handler
 assert run_handler("app:double", '{"n":"item"}', '{"item":3}') == "6"
 """
+)
 LOADED = "\nprint(*sys.modules)"
 
 
