@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.participant import Contender
 
-SQL_OPERATIONS = frozenset({"enqueue", "drain", "chain", "fan", "contend", "steady", "fill"})
+SQL_OPERATIONS = frozenset({"enqueue", "drain", "chain", "fan", "growth", "contend", "steady", "fill"})
 
 
 def sql_level(name: str = "pgflow-sql", schema: Path | None = None) -> Contender:
@@ -23,7 +23,7 @@ def product() -> Contender:
         "pgflow",
         (sys.executable, "-m", "benchmarks.drivers.pgflow_driver"),
         "dispatcher and local executor, Python handlers in child processes",
-        frozenset({"enqueue", "drain", "chain", "fan", "latency", "idle"}),
+        frozenset({"enqueue", "drain", "chain", "fan", "growth", "latency", "idle"}),
     )
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Contender:
     """What takes part: its driver's command line, its settings in words, what it can do.
 
-    `operations` are those of its driver, and `chain` if it has a way to write one.
+    `operations` are those of its driver, `chain` if it has a way to write one, `growth` if maps of any size.
 
     A slow one sends several calls a task and gets fewer runs, so that a round does not last for ever.
     """

@@ -6,6 +6,9 @@ from benchmarks.arena import Turn
 from benchmarks.workloads.base import Metrics, per_step
 
 
+PEERS_ITEMS = 5_000
+
+
 @dataclass(frozen=True)
 class Fan:
     """A map of `items` items of `payload` bytes (0: integers), over the run's input or a step's output."""
@@ -13,7 +16,6 @@ class Fan:
     items: int
     payload: int = 0
     dependent: bool = False
-    needs: tuple[str, ...] = ("enqueue", "drain", "fan")
     shown: tuple[str, ...] = (
         "seconds",
         "us_per_item",
@@ -23,6 +25,12 @@ class Fan:
         "client_us_per_step",
         "server_us_per_step",
     )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Ask peers for the small plain map only: theirs grow with the number of items, and take minutes."""
+        plain = self.items <= PEERS_ITEMS and not self.payload and not self.dependent
+        return ("enqueue", "drain", "fan") if plain else ("enqueue", "drain", "fan", "growth")
 
     @property
     def name(self) -> str:
