@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from benchmarks.arena import Turn
 from benchmarks.workloads.base import Metrics, per_step
 
-
 PEERS_ITEMS = 5_000
 
 
