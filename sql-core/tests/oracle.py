@@ -68,6 +68,8 @@ class Run:
         """How each attempt ended that did not complete in time."""
         self.gone: dict[tuple[str, int], int] = {}
         """The last attempt of items that a rerun map no longer has."""
+        self.back: set[tuple[str, int]] = set()
+        """Items that came back."""
         self.contested: set[str] = set()
         """Steps that ended in the same instant as the one that failed the run: how is not promised."""
         self._advance()
@@ -86,6 +88,7 @@ class Run:
     def claim(self, slug: str, index: int) -> tuple[int, Json]:
         """Claim a task; return its attempt and its input."""
         step, task = self.steps[slug], self.states[slug].tasks[index]
+        self.back.discard((slug, index))
         task.status, task.lost, task.attempt = "running", False, task.attempt + 1
         value = {dep: self.states[dep].output for dep in step.deps if self._is(dep, "completed")}
         value.pop(step.map_over, None)
@@ -108,7 +111,7 @@ class Run:
         task = self.states[slug].tasks.get(index)
         if task is None or task.attempt != attempt:
             return "stale"
-        if task.status == "cancelled" and self.history.get((slug, index, attempt)) == "cancelled":
+        if task.status == "cancelled" and self.history.get((slug, index, attempt)) in ("cancelled", "lost"):
             return "cancel"
         return "ok" if task.status == "running" else "stale"
 
@@ -226,6 +229,8 @@ class Run:
             return
         state.status = "running"
         for index, item in enumerate(items):
+            if (slug, index) in self.gone:
+                self.back.add((slug, index))
             task = state.tasks.setdefault(index, Task(attempt=self.gone.pop((slug, index), 0)))
             task.item = item
             if task.status == "reset":

@@ -263,7 +263,6 @@ def test_what_an_attempt_died_of_does_not_depend_on_when_it_is_noticed(
     assert engine.complete(task) == "completed"
 
 
-@pytest.mark.xfail(strict=True, reason="F26: one malformed entry fails the whole batch")
 def test_one_bad_entry_spoils_no_heartbeat(engine: Engine) -> None:
     """Rule 24: whatever is wrong with one entry, the other tasks keep their leases."""
     engine.define("f", step("a"))

@@ -15,7 +15,7 @@ from .support.engine import Engine
 from .support.world import World
 
 CHUNKS = 6
-EXAMPLES = int(os.environ.get("PGFLOW_ORACLE_EXAMPLES", "90"))
+EXAMPLES = int(os.environ.get("PGFLOW_ORACLE_EXAMPLES", "120"))
 SEED = int(os.environ.get("PGFLOW_ORACLE_SEED", "1"))
 
 

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import psycopg
-import pytest
 
 from .support.definitions import map_step, step
 from .support.engine import Engine, complete_report, fail_report
@@ -69,7 +68,6 @@ def test_two_maps_and_a_step_of_one_run_end_at_once(engine: Engine, open_engine:
         assert engine.status(run_id) == "completed"
 
 
-@pytest.mark.xfail(strict=True, reason="F25: a start under way outlives the definition it runs on")
 def test_a_flow_deleted_while_its_runs_start_leaves_no_orphan(engine: Engine, open_engine: Open) -> None:
     """Rule 10: a start is refused or its run is deleted too, or the flow was defined again in time."""
     other, third = open_engine(), open_engine()

@@ -356,3 +356,20 @@ def test_an_item_that_was_gone_for_a_while_goes_on_counting(engine: Engine) -> N
         engine.complete(engine.take("a"), items)
     assert [task.attempt for task in engine.claim(3)] == [4, 3, 3]
     assert engine.outcomes(run_id, "m", 2) == [(1, "failed")]
+
+
+@pytest.mark.xfail(strict=True, reason="F27: a reopened dependency makes the items anew")
+def test_completed_items_stay_though_a_plain_dependency_runs_again(engine: Engine) -> None:
+    """Rule 61: the items of a reopened map are what they were."""
+    engine.define("f", step("bad", when_exhausted="skip"), map_step("m", "run", "bad"))
+    run_id = engine.run("f", [0, 1])
+    fail_step(engine, engine.take_all(), "bad")
+    tasks = engine.take_all()
+    engine.complete(tasks["m[1]"], "kept")
+    fail_step(engine, tasks, "m[0]")
+    engine.retry(run_id)
+    engine.complete(engine.take("bad"), "B")
+    (again,) = engine.claim(10)
+    assert (again.task_index, again.attempt, again.input) == (0, 2, {"item": 0, "bad": "B"})
+    engine.complete(again, "new")
+    assert engine.stored_run(run_id).output == {"m": ["new", "kept"]}

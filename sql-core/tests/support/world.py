@@ -223,7 +223,11 @@ class World:
         for task in tasks:
             run = self.runs[task.run_id]
             assert (task.step_slug, task.task_index) in run.queued()
+            back = (task.step_slug, task.task_index) in run.back
             attempt, value = run.claim(task.step_slug, task.task_index)
+            if back:  # its numbers go on, with or without a gap
+                assert task.attempt >= attempt
+                run.states[task.step_slug].tasks[task.task_index].attempt = attempt = task.attempt
             assert (task.attempt, task.input) == (attempt, value)
             self.live.append(task)
         if len(tasks) < count:
