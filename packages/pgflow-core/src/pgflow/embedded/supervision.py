@@ -20,7 +20,9 @@ _children: list[subprocess.Popen[str]] = []
 def supervise(plan: Plan) -> None:
     """Start a supervisor, return once its server accepts connections; raises EmbeddedError if it does not."""
     folder = Folder(Path(plan.folder))
-    with (folder.root / "supervisor.log").open("w+", encoding="utf-8") as errors:
+    words = folder.root / "supervisor.log"
+    words.unlink(missing_ok=True)  # it may be root's, from a start by root
+    with words.open("w+", encoding="utf-8") as errors:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _SCRIPT, str(Path(__file__).parent), plan.folder],
             stdin=subprocess.PIPE,

@@ -6,6 +6,7 @@ import pwd
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pgflow.embedded.supervisor.identity import become
@@ -48,6 +49,21 @@ def test_root_without_namespaces_runs_the_server_as_nobody(tmp_path: Path) -> No
         assert answers(user.dsn)
         user.process.kill()
     assert not answers(user.dsn)
+
+
+def test_a_cluster_of_root_is_given_to_nobody_where_namespaces_are_refused(folder: Path) -> None:
+    with user_of(folder, popen={"preexec_fn": _forbid_namespaces}) as user:
+        assert answers(user.dsn)
+        assert uid_of(postmaster(folder)) == pwd.getpwnam("nobody").pw_uid
+
+
+def test_root_and_the_ordinary_user_who_made_it_take_turns(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    turns: list[dict[str, Any]] = [{"preexec_fn": lambda: become(nobody, nobody)}, {}]
+    for popen in (*turns, *turns):
+        with user_of(tmp_path / "server", popen=popen) as user:
+            assert answers(user.dsn)
+            assert uid_of(postmaster(tmp_path / "server")) == nobody
 
 
 def test_an_ordinary_user_needs_no_help(tmp_path: Path) -> None:

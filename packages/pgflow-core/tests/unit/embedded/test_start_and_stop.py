@@ -29,6 +29,12 @@ def test_first_start_makes_a_cluster_of_the_version(tmp_path: Path, version: Ver
     assert not answers(server.dsn())
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "data of Zoë's 'flows' %s" / ("deep" * 30)
+    with EmbeddedServer.ensure(folder, settings=THROWAWAY_SETTINGS) as server:
+        assert answers(server.dsn())
+
+
 def test_data_and_password_survive_a_restart(folder: Path) -> None:
     with EmbeddedServer.ensure(folder) as server, psycopg.connect(server.dsn()) as connection:
         connection.execute("create table kept as select 42 as answer")

@@ -2,14 +2,14 @@
 
 Root gets a user namespace in which it is `nobody` (files keep their owner), or, where the system refuses
 namespaces as most container runtimes do, becomes `nobody` for real. No account is made and no folder above
-ours is touched.
+ours is touched. A cluster that an ordinary user made is run as that user.
 """
 
 import ctypes
-import enum
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -24,39 +24,19 @@ if sys.platform != "win32":
     _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Identity(enum.Enum):
-    """The three ways to be somebody PostgreSQL accepts."""
+def child_setup(cluster: Path) -> Callable[[], None] | None:
+    """What a forked child does before it executes a program on a cluster folder.
 
-    SELF = "self"
-    NAMESPACE = "namespace"
-    NOBODY = "nobody"
-
-
-def choose_identity(cluster: Path) -> Identity:
-    """The identity for this process and cluster folder; a cluster once given to `nobody` stays so."""
-    if sys.platform == "win32" or (os.geteuid() != 0 and _has_name(os.geteuid())):
-        return Identity.SELF
-    if cluster.exists() and cluster.stat().st_uid != os.geteuid():
-        return Identity.NOBODY
-    if sys.platform == "linux" and _namespaces_allowed():
-        return Identity.NAMESPACE
-    return Identity.NOBODY if os.geteuid() == 0 else Identity.SELF
-
-
-def child_setup(identity: Identity) -> Callable[[], None] | None:
-    """What a forked child does before it executes a program; safe in a single-threaded process only.
-
-    The child gets SIGINT, PostgreSQL's fast shutdown, when the forking thread ends.
+    The child becomes somebody PostgreSQL accepts, and gets SIGINT, PostgreSQL's fast shutdown, when the
+    thread that forked it ends. Safe in a process with one thread only.
     """
     if sys.platform == "win32":
         return None
     parent = os.getpid()
+    change_user = _change_of_user(cluster)
 
     def setup() -> None:
-        if identity is Identity.NAMESPACE:
-            enter_namespace()
-        elif identity is Identity.NOBODY:
-            become(_nobody().pw_uid, _nobody().pw_gid)
+        change_user()
         if sys.platform == "linux":  # last: a change of user clears it
             _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0))
             if os.getppid() != parent:
@@ -67,8 +47,20 @@ def child_setup(identity: Identity) -> Callable[[], None] | None:
 
 if sys.platform != "win32":
 
-    def give_to_nobody(folder: Path) -> None:
-        """Make `nobody` the owner of a folder and all in it."""
+    def _change_of_user(cluster: Path) -> Callable[[], None]:
+        user, owner = os.geteuid(), cluster.stat()
+        if user == 0 and owner.st_uid != 0:  # of an ordinary user, or given to nobody before
+            return partial(become, owner.st_uid, owner.st_gid)
+        if user != 0 and _has_name(user):
+            return lambda: None
+        if sys.platform == "linux" and _namespaces_allowed():
+            return enter_namespace
+        if user != 0:
+            return lambda: None
+        _give_to_nobody(cluster)
+        return partial(become, _nobody().pw_uid, _nobody().pw_gid)
+
+    def _give_to_nobody(folder: Path) -> None:
         user = _nobody()
         os.chown(folder, user.pw_uid, user.pw_gid)
         for parent, folders, files in os.walk(folder):

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .identity import Identity, child_setup, choose_identity, give_to_nobody
+from .identity import child_setup
 from .plan import Failure, Folder, Plan
 
 SUPERUSER = "postgres"
@@ -58,9 +58,6 @@ def make_cluster(folder: Folder, binaries: Path) -> None:
     fresh = folder.root / "cluster.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    identity = choose_identity(fresh)
-    if identity is Identity.NOBODY:
-        give_to_nobody(fresh)
     command = [
         str(binaries / "initdb"),
         f"--pgdata={fresh}",
@@ -81,7 +78,7 @@ def make_cluster(folder: Folder, binaries: Path) -> None:
         stderr=subprocess.STDOUT,
         env=_environment(),
         cwd=folder.root,
-        preexec_fn=child_setup(identity),
+        preexec_fn=child_setup(fresh),
         check=False,
     )
     if made.returncode != 0:
@@ -110,7 +107,6 @@ def stop_server(pid: int, binaries: Path) -> None:
 
 
 def _start_on(folder: Folder, plan: Plan, port: int) -> subprocess.Popen[bytes]:
-    identity = choose_identity(folder.cluster)
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -131,7 +127,7 @@ def _start_on(folder: Folder, plan: Plan, port: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             env=_environment(),
             cwd=folder.root,
-            preexec_fn=child_setup(identity),  # noqa: PLW1509  this process has one thread as yet
+            preexec_fn=child_setup(folder.cluster),  # noqa: PLW1509  this process has one thread as yet
         )
     _wait_until_ready(folder, plan, process)
     return process
