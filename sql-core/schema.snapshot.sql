@@ -2006,38 +2006,30 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) IS 'Queue the items of a map that did not complete, and start it again.';
-CREATE FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[], now timestamp with time zone) RETURNS integer[]
+CREATE FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) RETURNS integer[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-  v_map record;
   v_waiting int[];
 begin
   update pgflow.run_steps t
   set status = 'pending', skip_reason = null, started_at = null, finished_at = null, output = null, error = null, failures = 0,
     launch_failures = 0, failed_tasks = null, task_started_at = null, lease_expires_at = null, visible_at = null, token_hash = null,
     instance_id = null,
+    -- Kept, it tells _start_map that the map goes on with the items it has.
     task_count = case when t.step_slug = any (_reset_steps.rerun_slugs) then null else t.task_count end,
     remaining_deps = (
       select count(*) from pgflow.deps d join pgflow.run_steps p on p.run_id = t.run_id and p.step_slug = d.dep_slug
       where d.step_id = t.step_id and (p.step_slug = any (_reset_steps.step_slugs) or p.status not in ('completed', 'skipped')))
   where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs);
   delete from pgflow.map_counters c where c.run_id = _reset_steps.run_id and c.step_slug = any (_reset_steps.step_slugs);
-  -- Maps that had started and whose source stays as it was: completed items are kept, the others queue again.
-  for v_map in
-    select t.step_slug, t.step_id, t.queue_id from pgflow.run_steps t
-    where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs)
-      and t.step_slug <> all (coalesce(_reset_steps.rerun_slugs, '{}')) and t.remaining_deps = 0 and t.task_count > 0
-  loop
-    perform pgflow._requeue_map(_reset_steps.run_id, v_map.step_slug, v_map.step_id, v_map.queue_id, _reset_steps.now);
-  end loop;
   select array_agg(t.step_id) into v_waiting from pgflow.run_steps t
   where t.run_id = _reset_steps.run_id and t.step_slug = any (_reset_steps.step_slugs) and t.status = 'pending' and t.remaining_deps = 0;
   return v_waiting;
 end
 $$;
-COMMENT ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[], now timestamp with time zone) IS 'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
+COMMENT ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) IS 'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
 CREATE FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2240,6 +2232,12 @@ declare
   v_existing int;
 begin
   select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
+  select t.task_count, t.queue_id into v_count, v_queue_id
+  from pgflow.run_steps t where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+  if v_count > 0 then
+    perform pgflow._requeue_map(_start_map.run_id, v_step.step_slug, v_step.step_id, v_queue_id, _start_map.now);
+    return 'running';
+  end if;
   if v_step.map_over = 'run' then
     select r.input into v_items from pgflow.runs r where r.run_id = _start_map.run_id;
   else
@@ -3286,7 +3284,7 @@ begin
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
-  v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs, v_now);
+  v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
@@ -3899,7 +3897,7 @@ REVOKE ALL ON FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integ
 REVOKE ALL ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._report_one(report jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[], now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._run_status(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) FROM PUBLIC;

@@ -11,6 +11,12 @@ declare
   v_existing int;
 begin
   select s.* into v_step from pgflow.steps s where s.step_id = _start_map.step_id;
+  select t.task_count, t.queue_id into v_count, v_queue_id
+  from pgflow.run_steps t where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+  if v_count > 0 then
+    perform pgflow._requeue_map(_start_map.run_id, v_step.step_slug, v_step.step_id, v_queue_id, _start_map.now);
+    return 'running';
+  end if;
   if v_step.map_over = 'run' then
     select r.input into v_items from pgflow.runs r where r.run_id = _start_map.run_id;
   else

