@@ -126,7 +126,7 @@ def test_map_items_are_claimed_in_order(engine: Engine) -> None:
 
 
 def test_delayed_tasks_come_by_visible_at(engine: Engine) -> None:
-    """Rule 20: the one that becomes visible first, whichever run is older; and behind what was ready meanwhile."""
+    """Rule 20: the one that becomes visible first, whichever run is older."""
     engine.define("f", step("a"))
     engine.at(0)
     late = engine.run("f", start_at=EPOCH + timedelta(seconds=20))
