@@ -5,6 +5,7 @@ import os
 import pwd
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,10 @@ def test_an_ordinary_user_needs_no_help(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not _open_to_all(Path(sys.prefix)), reason="Python lies where only root may go")
-def test_a_user_id_without_a_name_is_enough(tmp_path: Path) -> None:
-    _check_server_of(_NAMELESS, tmp_path)
+def test_a_user_id_without_a_name_is_enough() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own lies where only root may go
+        os.chown(folder, _NAMELESS, _NAMELESS)
+        _check_server_of(_NAMELESS, Path(folder))
 
 
 def _check_server_of(uid: int, folder: Path) -> None:
