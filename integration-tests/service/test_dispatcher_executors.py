@@ -9,8 +9,7 @@ import pytest
 from pgflow import AsyncClient, RunFailed
 from pgflow.executor import Accepted, HandleRef, Observation, Phase, Rejected, Unknown
 from trial import chain, single
-
-from executors import Elsewhere, Here, Remote, complete
+from trial_executors import Elsewhere, Here, Remote, complete
 
 NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
 
