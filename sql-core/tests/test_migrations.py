@@ -109,7 +109,7 @@ def test_a_schema_of_somebody_else_is_left_alone(empty: str, schema: str) -> Non
     """The TypeScript pgflow installs a schema `pgflow` with tables of the same names."""
     with psycopg.connect(empty) as connection:
         connection.execute(f"create schema {schema}")  # type: ignore[arg-type]
-        connection.execute(f"create table {schema}.flows (flow_slug text primary key)")  # type: ignore[arg-type]
+        connection.execute(f"create table {schema}.migrations (name text primary key)")  # type: ignore[arg-type]
     before = dump_schema(empty)
     with pytest.raises(ForeignSchema) as caught:
         migrate(empty)

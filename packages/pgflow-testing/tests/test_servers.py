@@ -71,6 +71,18 @@ def test_a_container_is_shared_and_stopped_by_who_started_it(
     assert leaving.is_alive()
     second.leave()
     leaving.join(timeout=30)
-    assert not session.exists()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(first.dsn("postgres"))
+
+
+def test_an_image_that_cannot_be_had_is_asked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(servers, "docker_answers", lambda: True)
+    monkeypatch.setattr(servers, "_start_container", lambda: asked.append("image"))
+    first, second = servers.take_server(tmp_path / "session"), servers.take_server(tmp_path / "session")
+    assert (first.origin, second.origin, len(asked)) == ("embedded", "embedded", 1)
+    first.leave()
+    second.leave()
+    assert not (tmp_path / "session").exists()

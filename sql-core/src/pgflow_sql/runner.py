@@ -36,7 +36,10 @@ select pg_catalog.json_build_object(
         select pg_catalog.json_agg(nspname order by nspname) from pg_catalog.pg_namespace
         where nspname in ('pgflow', 'pgflow_locks')
     ),
-    'has_record', pg_catalog.to_regclass('pgflow.migrations') is not null
+    'has_record', exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = pg_catalog.to_regclass('pgflow.migrations') and attname = 'checksum'
+    )
 )::text
 """
 _RECORD = b"""

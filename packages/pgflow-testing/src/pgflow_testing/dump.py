@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from pgflow.embedded import find_binaries
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _SCHEMAS = ("pgflow", "pgflow_locks")
 # Psql commands with a random key, session settings and comments: nothing that belongs to an object.
@@ -19,7 +19,7 @@ def dump_schema(dsn: str) -> str:
     password = parts.pop("password", "")
     command = [str(find_binaries("18") / "pg_dump"), "--schema-only", "--no-owner"]
     command += [f"--schema={schema}" for schema in _SCHEMAS]
-    command += ["--dbname", " ".join(f"{key}={value}" for key, value in parts.items())]
+    command += ["--dbname", make_conninfo("", **parts)]
     done = subprocess.run(
         command, env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False
     )

@@ -8,6 +8,7 @@ join.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -40,11 +41,18 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave a server that was lent to us as it was; our own go with all that is in them."""
+    if hasattr(config, "workerinput"):
+        return
+    shutil.rmtree(f"{_session_folder(config)}-container", ignore_errors=True)
     dsn = os.environ.get("PGFLOW_TEST_DSN")
-    if dsn and not hasattr(config, "workerinput"):
+    if dsn:
         from pgflow_testing.databases import drop_template
 
         drop_template(dsn, config.stash[_SESSION_ID])
+
+
+def _session_folder(config: pytest.Config) -> Path:
+    return Path(tempfile.gettempdir(), f"pgflow-tests-{config.stash[_SESSION_ID]}")
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +60,7 @@ def pgflow_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """A PostgreSQL server, shared by all workers; `dsn(database)` gives a connection string."""
     from pgflow_testing.servers import take_server
 
-    server = take_server(Path(tempfile.gettempdir(), f"pgflow-tests-{pytestconfig.stash[_SESSION_ID]}"))
+    server = take_server(_session_folder(pytestconfig))
     yield server
     server.leave()
 

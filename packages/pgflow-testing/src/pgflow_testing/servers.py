@@ -1,7 +1,7 @@
 """Where tests get a PostgreSQL server from, and how the workers of one session share it."""
 
+import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,15 +33,20 @@ class Server:
 def take_server(session: Path) -> Server:
     """The server of PGFLOW_TEST_DSN, else a container if a Docker daemon answers, else the embedded one.
 
-    `session` is a folder that all processes of one test session name; it is made and removed here.
+    `session` is a folder that all processes of one test session name; it goes with the server.
     """
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
         return Server(DSN_VARIABLE, lambda database: _with_database(dsn, database), lambda: None)
-    if docker_answers():
-        return _shared_container(session)
+    if docker_answers() and (container := _shared_container(container_folder(session))) is not None:
+        return container
     server = EmbeddedServer.ensure(session, temporary=True, settings=_SETTINGS)
     return Server("embedded", server.dsn, server.stop)
+
+
+def container_folder(session: Path) -> Path:
+    """Where the processes of a session tell each other of their container; removed at the session's end."""
+    return session.with_name(f"{session.name}-container")
 
 
 def docker_answers() -> bool:
@@ -61,16 +66,16 @@ def docker_answers() -> bool:
     return True
 
 
-def _shared_container(session: Path) -> Server:
-    session.mkdir(parents=True, exist_ok=True)
-    users, address = FileLock(session / "users.lock"), session / "dsn"
+def _shared_container(folder: Path) -> Server | None:
+    folder.mkdir(parents=True, exist_ok=True)
+    users, address = FileLock(folder / "users.lock"), folder / "dsn"
     container = None
-    with FileLock(session / "start.lock").held(timeout=_START_SECONDS):
+    with FileLock(folder / "start.lock").held(timeout=_START_SECONDS):
         users.acquire(exclusive=False, timeout=_START_SECONDS)
         if not address.exists():
             container = _start_container()
-            address.write_text(container.get_connection_url(driver=None), encoding="ascii")
-    dsn = address.read_text(encoding="ascii")
+            address.write_text(container.get_connection_url(driver=None) if container else "")
+    dsn = address.read_text()
 
     def leave() -> None:
         users.release()
@@ -78,16 +83,25 @@ def _shared_container(session: Path) -> Server:
         if container is not None and users.acquire(exclusive=True, timeout=_LAST_USER_SECONDS):
             container.stop()
             users.release()
-            shutil.rmtree(session, ignore_errors=True)
 
+    if not dsn:
+        leave()
+        return None
     return Server("container", lambda database: _with_database(dsn, database), leave)
 
 
 def _start_container() -> Any:
-    from testcontainers.community.postgres import PostgresContainer
-
+    """A started container, or None if testcontainers or the image is missing and cannot be had."""
+    try:
+        from testcontainers.community.postgres import PostgresContainer
+    except ImportError:
+        return None
     command = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    return PostgresContainer(_IMAGE).with_command(f"postgres {command}").start()
+    try:
+        return PostgresContainer(_IMAGE).with_command(f"postgres {command}").start()
+    except Exception as error:  # no image, no network, no disk: tests can do without a container
+        logging.getLogger(__name__).warning("No container, the embedded server is used instead: %s", error)
+        return None
 
 
 def _with_database(dsn: str, database: str) -> str:

@@ -1,5 +1,6 @@
 """Making a cluster and running `postgres` over it."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -103,7 +104,8 @@ def stop_server(pid: int, binaries: Path) -> None:
     if sys.platform == "win32":
         subprocess.run([str(binaries / "pg_ctl"), "kill", "INT", str(pid)], check=False)
     else:
-        os.kill(pid, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.kill(pid, signal.SIGINT)
 
 
 def _start_on(folder: Folder, plan: Plan, port: int) -> subprocess.Popen[bytes]:
