@@ -1104,7 +1104,8 @@ begin
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
     cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
-  where q.queue_id > 0;
+  where q.queue_id > 0
+    and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
   end if;
@@ -1247,7 +1248,8 @@ begin
     select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
       jsonb_build_object('run', r.input) || coalesce((
         select jsonb_object_agg(d.dep_slug, t.output)
-        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        from pgflow.deps d
+          cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = d.dep_slug offset 0) t
         where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
@@ -1352,19 +1354,26 @@ declare
   v_ready bigint;
 begin
   with children as materialized (
-    select e.run_id, d.step_id, d.step_slug, count(*)::int as ended, bool_or(e.cascade) as cascade
+    select e.run_id, d.step_id, d.step_slug, s.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
     from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
       join pgflow.deps d on d.dep_id = e.dep_id
-    group by 1, 2, 3 order by 1, 3
+      join pgflow.steps s on s.step_id = d.step_id
+    group by 1, 2, 3, 4 order by 1, 3
+  ), found as (
+    -- offset 0: always a probe of the whole key. Pending rows change under the run lock only, so their place holds.
+    select c.*, x.place
+    from children c
+      cross join lateral (
+        select t.ctid as place from pgflow.run_steps t
+        where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending' offset 0) x
   ), moved as (
     update pgflow.run_steps t
     set remaining_deps = t.remaining_deps - c.ended,
-      started_at = case when not c.cascade and t.remaining_deps = c.ended and s.is_plain then _release_dependents.now end,
+      started_at = case when not c.cascade and t.remaining_deps = c.ended and c.is_plain then _release_dependents.now end,
       finished_at = case when c.cascade then _release_dependents.now end,
       skip_reason = case when c.cascade then 'dependency_skipped' end,
-      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and s.is_plain then 'running' else 'pending' end
-    from children c join pgflow.steps s on s.step_id = c.step_id
-    where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending'
+      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and c.is_plain then 'running' else 'pending' end
+    from found c where t.ctid = c.place
     returning t.run_id, t.step_id, t.queue_id, t.remaining_deps, t.status
   ), queued as (
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
@@ -3281,32 +3290,36 @@ as $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
   with free as (
-    select t.run_id, t.step_slug,
+    select t.place,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
-      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = r.step_slug
+      cross join lateral (
+        select x.ctid as place, x.step_id, x.instance_id from pgflow.run_steps x
+        where x.run_id = r.run_id and x.step_slug = r.step_slug and x.status = 'running' and x.task_started_at is not null
+          and x.lease_expires_at is not null and x.token_hash = pgflow._token_hash(r.attempt_token)
+        for no key update of x skip locked) t
       join pgflow.steps s on s.step_id = t.step_id
-    where r.task_index = 0 and t.status = 'running' and t.task_started_at is not null and t.lease_expires_at is not null
-      and t.token_hash = pgflow._token_hash(r.attempt_token)
-    for no key update of t skip locked
+    where r.task_index = 0
   )
   update pgflow.run_steps t
   set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
-  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug;
+  from free f where t.ctid = f.place;
 
   with free as (
-    select t.run_id, t.step_slug, t.task_index,
+    select t.place,
       case when t.instance_id is null then _renew_leases.lease_seconds else coalesce(s.heartbeat_timeout, _renew_leases.lease_seconds) end as lease
     from jsonb_to_recordset(_renew_leases.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
-      join pgflow.map_tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+      cross join lateral (
+        select x.ctid as place, x.step_id, x.instance_id from pgflow.map_tasks x
+        where x.run_id = r.run_id and x.step_slug = r.step_slug and x.task_index = r.task_index and x.end_status is null
+          and x.task_started_at is not null and x.lease_expires_at is not null
+          and x.token_hash = pgflow._token_hash(r.attempt_token)
+        for no key update of x skip locked) t
       join pgflow.steps s on s.step_id = t.step_id
-    where t.end_status is null and t.task_started_at is not null and t.lease_expires_at is not null
-      and t.token_hash = pgflow._token_hash(r.attempt_token)
-    for no key update of t skip locked
   )
   update pgflow.map_tasks t
   set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
-  from free f where t.run_id = f.run_id and t.step_slug = f.step_slug and t.task_index = f.task_index;
+  from free f where t.ctid = f.place;
 end
 $$;
 
@@ -3418,7 +3431,9 @@ begin
     case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
   from rows from (jsonb_to_recordset(v_tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
       with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
-    left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+    left join lateral (
+      select k.* from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index offset 0) t on true
   order by r.ordinality;
 end
 $$;

@@ -14,7 +14,8 @@ begin
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
     cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
-  where q.queue_id > 0;
+  where q.queue_id > 0
+    and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
   end if;

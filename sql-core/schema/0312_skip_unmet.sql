@@ -8,7 +8,8 @@ begin
     select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
       jsonb_build_object('run', r.input) || coalesce((
         select jsonb_object_agg(d.dep_slug, t.output)
-        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        from pgflow.deps d
+          cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = d.dep_slug offset 0) t
         where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id

@@ -9,19 +9,26 @@ declare
   v_ready bigint;
 begin
   with children as materialized (
-    select e.run_id, d.step_id, d.step_slug, count(*)::int as ended, bool_or(e.cascade) as cascade
+    select e.run_id, d.step_id, d.step_slug, s.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
     from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
       join pgflow.deps d on d.dep_id = e.dep_id
-    group by 1, 2, 3 order by 1, 3
+      join pgflow.steps s on s.step_id = d.step_id
+    group by 1, 2, 3, 4 order by 1, 3
+  ), found as (
+    -- offset 0: always a probe of the whole key. Pending rows change under the run lock only, so their place holds.
+    select c.*, x.place
+    from children c
+      cross join lateral (
+        select t.ctid as place from pgflow.run_steps t
+        where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending' offset 0) x
   ), moved as (
     update pgflow.run_steps t
     set remaining_deps = t.remaining_deps - c.ended,
-      started_at = case when not c.cascade and t.remaining_deps = c.ended and s.is_plain then _release_dependents.now end,
+      started_at = case when not c.cascade and t.remaining_deps = c.ended and c.is_plain then _release_dependents.now end,
       finished_at = case when c.cascade then _release_dependents.now end,
       skip_reason = case when c.cascade then 'dependency_skipped' end,
-      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and s.is_plain then 'running' else 'pending' end
-    from children c join pgflow.steps s on s.step_id = c.step_id
-    where t.run_id = c.run_id and t.step_slug = c.step_slug and t.status = 'pending'
+      status = case when c.cascade then 'skipped' when t.remaining_deps = c.ended and c.is_plain then 'running' else 'pending' end
+    from found c where t.ctid = c.place
     returning t.run_id, t.step_id, t.queue_id, t.remaining_deps, t.status
   ), queued as (
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)

@@ -30,7 +30,9 @@ begin
     case when t.status in ('claimed', 'running') and t.token_hash = pgflow._token_hash(r.attempt_token) then t.lease_expires_at end
   from rows from (jsonb_to_recordset(v_tasks) as (run_id uuid, step_slug text, task_index int, attempt_token uuid))
       with ordinality r (run_id, step_slug, task_index, attempt_token, ordinality)
-    left join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+    left join lateral (
+      select k.* from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index offset 0) t on true
   order by r.ordinality;
 end
 $$;
