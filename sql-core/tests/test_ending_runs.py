@@ -162,3 +162,31 @@ def test_start_step_moves_nothing_that_the_engine_starts_itself(engine: Engine) 
     assert [engine.value(call, run_id, slug) for slug in "ab"] == [False, False]
     with refused("PF003", "nowhere"):
         engine.value(call, run_id, "nowhere")
+
+
+def test_start_step_repairs_a_step_that_was_left_behind(engine: Engine) -> None:
+    """DESIGN 3.3: true iff this call moved it out of pending; once, and as the engine would have."""
+    engine.define(
+        "f", step("a"), step("b", "a"), map_step("m", "a"), step("off", "a", required_input={"a": 1})
+    )
+    run_id = engine.run("f")
+    engine.complete(engine.take("a"), [7])
+    with engine.transaction():  # what a restored or hand-edited database might look like
+        engine.rows("update pgflow.runs set remaining_steps = 3")
+        engine.rows("delete from pgflow.ready_tasks")
+        engine.rows("delete from pgflow.map_tasks")
+        engine.rows("delete from pgflow.map_counters")
+        engine.rows(
+            """update pgflow.run_steps
+               set status = 'pending', started_at = null, finished_at = null, skip_reason = null,
+                 task_count = case when step_slug = 'm' then null else task_count end
+               where step_slug <> 'a'"""
+        )
+    assert engine.claim(10) == []
+    call = "select pgflow.start_step(%s, %s)"
+    assert [engine.value(call, run_id, slug) for slug in ("b", "m", "off")] == [True] * 3
+    assert [engine.value(call, run_id, slug) for slug in ("a", "b", "m", "off")] == [False] * 4
+    assert engine.steps(run_id) == {"a": "completed", "b": "running", "m": "running", "off": "skipped"}
+    assert engine.violations() == []
+    assert engine.work_off() == 2
+    assert engine.status(run_id) == "completed"

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from .support.definitions import chain, map_step, step
 from .support.engine import EPOCH, Engine, refused
-from .support.sessions import together
+from .support.sessions import meanwhile, together, until_blocked
 
 
 @pytest.fixture
@@ -140,16 +140,22 @@ def test_twenty_concurrent_callers_start_one_run(
     assert len(one.claim(100)) == 5
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_an_idempotent_start_waits_for_the_transaction_that_was_first(
-    one: Engine, open_engine: Callable[[], Engine]
+    one: Engine, open_engine: Callable[[], Engine], end: str
 ) -> None:
     """Rule 13: if the first start rolls back, the second one is the first."""
     other = open_engine()
-    with one.connection.transaction(force_rollback=True):
-        lost = one.run("one", idempotency_key="k")
-    started = other.start("one", idempotency_key="k")
-    assert started.created
-    assert started.run_id != lost
+    for argument, identity in (("idempotency_key", "k"), ("run_id", uuid4())):
+        one.rows("begin")
+        first = one.run("one", **{argument: identity})
+        with meanwhile(partial(other.start, "one", **{argument: identity})) as second:
+            until_blocked(one, other)
+            one.rows(end)
+        started = second.result()
+        assert started.created == (end == "rollback")
+        assert (started.run_id == first) == (end == "commit" or argument == "run_id")
+    assert one.value("select count(*) from pgflow.runs") == 2
 
 
 def test_a_root_map_refuses_an_input_that_is_no_array(engine: Engine) -> None:
