@@ -86,3 +86,14 @@ def test_an_image_that_cannot_be_had_is_asked_for_once(
     first.leave()
     second.leave()
     assert not (tmp_path / "session").exists()
+
+
+def test_the_version_of_the_embedded_server_can_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "docker_answers", lambda: False)
+    monkeypatch.setenv(servers.VERSION_VARIABLE, "16")
+    server = servers.take_server(tmp_path / "session")
+    with psycopg.connect(server.dsn("postgres")) as connection:
+        assert connection.info.server_version // 10000 == 16
+    server.leave()

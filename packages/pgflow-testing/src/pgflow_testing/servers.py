@@ -6,13 +6,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
+from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer, Version
 from pgflow.embedded.supervisor.locks import FileLock
 
 DSN_VARIABLE = "PGFLOW_TEST_DSN"
+VERSION_VARIABLE = "PGFLOW_TEST_POSTGRES"
 
 # Many databases come and go, and many tests hold several connections each.
 _SETTINGS = {**THROWAWAY_SETTINGS, "max_connections": "200"}
@@ -33,6 +34,7 @@ class Server:
 def take_server(session: Path) -> Server:
     """The server of PGFLOW_TEST_DSN, else a container if a Docker daemon answers, else the embedded one.
 
+    PGFLOW_TEST_POSTGRES chooses the version of the embedded one.
     `session` is a folder that all processes of one test session name; it goes with the server.
     """
     dsn = os.environ.get(DSN_VARIABLE)
@@ -40,7 +42,8 @@ def take_server(session: Path) -> Server:
         return Server(DSN_VARIABLE, lambda database: _with_database(dsn, database), lambda: None)
     if docker_answers() and (container := _shared_container(container_folder(session))) is not None:
         return container
-    server = EmbeddedServer.ensure(session, temporary=True, settings=_SETTINGS)
+    version = cast("Version", os.environ.get(VERSION_VARIABLE, "18"))
+    server = EmbeddedServer.ensure(session, version=version, temporary=True, settings=_SETTINGS)
     return Server("embedded", server.dsn, server.stop)
 
 
