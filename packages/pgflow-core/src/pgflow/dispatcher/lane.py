@@ -24,7 +24,7 @@ from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refu
 from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
-from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode
+from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode, storable
 from pgflow.dispatcher.verdicts import options_invalid
 from pgflow.errors import DatabaseUnreachable, PgflowError
 from pgflow.executor import Attempt, Executor, Rejected, TaskReport
@@ -338,7 +338,8 @@ class Lane(ABC):
 
     def _note_failure(self, task: LiveTask, report: TaskReport) -> None:
         error = report.error or {}
-        code, message = error.get("code", "?"), error.get("message", "")
+        # Mended: a lone surrogate would break whatever writes the log.
+        code, message = storable(error.get("code", "?")), storable(error.get("message", ""))
         fields = task.fields()
         if report.outcome == "fail":
             self._logger.info("attempt failed: %s: %s", code, message, extra=fields)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.executor import TaskReport
 
-__all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused"]
+__all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused", "storable"]
 
 MAX_REPORTS: Final = 500
 """The engine's limit for one call."""
@@ -76,7 +76,7 @@ def encode(task: LiveTask, report: TaskReport) -> Report:
     if report.retry_after_seconds is not None:
         parts.append(f'"retry_after_seconds":{float(report.retry_after_seconds)!r}')
     if report.log_tail:
-        parts.append(f'"log_tail":{json.dumps(_storable(report.log_tail))}')
+        parts.append(f'"log_tail":{json.dumps(storable(report.log_tail))}')
     return Report(task, f"{{{','.join(parts)}}}")
 
 
@@ -89,11 +89,11 @@ def refused(task: LiveTask, reason: str) -> Report:
 
 
 def _error(error: Mapping[str, Any]) -> str:
-    return json.dumps({key: _storable(value) for key, value in error.items()}, default=str)
+    return json.dumps({key: storable(value) for key, value in error.items()}, default=str)
 
 
-def _storable(value: object) -> object:
-    """Replace in a text what jsonb refuses: NUL and lone surrogates."""
+def storable(value: object) -> object:
+    """Replace in a text what jsonb and log files refuse: NUL and lone surrogates."""
     if not isinstance(value, str):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
