@@ -129,7 +129,7 @@ begin
       v_now := pgflow.clock();
       v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
       v_applied := v_map.applied;
-      v_late := v_map.late_runs is not null;
+      v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
       -- The subtransaction undid the rows and released the shared locks. Start again: never an upgrade.
       v_shared := false;
@@ -140,11 +140,11 @@ begin
     v_now := pgflow.clock();
     v_single := pgflow._complete_single_tasks(v_reports, v_now);
     v_applied := v_single.applied;
-    v_late := v_single.late_runs is not null;
+    v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
       v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
       v_applied := v_applied || v_map.applied;
-      v_late := v_late or v_map.late_runs is not null;
+      v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
       v_single.ended_steps := v_single.ended_steps || v_map.ended_steps;
     end if;
@@ -357,6 +357,19 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_definition(definition jsonb) IS 'PF001 naming flow, step and key if a definition is wrong.';
+CREATE FUNCTION pgflow._check_delay(argument text, seconds double precision) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  -- Ten years, as in definitions; NaN and infinity are outside too.
+  if not coalesce(_check_delay.seconds between 0 and 315360000, false) then
+    raise exception '% must be between 0 and 315360000, not %', _check_delay.argument, coalesce(_check_delay.seconds::text, 'null')
+      using errcode = 'PF008';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_delay(argument text, seconds double precision) IS 'PF008 naming the argument if it is no delay.';
 CREATE TABLE pgflow.flows (
     flow_slug text NOT NULL,
     flow_version integer NOT NULL,
@@ -784,7 +797,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left.';
-CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) RETURNS record
+CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -815,9 +828,9 @@ begin
     returning m.run_id, m.step_slug, m.remaining
   )
   select (select array_agg(c.ordinality) from completed c),
-    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    (select bool_or(c.lease_expires_at is null) from completed c),
     array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
-    into applied, late_runs, v_emptied, v_slugs
+    into applied, any_late, v_emptied, v_slugs
   from counted d;
   if v_emptied is not null then
     if _complete_map_tasks.shared then
@@ -828,8 +841,8 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
-CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) RETURNS record
+COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
+CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -848,12 +861,12 @@ begin
     where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
-  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), array_agg(c.run_id) filter (where c.lease_expires_at is null)
-    into applied, ended_runs, ended_steps, late_runs
+  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
+    into applied, ended_runs, ended_steps, any_late
   from completed c;
 end
 $$;
-COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) IS 'Apply the completions of single tasks whose token is current; late_runs had an attempt that was declared lost.';
+COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
 CREATE FUNCTION pgflow._delete_runs(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -917,7 +930,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = queue.queue_id and x.xid >= queue.low_xid
+        where x.queue_id = queue.queue_id and x.xid >= pgflow._low_mark(queue.low_xid)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -1124,7 +1137,6 @@ CREATE FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, erro
     AS $$
 declare
   v_failed int;
-  v_policy text;
 begin
   update pgflow.map_tasks t
   set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error,
@@ -1564,6 +1576,12 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index integer) IS 'Lock the row of one task and read it; a row of nulls if there is none.';
+CREATE FUNCTION pgflow._low_mark(low_xid bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  select case when low_xid <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint then low_xid else 0 end
+$$;
+COMMENT ON FUNCTION pgflow._low_mark(low_xid bigint) IS 'The low-water mark of a queue; 0 if it is from the future: the database was restored where transaction ids are lower.';
 CREATE FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -1760,10 +1778,7 @@ CREATE FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT ru
     SET search_path TO ''
     AS $$
 declare
-  -- No id is assigned just to look: an idle poll must not write to the WAL.
-  v_xid bigint := coalesce(pg_current_xact_id_if_assigned()::text, pg_snapshot_xmax(pg_current_snapshot())::text)::bigint;
-  -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
-  v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
+  v_low bigint := pgflow._low_mark(queue.low_xid);
   v_min bigint;
 begin
   with popped as (
@@ -1783,12 +1798,12 @@ begin
 
   -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
   -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
-  if v_min > v_low + 64 or queue.low_xid > v_xid then
+  if v_min > v_low + 64 or v_low <> queue.low_xid then
     update pgflow.queues q
     set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
         select x.xid from pgflow.ready_tasks x
         where x.queue_id = q.queue_id and x.xid >= v_low
-        order by x.xid, x.seq limit 1), v_min, v_xid))
+        order by x.xid, x.seq limit 1), v_min))
     where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
   end if;
 end
@@ -1846,8 +1861,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _record_launch.retry_after using errcode = 'PF008';
+  if _record_launch.retry_after is not null then
+    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
@@ -1977,9 +1992,8 @@ CREATE FUNCTION pgflow._report_one(report jsonb) RETURNS text
 declare
   v_statuses text[];
 begin
-  if (_report_one.report ->> 'retry_after_seconds')::double precision not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _report_one.report ->> 'retry_after_seconds'
-      using errcode = 'PF008';
+  if _report_one.report ->> 'retry_after_seconds' is not null then
+    perform pgflow._check_delay('retry_after_seconds', (_report_one.report ->> 'retry_after_seconds')::double precision);
   end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then
@@ -3037,7 +3051,7 @@ begin
     where q.executor = any (next_wake_at.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
       and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
-          and t.xid >= case when q.low_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint then 0 else q.low_xid end))
+          and t.xid >= pgflow._low_mark(q.low_xid)))
   then
     return pgflow.clock();
   end if;
@@ -3087,9 +3101,7 @@ CREATE FUNCTION pgflow.postpone_lease_expiry(seconds double precision) RETURNS t
 declare
   v_until timestamptz;
 begin
-  if not coalesce(postpone_lease_expiry.seconds between 0 and 315360000, false) then
-    raise exception 'seconds must be between 0 and 315360000, not %', postpone_lease_expiry.seconds using errcode = 'PF008';
-  end if;
+  perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
   returning m.lease_grace_until into v_until;
@@ -3174,9 +3186,8 @@ declare
 begin
   if jsonb_typeof(release_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
-  elsif coalesce(release_step_tasks.delay_seconds not between 0 and 315360000, true) then
-    raise exception 'delay_seconds must be between 0 and 315360000' using errcode = 'PF008';
   end if;
+  perform pgflow._check_delay('delay_seconds', release_step_tasks.delay_seconds);
   select coalesce(jsonb_agg(case when jsonb_typeof(t.value) = 'object' then
       t.value || jsonb_build_object('outcome', 'release', 'retry_after_seconds', release_step_tasks.delay_seconds) else t.value end
       order by t.ordinality), '[]')
@@ -3856,6 +3867,7 @@ REVOKE ALL ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[]
 REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_delay(argument text, seconds double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_options(place text, options jsonb) FROM PUBLIC;
@@ -3869,8 +3881,8 @@ REVOKE ALL ON FUNCTION pgflow._clean_reports(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT late_runs uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._delete_runs(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) FROM PUBLIC;
@@ -3893,6 +3905,7 @@ REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time 
 REVOKE ALL ON FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._low_mark(low_xid bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._mark_late(reports jsonb) FROM PUBLIC;

@@ -406,6 +406,16 @@ $$;
 
 comment on function pgflow._new_run_id() is 'A time-ordered random UUID (version 7).';
 
+-- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
+create function pgflow._low_mark(low_xid bigint) returns bigint
+language sql stable
+as $$
+  select case when low_xid <= pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint then low_xid else 0 end
+$$;
+
+comment on function pgflow._low_mark(bigint) is
+  'The low-water mark of a queue; 0 if it is from the future: the database was restored where transaction ids are lower.';
+
 create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
 language plpgsql volatile
 set search_path to ''
@@ -482,6 +492,21 @@ end
 $$;
 
 comment on function pgflow_locks.use_flow(text, boolean) is 'Shared by whoever starts runs of a flow; exclusive to delete it.';
+
+create function pgflow._check_delay(argument text, seconds double precision) returns void
+language plpgsql immutable
+set search_path to ''
+as $$
+begin
+  -- Ten years, as in definitions; NaN and infinity are outside too.
+  if not coalesce(_check_delay.seconds between 0 and 315360000, false) then
+    raise exception '% must be between 0 and 315360000, not %', _check_delay.argument, coalesce(_check_delay.seconds::text, 'null')
+      using errcode = 'PF008';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_delay(text, double precision) is 'PF008 naming the argument if it is no delay.';
 
 create function pgflow._queue_id(executor text, priority int) returns int
 language plpgsql volatile
@@ -1857,7 +1882,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = queue.queue_id and x.xid >= queue.low_xid
+        where x.queue_id = queue.queue_id and x.xid >= pgflow._low_mark(queue.low_xid)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -1876,10 +1901,7 @@ language plpgsql volatile
 set search_path to ''
 as $$
 declare
-  -- No id is assigned just to look: an idle poll must not write to the WAL.
-  v_xid bigint := coalesce(pg_current_xact_id_if_assigned()::text, pg_snapshot_xmax(pg_current_snapshot())::text)::bigint;
-  -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
-  v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
+  v_low bigint := pgflow._low_mark(queue.low_xid);
   v_min bigint;
 begin
   with popped as (
@@ -1899,12 +1921,12 @@ begin
 
   -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
   -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
-  if v_min > v_low + 64 or queue.low_xid > v_xid then
+  if v_min > v_low + 64 or v_low <> queue.low_xid then
     update pgflow.queues q
     set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
         select x.xid from pgflow.ready_tasks x
         where x.queue_id = q.queue_id and x.xid >= v_low
-        order by x.xid, x.seq limit 1), v_min, v_xid))
+        order by x.xid, x.seq limit 1), v_min))
     where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
   end if;
 end
@@ -2233,7 +2255,6 @@ set search_path to ''
 as $$
 declare
   v_failed int;
-  v_policy text;
 begin
   update pgflow.map_tasks t
   set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error,
@@ -2609,7 +2630,7 @@ $$;
 comment on function pgflow._may_share(jsonb) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
 
 create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -2628,17 +2649,17 @@ begin
     where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
-  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), array_agg(c.run_id) filter (where c.lease_expires_at is null)
-    into applied, ended_runs, ended_steps, late_runs
+  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
+    into applied, ended_runs, ended_steps, any_late
   from completed c;
 end
 $$;
 
 comment on function pgflow._complete_single_tasks(jsonb, timestamptz) is
-  'Apply the completions of single tasks whose token is current; late_runs had an attempt that was declared lost.';
+  'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
 
 create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -2669,9 +2690,9 @@ begin
     returning m.run_id, m.step_slug, m.remaining
   )
   select (select array_agg(c.ordinality) from completed c),
-    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    (select bool_or(c.lease_expires_at is null) from completed c),
     array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
-    into applied, late_runs, v_emptied, v_slugs
+    into applied, any_late, v_emptied, v_slugs
   from counted d;
   if v_emptied is not null then
     if _complete_map_tasks.shared then
@@ -2849,7 +2870,7 @@ begin
       v_now := pgflow.clock();
       v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
       v_applied := v_map.applied;
-      v_late := v_map.late_runs is not null;
+      v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
       -- The subtransaction undid the rows and released the shared locks. Start again: never an upgrade.
       v_shared := false;
@@ -2860,11 +2881,11 @@ begin
     v_now := pgflow.clock();
     v_single := pgflow._complete_single_tasks(v_reports, v_now);
     v_applied := v_single.applied;
-    v_late := v_single.late_runs is not null;
+    v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
       v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
       v_applied := v_applied || v_map.applied;
-      v_late := v_late or v_map.late_runs is not null;
+      v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
       v_single.ended_steps := v_single.ended_steps || v_map.ended_steps;
     end if;
@@ -2938,9 +2959,8 @@ as $$
 declare
   v_statuses text[];
 begin
-  if (_report_one.report ->> 'retry_after_seconds')::double precision not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _report_one.report ->> 'retry_after_seconds'
-      using errcode = 'PF008';
+  if _report_one.report ->> 'retry_after_seconds' is not null then
+    perform pgflow._check_delay('retry_after_seconds', (_report_one.report ->> 'retry_after_seconds')::double precision);
   end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then
@@ -3035,9 +3055,8 @@ declare
 begin
   if jsonb_typeof(release_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
-  elsif coalesce(release_step_tasks.delay_seconds not between 0 and 315360000, true) then
-    raise exception 'delay_seconds must be between 0 and 315360000' using errcode = 'PF008';
   end if;
+  perform pgflow._check_delay('delay_seconds', release_step_tasks.delay_seconds);
   select coalesce(jsonb_agg(case when jsonb_typeof(t.value) = 'object' then
       t.value || jsonb_build_object('outcome', 'release', 'retry_after_seconds', release_step_tasks.delay_seconds) else t.value end
       order by t.ordinality), '[]')
@@ -3079,7 +3098,7 @@ begin
     where q.executor = any (next_wake_at.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
       and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
-          and t.xid >= case when q.low_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint then 0 else q.low_xid end))
+          and t.xid >= pgflow._low_mark(q.low_xid)))
   then
     return pgflow.clock();
   end if;
@@ -3228,8 +3247,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _record_launch.retry_after using errcode = 'PF008';
+  if _record_launch.retry_after is not null then
+    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
@@ -3851,9 +3870,7 @@ as $$
 declare
   v_until timestamptz;
 begin
-  if not coalesce(postpone_lease_expiry.seconds between 0 and 315360000, false) then
-    raise exception 'seconds must be between 0 and 315360000, not %', postpone_lease_expiry.seconds using errcode = 'PF008';
-  end if;
+  perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
   returning m.lease_grace_until into v_until;

@@ -4,10 +4,7 @@ language plpgsql volatile
 set search_path to ''
 as $$
 declare
-  -- No id is assigned just to look: an idle poll must not write to the WAL.
-  v_xid bigint := coalesce(pg_current_xact_id_if_assigned()::text, pg_snapshot_xmax(pg_current_snapshot())::text)::bigint;
-  -- A mark from the future of this cluster: the database was restored elsewhere, where transaction ids are lower.
-  v_low bigint := case when queue.low_xid > v_xid then 0 else queue.low_xid end;
+  v_low bigint := pgflow._low_mark(queue.low_xid);
   v_min bigint;
 begin
   with popped as (
@@ -27,12 +24,12 @@ begin
 
   -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
   -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
-  if v_min > v_low + 64 or queue.low_xid > v_xid then
+  if v_min > v_low + 64 or v_low <> queue.low_xid then
     update pgflow.queues q
     set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
         select x.xid from pgflow.ready_tasks x
         where x.queue_id = q.queue_id and x.xid >= v_low
-        order by x.xid, x.seq limit 1), v_min, v_xid))
+        order by x.xid, x.seq limit 1), v_min))
     where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
   end if;
 end

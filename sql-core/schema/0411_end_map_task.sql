@@ -4,7 +4,6 @@ set search_path to ''
 as $$
 declare
   v_failed int;
-  v_policy text;
 begin
   update pgflow.map_tasks t
   set end_status = 'failed', failures = task.failures, launch_failures = task.launch_failures, error = _end_map_task.error,

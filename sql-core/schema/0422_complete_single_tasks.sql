@@ -1,5 +1,5 @@
 create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -18,11 +18,11 @@ begin
     where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
-  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), array_agg(c.run_id) filter (where c.lease_expires_at is null)
-    into applied, ended_runs, ended_steps, late_runs
+  select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
+    into applied, ended_runs, ended_steps, any_late
   from completed c;
 end
 $$;
 
 comment on function pgflow._complete_single_tasks(jsonb, timestamptz) is
-  'Apply the completions of single tasks whose token is current; late_runs had an attempt that was declared lost.';
+  'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';

@@ -1,5 +1,5 @@
 create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out late_runs uuid[])
+  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to ''
 as $$
@@ -30,9 +30,9 @@ begin
     returning m.run_id, m.step_slug, m.remaining
   )
   select (select array_agg(c.ordinality) from completed c),
-    (select array_agg(c.run_id) filter (where c.lease_expires_at is null) from completed c),
+    (select bool_or(c.lease_expires_at is null) from completed c),
     array_agg(d.run_id) filter (where d.remaining = 0), array_agg(d.step_slug) filter (where d.remaining = 0)
-    into applied, late_runs, v_emptied, v_slugs
+    into applied, any_late, v_emptied, v_slugs
   from counted d;
   if v_emptied is not null then
     if _complete_map_tasks.shared then

@@ -41,7 +41,7 @@ begin
       v_now := pgflow.clock();
       v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
       v_applied := v_map.applied;
-      v_late := v_map.late_runs is not null;
+      v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
       -- The subtransaction undid the rows and released the shared locks. Start again: never an upgrade.
       v_shared := false;
@@ -52,11 +52,11 @@ begin
     v_now := pgflow.clock();
     v_single := pgflow._complete_single_tasks(v_reports, v_now);
     v_applied := v_single.applied;
-    v_late := v_single.late_runs is not null;
+    v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
       v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
       v_applied := v_applied || v_map.applied;
-      v_late := v_late or v_map.late_runs is not null;
+      v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
       v_single.ended_steps := v_single.ended_steps || v_map.ended_steps;
     end if;

@@ -5,9 +5,8 @@ as $$
 declare
   v_statuses text[];
 begin
-  if (_report_one.report ->> 'retry_after_seconds')::double precision not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _report_one.report ->> 'retry_after_seconds'
-      using errcode = 'PF008';
+  if _report_one.report ->> 'retry_after_seconds' is not null then
+    perform pgflow._check_delay('retry_after_seconds', (_report_one.report ->> 'retry_after_seconds')::double precision);
   end if;
   v_statuses := pgflow._apply_reports(jsonb_build_array(_report_one.report));
   if v_statuses[1] = 'unknown' then

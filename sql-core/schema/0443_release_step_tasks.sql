@@ -14,9 +14,8 @@ declare
 begin
   if jsonb_typeof(release_step_tasks.tasks) is distinct from 'array' then
     raise exception 'tasks must be an array of {run_id, step_slug, task_index, attempt_token}' using errcode = 'PF008';
-  elsif coalesce(release_step_tasks.delay_seconds not between 0 and 315360000, true) then
-    raise exception 'delay_seconds must be between 0 and 315360000' using errcode = 'PF008';
   end if;
+  perform pgflow._check_delay('delay_seconds', release_step_tasks.delay_seconds);
   select coalesce(jsonb_agg(case when jsonb_typeof(t.value) = 'object' then
       t.value || jsonb_build_object('outcome', 'release', 'retry_after_seconds', release_step_tasks.delay_seconds) else t.value end
       order by t.ordinality), '[]')

@@ -9,7 +9,7 @@ begin
     where q.executor = any (next_wake_at.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
       and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
-          and t.xid >= case when q.low_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint then 0 else q.low_xid end))
+          and t.xid >= pgflow._low_mark(q.low_xid)))
   then
     return pgflow.clock();
   end if;

@@ -8,8 +8,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after not between 0 and 315360000 then
-    raise exception 'retry_after_seconds must be between 0 and 315360000, not %', _record_launch.retry_after using errcode = 'PF008';
+  if _record_launch.retry_after is not null then
+    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null

@@ -5,9 +5,7 @@ as $$
 declare
   v_until timestamptz;
 begin
-  if not coalesce(postpone_lease_expiry.seconds between 0 and 315360000, false) then
-    raise exception 'seconds must be between 0 and 315360000, not %', postpone_lease_expiry.seconds using errcode = 'PF008';
-  end if;
+  perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
   returning m.lease_grace_until into v_until;
