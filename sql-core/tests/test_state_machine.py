@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from .support.definitions import map_step, step
 from .support.engine import Engine, reference
 
@@ -300,9 +298,6 @@ def test_every_transition_happens_as_the_page_says(engine: Engine) -> None:
         engine.cancel(run_id)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="F29: transitions of retry_run and of late and unstarted reports are missing"
-)
 def test_the_page_has_every_transition_and_no_other() -> None:
     """DESIGN 2: what is walked is what is written."""
     assert rows_of_the_page() - {("run", "(none)", "running")} == set(WALKS)
