@@ -35,11 +35,14 @@ def alive(pid):
 
 def children():
     """The worker processes of this test process."""
-    return {
-        int(pid)
-        for thread in Path("/proc/self/task").iterdir()
-        for pid in (thread / "children").read_text().split()
-    }
+    return {int(pid) for thread in Path("/proc/self/task").iterdir() for pid in _children_of(thread)}
+
+
+def _children_of(thread):
+    try:
+        return (thread / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # the thread has ended since it was listed
+        return []
 
 
 def open_files():
