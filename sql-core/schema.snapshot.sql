@@ -4,7 +4,7 @@ CREATE SCHEMA pgflow_locks;
 COMMENT ON SCHEMA pgflow_locks IS 'Advisory locks of PGFlow, all transaction-level, in the two-integer form (class, hash).';
 CREATE FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_runs uuid[] := _advance.run_ids;
@@ -42,7 +42,7 @@ $$;
 COMMENT ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) IS 'Carry on from steps that ended: start, skip or complete what depends on them until nothing changes, then end the runs that are done. A true in cascades skips the dependents.';
 CREATE FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_report record;
@@ -71,7 +71,7 @@ $$;
 COMMENT ON FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) IS 'Apply the failures and releases of a batch whose token is current, in order.';
 CREATE FUNCTION pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_report jsonb;
@@ -88,7 +88,7 @@ $$;
 COMMENT ON FUNCTION pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) IS 'Apply reports one after the other: for batches that say several things of one task.';
 CREATE FUNCTION pgflow._apply_reports(reports jsonb) RETURNS text[]
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_reports jsonb := _apply_reports.reports;
@@ -215,7 +215,7 @@ COMMENT ON COLUMN pgflow.steps.is_output IS 'A leaf, or the step that the flow r
 COMMENT ON COLUMN pgflow.steps.needs_array IS 'A map step whose outputs somebody needs as one array when it completes.';
 CREATE FUNCTION pgflow._backoff(step pgflow.steps, failures integer) RETURNS double precision
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return least(
@@ -227,7 +227,7 @@ $$;
 COMMENT ON FUNCTION pgflow._backoff(step pgflow.steps, failures integer) IS 'Seconds to wait after the given number of failures.';
 CREATE FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   perform pgflow._lock_live_rows(_cancel_tasks.run_id, _cancel_tasks.step_slug);
@@ -250,7 +250,7 @@ $$;
 COMMENT ON FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) IS 'Cancel the live tasks of a run, or of one of its steps, and keep a row of their attempts. The step rows are the caller''s to end.';
 CREATE FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[], ended_cascades boolean[], failed_runs uuid[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if _carry_on.ended_runs is not null then
@@ -264,7 +264,7 @@ $$;
 COMMENT ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[], ended_cascades boolean[], failed_runs uuid[], now timestamp with time zone) IS 'What follows a start: advance from the steps that ended at once, close the runs in which one failed.';
 CREATE FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_from text[];
@@ -291,7 +291,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) IS 'PF001 naming the steps if they form a cycle.';
 CREATE FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
@@ -308,7 +308,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'PF008 if the arguments of a claim make no sense.';
 CREATE FUNCTION pgflow._check_definition(definition jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_slug text;
@@ -359,7 +359,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_definition(definition jsonb) IS 'PF001 naming flow, step and key if a definition is wrong.';
 CREATE FUNCTION pgflow._check_delay(argument text, seconds double precision) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Ten years, as in definitions; NaN and infinity are outside too.
@@ -385,7 +385,7 @@ COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalise
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
 CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_step text;
@@ -418,7 +418,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) IS 'PF007 or PF008 if runs cannot start with these arguments.';
 CREATE FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_key text;
@@ -444,7 +444,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) IS 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
 CREATE FUNCTION pgflow._check_options(place text, options jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_key text;
@@ -484,7 +484,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_options(place text, options jsonb) IS 'PF001 naming the place and the key if an option is unknown or out of range.';
 CREATE FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_key text;
@@ -522,7 +522,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) IS 'PF001 if params or conditions of a step name what it does not receive.';
 CREATE FUNCTION pgflow._check_slug(kind text, slug jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   v_slug text := _check_slug.slug #>> '{}';
@@ -539,7 +539,7 @@ $_$;
 COMMENT ON FUNCTION pgflow._check_slug(kind text, slug jsonb) IS 'The slug as text; PF001 if it is not one.';
 CREATE FUNCTION pgflow._check_step(flow_slug text, step jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
   v_slug text;
@@ -590,7 +590,7 @@ $_$;
 COMMENT ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) IS 'PF001 naming the step and the key if a step of a definition is wrong in itself.';
 CREATE FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -660,7 +660,7 @@ $$;
 COMMENT ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'The work of claim_step_tasks and exchange_step_tasks.';
 CREATE FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_hash bytea := pgflow._token_hash(_classify.attempt_token);
@@ -688,7 +688,7 @@ $$;
 COMMENT ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) IS 'What to answer a report that was not applied: invalid, unknown, duplicate (this verb ended that attempt before) or stale.';
 CREATE FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_statuses text[] := _classify_rest.statuses;
@@ -711,7 +711,7 @@ $$;
 COMMENT ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) IS 'The statuses with those of the reports that were not applied filled in.';
 CREATE FUNCTION pgflow._clean_reports(reports jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_report jsonb;
@@ -737,7 +737,7 @@ $$;
 COMMENT ON FUNCTION pgflow._clean_reports(reports jsonb) IS 'The reports with an empty object in the place of each that has a bad shape.';
 CREATE FUNCTION pgflow._clean_tasks(tasks jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   perform from jsonb_to_recordset(_clean_tasks.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid);
@@ -751,7 +751,7 @@ $$;
 COMMENT ON FUNCTION pgflow._clean_tasks(tasks jsonb) IS 'References to attempts, with an empty object in the place of each that has a bad shape: one must not cost the others theirs.';
 CREATE FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Needs the exclusive run lock.
@@ -770,7 +770,7 @@ $$;
 COMMENT ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) IS 'End a run as failed or cancelled: everything alive in it is cancelled. Its entries in ready_tasks are dropped by the next claim.';
 CREATE FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -799,7 +799,7 @@ $$;
 COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left.';
 CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_emptied uuid[];
@@ -844,7 +844,7 @@ $$;
 COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
 CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   with reported as materialized (
@@ -869,7 +869,7 @@ $$;
 COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
 CREATE FUNCTION pgflow._delete_runs(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- The hints too, by sequential scans: both tables hold only what is alive or was a moment ago.
@@ -901,7 +901,7 @@ $$;
 COMMENT ON FUNCTION pgflow._delete_runs(run_ids uuid[]) IS 'Delete runs with all their rows.';
 CREATE FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return coalesce((
@@ -922,7 +922,7 @@ COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
 COMMENT ON COLUMN pgflow.queues.low_xid IS 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 CREATE FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   delete from pgflow.ready_tasks t
@@ -942,7 +942,7 @@ $$;
 COMMENT ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) IS 'Drop the oldest entries of steps that ended: a cancelled run leaves as many as it had tasks queued.';
 CREATE FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Ten years (315,360,000 s) is the longest delay of a definition too.
@@ -1086,7 +1086,7 @@ UNION ALL
 COMMENT ON VIEW pgflow._tasks IS 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
 CREATE FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_step pgflow.steps;
@@ -1133,7 +1133,7 @@ $$;
 COMMENT ON FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) IS 'End a live attempt that did not complete: keep its row, then queue the task again or fail it. Returns released, retrying or failed.';
 CREATE FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_failed int;
@@ -1156,7 +1156,7 @@ $$;
 COMMENT ON FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) IS 'Fail an item of a map for good. Returns what that does to its step: null (nothing), completed (it was the last), or the policy when too many failed.';
 CREATE FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if task.is_map then
@@ -1179,7 +1179,7 @@ $$;
 COMMENT ON FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) IS 'End the step of a task that failed for good, as its when_exhausted says, and carry on from there.';
 CREATE FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;
@@ -1197,7 +1197,7 @@ $$;
 COMMENT ON FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) IS 'Make tasks ready for claims; those of paused runs are parked.';
 CREATE FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_effect text := step.when_exhausted;
@@ -1215,7 +1215,7 @@ $$;
 COMMENT ON FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) IS 'A task failed for good: end it, and its step if that follows.';
 CREATE FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '1ms'
     AS $$
 declare
@@ -1277,7 +1277,7 @@ $$;
 COMMENT ON FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) IS 'End an attempt whose lease or timeout ran out: lost, timed out or never started. False if it lives on, or somebody holds the run or the row: look again.';
 CREATE FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return format('pgf-%s-%s',
@@ -1288,7 +1288,7 @@ $$;
 COMMENT ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) IS 'The name of an attempt in the place it is launched to, the same whoever computes it: at most 52 characters of a-z, 0-9 and dash.';
 CREATE FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) RETURNS pgflow.flows
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_flow pgflow.flows;
@@ -1307,7 +1307,7 @@ $$;
 COMMENT ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) IS 'The flow version asked for, or the active one; PF002 if there is none.';
 CREATE FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_ended uuid[];
@@ -1338,7 +1338,7 @@ $$;
 COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
 CREATE FUNCTION pgflow._get_step(run_id uuid, step_slug text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return (
@@ -1361,7 +1361,7 @@ $$;
 COMMENT ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) IS 'A step of a run with the counts of its tasks, as get_run shows it.';
 CREATE FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return exists (
@@ -1377,7 +1377,7 @@ $$;
 COMMENT ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) IS 'Whether something that depends on a step, directly or not, completed.';
 CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_count int := jsonb_array_length(_insert_map_tasks.items);
@@ -1426,7 +1426,7 @@ $$;
 COMMENT ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) IS 'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
 CREATE FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into pgflow.executors (executor)
@@ -1487,7 +1487,7 @@ $$;
 COMMENT ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) IS 'Write steps, deps and queues of a new flow version, defaults filled in.';
 CREATE FUNCTION pgflow._is_paused(run_id uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return exists (select from pgflow.paused_runs p where p.run_id = _is_paused.run_id);
@@ -1496,7 +1496,7 @@ $$;
 COMMENT ON FUNCTION pgflow._is_paused(run_id uuid) IS 'Whether a run is paused.';
 CREATE FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
@@ -1510,7 +1510,7 @@ $$;
 COMMENT ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) IS 'Keep what completed attempts wrote.';
 CREATE FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) RETURNS TABLE(ordinality bigint, run_id uuid, step_id integer, task_index integer, step_slug text, queue_id integer, lease_expires_at timestamp with time zone, visible_at timestamp with time zone, due_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- Most tasks of a lease batch ended long ago: the joins drop them. offset 0 keeps the subqueries apart, so that
@@ -1539,7 +1539,7 @@ $$;
 COMMENT ON FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) IS 'Those of the tasks named by hints that are alive, with what claims and sweeps ask of them; due_at is the earlier of lease and timeout.';
 CREATE FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- After the run lock. Keeps claims and heartbeats, which take no run lock, from these rows while they are ended.
@@ -1557,7 +1557,7 @@ $$;
 COMMENT ON FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) IS 'Lock what is alive of a run, or of one of its steps, in the lock order.';
 CREATE FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index integer) RETURNS pgflow._tasks
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_task pgflow._tasks;
@@ -1584,7 +1584,7 @@ $$;
 COMMENT ON FUNCTION pgflow._low_mark(low_xid bigint) IS 'The low-water mark of a queue; 0 if it is from the future: the database was restored where transaction ids are lower.';
 CREATE FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_error jsonb := case when jsonb_typeof(_make_error.error) = 'object' then jsonb_strip_nulls(_make_error.error)
@@ -1598,7 +1598,7 @@ $$;
 COMMENT ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) IS 'An error object {code, message, ..., step_slug, task_index, attempt}, both texts, from whatever was reported.';
 CREATE FUNCTION pgflow._map_output(run_id uuid, step_slug text) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return (
@@ -1611,7 +1611,7 @@ $$;
 COMMENT ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) IS 'Outputs of a map step in item order; null where an item failed.';
 CREATE FUNCTION pgflow._mark_late(reports jsonb) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   update pgflow.step_task_attempts a
@@ -1626,7 +1626,7 @@ $$;
 COMMENT ON FUNCTION pgflow._mark_late(reports jsonb) IS 'Mark the attempts that were declared lost and have completed after all.';
 CREATE FUNCTION pgflow._may_share(reports jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- A peek without a lock, so only a hint: each slot has more left than this batch takes, and a little to spare.
@@ -1660,7 +1660,7 @@ $$;
 COMMENT ON FUNCTION pgflow._new_run_id() IS 'A time-ordered random UUID (version 7).';
 CREATE FUNCTION pgflow._next_timer(executors text[]) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return (
@@ -1672,7 +1672,7 @@ $$;
 COMMENT ON FUNCTION pgflow._next_timer(executors text[]) IS 'When the next timer of these executors is due.';
 CREATE FUNCTION pgflow._normalise(definition jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_flow jsonb;
@@ -1694,7 +1694,7 @@ $$;
 COMMENT ON FUNCTION pgflow._normalise(definition jsonb) IS 'The definition with keys that say nothing left out; no default is filled in.';
 CREATE FUNCTION pgflow._notify_ended(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
@@ -1708,7 +1708,7 @@ $$;
 COMMENT ON FUNCTION pgflow._notify_ended(run_ids uuid[]) IS 'Tell listeners which runs ended; * when they are too many to name.';
 CREATE FUNCTION pgflow._notify_ready() RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
@@ -1732,7 +1732,7 @@ $$;
 COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
 CREATE FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
   if jsonb_typeof(_number_problem.value) <> 'number' then
@@ -1750,7 +1750,7 @@ $_$;
 COMMENT ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) IS 'What is wrong with a number, or null.';
 CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_runs uuid[];
@@ -1775,7 +1775,7 @@ $$;
 COMMENT ON FUNCTION pgflow._park_paused(run_ids uuid[]) IS 'Move ready tasks of those of these runs that are paused out of the way of claims.';
 CREATE FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_low bigint := pgflow._low_mark(queue.low_xid);
@@ -1811,7 +1811,7 @@ $$;
 COMMENT ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) IS 'Take the oldest ready entries of a queue that nobody else is taking. Their tasks are not touched yet.';
 CREATE FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_found record;
@@ -1835,7 +1835,7 @@ $$;
 COMMENT ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) IS 'Queue again those of these entries whose task could be claimed but was not: its row was locked, its run is paused, or its time has not come.';
 CREATE FUNCTION pgflow._queue_id(executor text, priority integer) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_queue_id int;
@@ -1854,7 +1854,7 @@ $$;
 COMMENT ON FUNCTION pgflow._queue_id(executor text, priority integer) IS 'The queue of an executor and a priority, made if it is new.';
 CREATE FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -1899,7 +1899,7 @@ $$;
 COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) IS 'Record what became of one launch.';
 CREATE FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;
@@ -1947,7 +1947,7 @@ $$;
 COMMENT ON FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) IS 'Count ended steps off their dependents: plain ones start, those of a cascade are skipped; returned are the skipped and those that need a closer look to start.';
 CREATE FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
@@ -1987,7 +1987,7 @@ $$;
 COMMENT ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamp with time zone) IS 'Renew the leases of those of these attempts that are current.';
 CREATE FUNCTION pgflow._report_one(report jsonb) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_statuses text[];
@@ -2008,7 +2008,7 @@ $$;
 COMMENT ON FUNCTION pgflow._report_one(report jsonb) IS 'Apply one report; PF003 if there is no such task, PF008 if the delay is out of range.';
 CREATE FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_indexes int[];
@@ -2034,7 +2034,7 @@ $$;
 COMMENT ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) IS 'Queue the items of a map that did not complete, and start it again.';
 CREATE FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) RETURNS integer[]
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_waiting int[];
@@ -2058,7 +2058,7 @@ $$;
 COMMENT ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) IS 'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
 CREATE FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -2095,7 +2095,7 @@ $$;
 COMMENT ON FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) IS 'The work of run_flow.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_status text;
@@ -2110,7 +2110,7 @@ $$;
 COMMENT ON FUNCTION pgflow._run_status(run_id uuid) IS 'Status of a run; PF003 if there is none.';
 CREATE FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
@@ -2122,7 +2122,7 @@ $$;
 COMMENT ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) IS 'Pause claims for an executor, with the reason.';
 CREATE FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if task.is_map then
@@ -2137,7 +2137,7 @@ $$;
 COMMENT ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) IS 'Keep the handle that the place of launch gave.';
 CREATE FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if task.is_map then
@@ -2165,7 +2165,7 @@ $$;
 COMMENT ON FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone, now timestamp with time zone) IS 'Put a task back in the queue, from due_at on. A kept token may still report: work done is work kept.';
 CREATE FUNCTION pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamp with time zone, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if task.is_map then
@@ -2185,7 +2185,7 @@ $$;
 COMMENT ON FUNCTION pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamp with time zone, now timestamp with time zone) IS 'Mark a launched attempt as running in this instance.';
 CREATE FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
@@ -2199,7 +2199,7 @@ $$;
 COMMENT ON FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) IS 'Have tasks looked at when their time comes: kind delay for what their visible_at says, lease for their lease or deadline.';
 CREATE FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) RETURNS timestamp with time zone
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- A launch waits as long as it would have. A running attempt may have been renewed meanwhile: it has half a minute, the
@@ -2212,7 +2212,7 @@ $$;
 COMMENT ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) IS 'A lease after a pause of its run: paused time does not count as a missed lease.';
 CREATE FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   with waiting as (
@@ -2248,7 +2248,7 @@ $$;
 COMMENT ON FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) IS 'Of steps about to start, end those whose condition is not met; returns them with their when_unmet.';
 CREATE FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_step pgflow.steps;
@@ -2300,7 +2300,7 @@ $$;
 COMMENT ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) IS 'Start a map step whose dependencies ended: running with its tasks, completed if there is no item, failed if its source is no array. Returns the new status.';
 CREATE FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) RETURNS uuid[]
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -2363,7 +2363,7 @@ $$;
 COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) IS 'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
 CREATE FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_unmet record;
@@ -2424,7 +2424,7 @@ $$;
 COMMENT ON FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) IS 'Start pending steps whose dependencies ended. Returns those that ended at once (skipped, empty maps) and the runs that must fail.';
 CREATE FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slugs text[], OUT rerun_slugs text[]) RETURNS record
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_stay text[];
@@ -2472,7 +2472,7 @@ $$;
 COMMENT ON FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slugs text[], OUT rerun_slugs text[]) IS 'What retry_run reopens; rerun_slugs are those of which no result is kept.';
 CREATE FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
@@ -2493,7 +2493,7 @@ $$;
 COMMENT ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) IS 'What a batch of reports contains. Raises a data exception if one has a value of the wrong type.';
 CREATE FUNCTION pgflow._sweep_due(now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_marks pgflow.sweep_marks;
@@ -2524,7 +2524,7 @@ $$;
 COMMENT ON FUNCTION pgflow._sweep_due(now timestamp with time zone) IS 'The part of a claim that looks after time: a bounded number of due timers, usually none.';
 CREATE FUNCTION pgflow._sweep_timers(now timestamp with time zone, since timestamp with time zone, max_batches integer) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_grace timestamptz;
@@ -2583,7 +2583,7 @@ $$;
 COMMENT ON FUNCTION pgflow._sweep_timers(now timestamp with time zone, since timestamp with time zone, max_batches integer) IS 'Follow up to so many due timers: delayed tasks become ready, expired leases end their attempts, renewed ones get a new timer. Returns how many timers it took.';
 CREATE FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) RETURNS TABLE(ordinal bigint, run_id uuid, step_id integer, task_index integer, attempt integer, token uuid, failures integer, lease_expires_at timestamp with time zone, external_id text, item jsonb)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
@@ -2640,7 +2640,7 @@ $$;
 COMMENT ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) IS 'Claim those of these tasks that are free: next attempt, fresh token, lease.';
 CREATE FUNCTION pgflow._task_key(run_id uuid, step_slug text, task_index integer, attempt_token uuid) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_nil uuid := '00000000-0000-0000-0000-000000000000';
@@ -2657,7 +2657,7 @@ CREATE FUNCTION pgflow._token_hash(token uuid) RETURNS bytea
 COMMENT ON FUNCTION pgflow._token_hash(token uuid) IS 'What is stored of an attempt token: the first 16 bytes of its SHA-256.';
 CREATE FUNCTION pgflow.cancel_run(run_id uuid, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_status text;
@@ -2675,7 +2675,7 @@ $$;
 COMMENT ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) IS 'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';
 CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS TABLE(invariant text, violating_run uuid, step_slug text, task_index integer, details text)
     LANGUAGE sql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   with states as (
     select t.*, s.step_type, s.executor, r.status as run_status
@@ -2765,7 +2765,7 @@ $$;
 COMMENT ON FUNCTION pgflow.check_invariants(run_id uuid) IS 'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
 CREATE FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -2783,7 +2783,7 @@ $$;
 COMMENT ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Claim up to max_tasks ready tasks of an executor: highest priority first, then the oldest. mode start: the caller runs them; launch: they are handed on and start by start_step_task.';
 CREATE FUNCTION pgflow.clock() RETURNS timestamp with time zone
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_fake text := current_setting('pgflow.fake_now', true);
@@ -2800,7 +2800,7 @@ $$;
 COMMENT ON FUNCTION pgflow.clock() IS 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';
 CREATE FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -2817,7 +2817,7 @@ $$;
 COMMENT ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) IS 'Complete an attempt in the caller''s transaction: completed, duplicate or stale. PF003 if there is no such task.';
 CREATE FUNCTION pgflow.define_flow(definition jsonb) RETURNS TABLE(flow_slug text, flow_version integer, created boolean)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_slug text;
@@ -2855,7 +2855,7 @@ $$;
 COMMENT ON FUNCTION pgflow.define_flow(definition jsonb) IS 'Define a flow. The same content activates its version again; new content becomes the next version. PF001 if it is wrong.';
 CREATE FUNCTION pgflow.delete_flow(flow_slug text, force boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_running uuid[];
@@ -2884,7 +2884,7 @@ $$;
 COMMENT ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) IS 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
 CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(kind text, ordinal integer, status text, wake_at timestamp with time zone, run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -2927,7 +2927,7 @@ $$;
 COMMENT ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
 CREATE FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean DEFAULT true, retry_after_seconds double precision DEFAULT NULL::double precision) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -2944,7 +2944,7 @@ $$;
 COMMENT ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean, retry_after_seconds double precision) IS 'Fail an attempt in the caller''s transaction: retrying, failed, duplicate or stale. PF003 if there is no such task.';
 CREATE FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return jsonb_build_object('flow_slug', flow.flow_slug, 'steps', to_jsonb(flow.steps));
@@ -2953,7 +2953,7 @@ $$;
 COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_run jsonb;
@@ -2975,7 +2975,7 @@ $$;
 COMMENT ON FUNCTION pgflow.get_run(run_id uuid) IS 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';
 CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision DEFAULT 30) RETURNS TABLE(ordinal integer, status text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3013,7 +3013,7 @@ $$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3042,7 +3042,7 @@ $$;
 COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
 CREATE FUNCTION pgflow.next_wake_at(executors text[]) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
 begin
@@ -3061,7 +3061,7 @@ $$;
 COMMENT ON FUNCTION pgflow.next_wake_at(executors text[]) IS 'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
 CREATE FUNCTION pgflow.pause_executor(executor text, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if coalesce(pause_executor.executor, '') = '' then
@@ -3077,7 +3077,7 @@ $$;
 COMMENT ON FUNCTION pgflow.pause_executor(executor text, reason text) IS 'Claim nothing for an executor until it is resumed. paused or already_paused.';
 CREATE FUNCTION pgflow.pause_run(run_id uuid) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   perform pgflow_locks.lock_runs(array[pause_run.run_id]);
@@ -3096,7 +3096,7 @@ $$;
 COMMENT ON FUNCTION pgflow.pause_run(run_id uuid) IS 'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run.';
 CREATE FUNCTION pgflow.postpone_lease_expiry(seconds double precision) RETURNS timestamp with time zone
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_until timestamptz;
@@ -3111,7 +3111,7 @@ $$;
 COMMENT ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) IS 'Declare no lease expired for so many seconds (at most an hour): for dispatchers that were cut off from the database and come back.';
 CREATE FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) RETURNS integer
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_runs uuid[];
@@ -3134,7 +3134,7 @@ $$;
 COMMENT ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) IS 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
 CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3172,7 +3172,7 @@ $$;
 COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
 CREATE FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision DEFAULT 0) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3203,7 +3203,7 @@ $$;
 COMMENT ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) IS 'Hand attempts back without using up a budget: released, or stale if the attempt is no longer current.';
 CREATE FUNCTION pgflow.report_step_tasks(reports jsonb) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3222,7 +3222,7 @@ $$;
 COMMENT ON FUNCTION pgflow.report_step_tasks(reports jsonb) IS 'Report up to 500 attempts in one transaction; answers in order: completed, retrying, failed, released, duplicate, stale, unknown, invalid.';
 CREATE FUNCTION pgflow.resume_executor(executor text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   update pgflow.executors e set paused_at = null, pause_reason = null
@@ -3237,7 +3237,7 @@ $$;
 COMMENT ON FUNCTION pgflow.resume_executor(executor text) IS 'Undo pause_executor. resumed or not_paused.';
 CREATE FUNCTION pgflow.resume_run(run_id uuid) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_parked record;
@@ -3278,7 +3278,7 @@ $$;
 COMMENT ON FUNCTION pgflow.resume_run(run_id uuid) IS 'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';
 CREATE FUNCTION pgflow.retry_run(run_id uuid, from_step text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3322,7 +3322,7 @@ $$;
 COMMENT ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) IS 'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
 CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(run_id uuid, status text, flow_version integer, created boolean)
     LANGUAGE sql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select o.started_run, o.current_status, o.version, o.is_new
   from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
@@ -3331,7 +3331,7 @@ $$;
 COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
 CREATE FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer DEFAULT NULL::integer, idempotency_keys text[] DEFAULT NULL::text[], priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(ordinal integer, run_id uuid, created boolean)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3367,12 +3367,12 @@ $$;
 COMMENT ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
 CREATE FUNCTION pgflow.schema_version() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$select 1$$;
 COMMENT ON FUNCTION pgflow.schema_version() IS 'Version of the installed schema; clients refuse one that they do not know.';
 CREATE FUNCTION pgflow.start_step(run_id uuid, step_slug text) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3406,7 +3406,7 @@ $$;
 COMMENT ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) IS 'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step.';
 CREATE FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) RETURNS TABLE(status text, input jsonb, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3454,7 +3454,7 @@ $$;
 COMMENT ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) IS 'The handshake of a launched attempt: started (first, or the same instance again), conflict (another instance has it) or stale. PF003 if there is no such task.';
 CREATE FUNCTION pgflow.step(step_slug text, deps text[] DEFAULT NULL::text[], step_type text DEFAULT NULL::text, map_over text DEFAULT NULL::text, needs_run_input boolean DEFAULT NULL::boolean, params jsonb DEFAULT NULL::jsonb, executor text DEFAULT NULL::text, executor_options jsonb DEFAULT NULL::jsonb, handler text DEFAULT NULL::text, options jsonb DEFAULT NULL::jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return (
@@ -3469,7 +3469,7 @@ $$;
 COMMENT ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) IS 'A step of a definition, for people who write SQL; use inside pgflow.flow().';
 CREATE FUNCTION pgflow_locks.lock_definition(flow_slug text) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   perform pg_advisory_xact_lock(7150102, hashtext(lock_definition.flow_slug));
@@ -3478,7 +3478,7 @@ $$;
 COMMENT ON FUNCTION pgflow_locks.lock_definition(flow_slug text) IS 'Serialise the definition of one flow.';
 CREATE FUNCTION pgflow_locks.lock_migration() RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   perform pg_advisory_xact_lock(7150101, 0);
@@ -3487,7 +3487,7 @@ $$;
 COMMENT ON FUNCTION pgflow_locks.lock_migration() IS 'Serialise migrations of the schema.';
 CREATE FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   -- One statement, ascending by hash: two calls over overlapping sets of runs cannot deadlock.
@@ -3503,7 +3503,7 @@ $$;
 COMMENT ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) IS 'Take the locks of these runs, ascending, until the transaction ends.';
 CREATE FUNCTION pgflow_locks.try_lock_maintenance() RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return pg_try_advisory_xact_lock(7150103, 0);
@@ -3512,7 +3512,7 @@ $$;
 COMMENT ON FUNCTION pgflow_locks.try_lock_maintenance() IS 'Take the maintenance lock if nobody holds it: one pass at a time.';
 CREATE FUNCTION pgflow_locks.try_lock_run(run_id uuid) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return pg_try_advisory_xact_lock(7150104, uuid_hash(try_lock_run.run_id));
@@ -3521,7 +3521,7 @@ $$;
 COMMENT ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) IS 'Take the exclusive lock of a run if nobody holds it.';
 CREATE FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if use_flow.exclusive then

@@ -355,7 +355,7 @@ comment on column pgflow.sweep_marks.lease_grace_until is 'No lease is declared 
 
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_fake text := current_setting('pgflow.fake_now', true);
@@ -374,7 +374,7 @@ comment on function pgflow.clock() is 'The one clock of the engine: the time of 
 
 create function pgflow.schema_version() returns int
 language sql immutable parallel safe
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as 'select 1';
 
 comment on function pgflow.schema_version() is 'Version of the installed schema; clients refuse one that they do not know.';
@@ -418,7 +418,7 @@ comment on function pgflow._low_mark(bigint) is
 
 create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- One statement, ascending by hash: two calls over overlapping sets of runs cannot deadlock.
@@ -436,7 +436,7 @@ comment on function pgflow_locks.lock_runs(uuid[], boolean) is 'Take the locks o
 
 create function pgflow_locks.try_lock_run(run_id uuid) returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return pg_try_advisory_xact_lock(7150104, uuid_hash(try_lock_run.run_id));
@@ -447,7 +447,7 @@ comment on function pgflow_locks.try_lock_run(uuid) is 'Take the exclusive lock 
 
 create function pgflow_locks.lock_definition(flow_slug text) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pg_advisory_xact_lock(7150102, hashtext(lock_definition.flow_slug));
@@ -458,7 +458,7 @@ comment on function pgflow_locks.lock_definition(text) is 'Serialise the definit
 
 create function pgflow_locks.try_lock_maintenance() returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return pg_try_advisory_xact_lock(7150103, 0);
@@ -469,7 +469,7 @@ comment on function pgflow_locks.try_lock_maintenance() is 'Take the maintenance
 
 create function pgflow_locks.lock_migration() returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pg_advisory_xact_lock(7150101, 0);
@@ -480,7 +480,7 @@ comment on function pgflow_locks.lock_migration() is 'Serialise migrations of th
 
 create function pgflow_locks.use_flow(flow_slug text, exclusive boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if use_flow.exclusive then
@@ -495,7 +495,7 @@ comment on function pgflow_locks.use_flow(text, boolean) is 'Shared by whoever s
 
 create function pgflow._check_delay(argument text, seconds double precision) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Ten years, as in definitions; NaN and infinity are outside too.
@@ -510,7 +510,7 @@ comment on function pgflow._check_delay(text, double precision) is 'PF008 naming
 
 create function pgflow._queue_id(executor text, priority int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_queue_id int;
@@ -531,7 +531,7 @@ comment on function pgflow._queue_id(text, int) is 'The queue of an executor and
 
 create function pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if jsonb_typeof(_number_problem.value) <> 'number' then
@@ -551,7 +551,7 @@ comment on function pgflow._number_problem(jsonb, numeric, numeric, boolean) is 
 
 create function pgflow._check_slug(kind text, slug jsonb) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text := _check_slug.slug #>> '{}';
@@ -570,7 +570,7 @@ comment on function pgflow._check_slug(text, jsonb) is 'The slug as text; PF001 
 
 create function pgflow._check_options(place text, options jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text;
@@ -612,7 +612,7 @@ comment on function pgflow._check_options(text, jsonb) is 'PF001 naming the plac
 
 create function pgflow._check_keys(place text, value jsonb, types jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text;
@@ -640,7 +640,7 @@ comment on function pgflow._check_keys(text, jsonb, jsonb) is 'PF001 if the obje
 
 create function pgflow._check_references(place text, step jsonb, deps text[]) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text;
@@ -680,7 +680,7 @@ comment on function pgflow._check_references(text, jsonb, text[]) is 'PF001 if p
 
 create function pgflow._check_step(flow_slug text, step jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text;
@@ -733,7 +733,7 @@ comment on function pgflow._check_step(text, jsonb) is 'PF001 naming the step an
 
 create function pgflow._check_acyclic(flow_slug text, steps jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_from text[];
@@ -762,7 +762,7 @@ comment on function pgflow._check_acyclic(text, jsonb) is 'PF001 naming the step
 
 create function pgflow._check_definition(definition jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text;
@@ -815,7 +815,7 @@ comment on function pgflow._check_definition(jsonb) is 'PF001 naming flow, step 
 
 create function pgflow._normalise(definition jsonb) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_flow jsonb;
@@ -839,7 +839,7 @@ comment on function pgflow._normalise(jsonb) is 'The definition with keys that s
 
 create function pgflow._insert_steps(flow_slug text, flow_version int, definition jsonb) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.executors (executor)
@@ -902,7 +902,7 @@ comment on function pgflow._insert_steps(text, int, jsonb) is 'Write steps, deps
 
 create function pgflow.define_flow(definition jsonb) returns table (flow_slug text, flow_version int, created boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text;
@@ -944,7 +944,7 @@ create function pgflow.step(step_slug text, deps text[] default null, step_type 
   needs_run_input boolean default null, params jsonb default null, executor text default null,
   executor_options jsonb default null, handler text default null, options jsonb default null) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -962,7 +962,7 @@ comment on function pgflow.step(text, text[], text, text, boolean, jsonb, text, 
 
 create function pgflow.flow(flow_slug text, variadic steps jsonb[]) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return jsonb_build_object('flow_slug', flow.flow_slug, 'steps', to_jsonb(flow.steps));
@@ -974,7 +974,7 @@ comment on function pgflow.flow(text, jsonb[]) is
 
 create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_running uuid[];
@@ -1005,7 +1005,7 @@ comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of
 
 create function pgflow._map_output(run_id uuid, step_slug text) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -1020,7 +1020,7 @@ comment on function pgflow._map_output(uuid, text) is 'Outputs of a map step in 
 
 create function pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index int, attempt int) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_error jsonb := case when jsonb_typeof(_make_error.error) = 'object' then jsonb_strip_nulls(_make_error.error)
@@ -1037,7 +1037,7 @@ comment on function pgflow._make_error(jsonb, text, text, text, int, int) is
 
 create function pgflow._backoff(step pgflow.steps, failures int) returns double precision
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return least(
@@ -1051,7 +1051,7 @@ comment on function pgflow._backoff(pgflow.steps, int) is 'Seconds to wait after
 
 create function pgflow._park_paused(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[];
@@ -1078,7 +1078,7 @@ comment on function pgflow._park_paused(uuid[]) is 'Move ready tasks of those of
 
 create function pgflow._enqueue(run_ids uuid[], step_ids int[], task_indexes int[], queue_ids int[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;
@@ -1098,7 +1098,7 @@ comment on function pgflow._enqueue(uuid[], int[], int[], int[]) is 'Make tasks 
 
 create function pgflow._set_timers(kind text, run_ids uuid[], step_ids int[], task_indexes int[], due_ats timestamptz[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
@@ -1115,7 +1115,7 @@ comment on function pgflow._set_timers(text, uuid[], int[], int[], timestamptz[]
 
 create function pgflow._notify_ready() returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
@@ -1141,7 +1141,7 @@ comment on function pgflow._notify_ready() is 'Wake the dispatchers of the execu
 
 create function pgflow._notify_ended(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
@@ -1158,7 +1158,7 @@ comment on function pgflow._notify_ended(uuid[]) is 'Tell listeners which runs e
 create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int,
   visible_at timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_count int := jsonb_array_length(_insert_map_tasks.items);
@@ -1210,7 +1210,7 @@ comment on function pgflow._insert_map_tasks(uuid, pgflow.steps, int, jsonb, int
 
 create function pgflow._start_map(run_id uuid, step_id int, visible_at timestamptz, now timestamptz) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_step pgflow.steps;
@@ -1266,7 +1266,7 @@ comment on function pgflow._start_map(uuid, int, timestamptz, timestamptz) is
 create function pgflow._skip_unmet(run_ids uuid[], step_ids int[], now timestamptz,
   out unmet_runs uuid[], out unmet_steps int[], out unmet_policies text[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   with waiting as (
@@ -1306,7 +1306,7 @@ comment on function pgflow._skip_unmet(uuid[], int[], timestamptz) is
 create function pgflow._start_steps(run_ids uuid[], step_ids int[], not_before timestamptz, now timestamptz,
   out ended_runs uuid[], out ended_steps int[], out ended_cascades boolean[], out failed_runs uuid[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_unmet record;
@@ -1371,7 +1371,7 @@ comment on function pgflow._start_steps(uuid[], int[], timestamptz, timestamptz)
 create function pgflow._release_dependents(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz,
   out cascaded_runs uuid[], out cascaded_steps int[], out waiting_runs uuid[], out waiting_steps int[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;
@@ -1422,7 +1422,7 @@ comment on function pgflow._release_dependents(uuid[], int[], boolean[], timesta
 
 create function pgflow._finish_runs(run_ids uuid[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_ended uuid[];
@@ -1456,7 +1456,7 @@ comment on function pgflow._finish_runs(uuid[], timestamptz) is
 
 create function pgflow._advance(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[] := _advance.run_ids;
@@ -1497,7 +1497,7 @@ comment on function pgflow._advance(uuid[], int[], boolean[], timestamptz) is
 
 create function pgflow._carry_on(ended_runs uuid[], ended_steps int[], ended_cascades boolean[], failed_runs uuid[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if _carry_on.ended_runs is not null then
@@ -1514,7 +1514,7 @@ comment on function pgflow._carry_on(uuid[], int[], boolean[], uuid[], timestamp
 
 create function pgflow._find_flow(flow_slug text, flow_version int) returns pgflow.flows
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_flow pgflow.flows;
@@ -1536,7 +1536,7 @@ comment on function pgflow._find_flow(text, int) is 'The flow version asked for,
 create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb, idempotency_keys text[],
   start_at timestamptz) returns void
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_step text;
@@ -1572,7 +1572,7 @@ comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb, text
 create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
   priority int, start_at timestamptz, tags jsonb, out started uuid[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -1639,7 +1639,7 @@ comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, 
 create function pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version int, idempotency_key text, priority int,
   start_at timestamptz, tags jsonb, out started_run uuid, out current_status text, out version int, out is_new boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -1681,7 +1681,7 @@ create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id
   idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (run_id uuid, status text, flow_version int, created boolean)
 language sql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
   select o.started_run, o.current_status, o.version, o.is_new
   from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
@@ -1695,7 +1695,7 @@ create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version in
   priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (ordinal int, run_id uuid, created boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -1806,7 +1806,7 @@ comment on view pgflow.task_logs is 'The end of what each attempt wrote to its s
 
 create function pgflow._lock_live_rows(run_id uuid, step_slug text) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- After the run lock. Keeps claims and heartbeats, which take no run lock, from these rows while they are ended.
@@ -1826,7 +1826,7 @@ comment on function pgflow._lock_live_rows(uuid, text) is 'Lock what is alive of
 
 create function pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pgflow._lock_live_rows(_cancel_tasks.run_id, _cancel_tasks.step_slug);
@@ -1852,7 +1852,7 @@ comment on function pgflow._cancel_tasks(uuid, text, timestamptz) is
 
 create function pgflow._close_run(run_id uuid, status text, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Needs the exclusive run lock.
@@ -1874,7 +1874,7 @@ comment on function pgflow._close_run(uuid, text, jsonb, timestamptz) is
 
 create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   delete from pgflow.ready_tasks t
@@ -1898,7 +1898,7 @@ comment on function pgflow._drop_dead_ready(pgflow.queues, int) is
 create function pgflow._pop_ready(queue pgflow.queues, max_tasks int,
   out run_ids uuid[], out step_ids int[], out task_indexes int[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_low bigint := pgflow._low_mark(queue.low_xid);
@@ -1937,7 +1937,7 @@ comment on function pgflow._pop_ready(pgflow.queues, int) is
 
 create function pgflow._external_id(run_id uuid, step_slug text, task_index int, attempt int) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return format('pgf-%s-%s',
@@ -1954,7 +1954,7 @@ create function pgflow._take_tasks(run_ids uuid[], step_ids int[], task_indexes 
   returns table (ordinal bigint, run_id uuid, step_id int, task_index int, attempt int, token uuid, failures int, lease_expires_at timestamptz,
     external_id text, item jsonb)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
@@ -2014,7 +2014,7 @@ comment on function pgflow._take_tasks(uuid[], int[], int[], text, double precis
 
 create function pgflow._put_back(run_ids uuid[], step_ids int[], task_indexes int[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_found record;
@@ -2041,7 +2041,7 @@ comment on function pgflow._put_back(uuid[], int[], int[], timestamptz) is
 
 create function pgflow._dependency_outputs(run_id uuid, step_id int) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return coalesce((
@@ -2059,7 +2059,7 @@ create function pgflow._claim(executor text, worker_id text, max_tasks int, leas
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -2133,7 +2133,7 @@ create function pgflow._live_tasks(run_ids uuid[], step_ids int[], task_indexes 
   returns table (ordinality bigint, run_id uuid, step_id int, task_index int, step_slug text, queue_id int, lease_expires_at timestamptz,
     visible_at timestamptz, due_at timestamptz)
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Most tasks of a lease batch ended long ago: the joins drop them. offset 0 keeps the subqueries apart, so that
@@ -2165,7 +2165,7 @@ comment on function pgflow._live_tasks(uuid[], int[], int[]) is
 
 create function pgflow._is_paused(run_id uuid) returns boolean
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return exists (select from pgflow.paused_runs p where p.run_id = _is_paused.run_id);
@@ -2176,7 +2176,7 @@ comment on function pgflow._is_paused(uuid) is 'Whether a run is paused.';
 
 create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamptz, out ended_runs uuid[], out ended_steps int[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -2207,7 +2207,7 @@ comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is '
 
 create function pgflow._due_at(now timestamptz, delay double precision) returns timestamptz
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Ten years (315,360,000 s) is the longest delay of a definition too.
@@ -2220,7 +2220,7 @@ comment on function pgflow._due_at(timestamptz, double precision) is 'When a del
 create function pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb,
   due_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then
@@ -2251,7 +2251,7 @@ comment on function pgflow._set_queued(pgflow._tasks, boolean, jsonb, timestampt
 
 create function pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_failed int;
@@ -2277,7 +2277,7 @@ comment on function pgflow._end_map_task(pgflow._tasks, pgflow.steps, jsonb, tim
 
 create function pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then
@@ -2303,7 +2303,7 @@ comment on function pgflow._end_step(pgflow._tasks, text, jsonb, timestamptz) is
 
 create function pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_effect text := step.when_exhausted;
@@ -2325,7 +2325,7 @@ comment on function pgflow._exhaust(pgflow._tasks, pgflow.steps, jsonb, timestam
 create function pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean,
   retry_after double precision, log_tail text, now timestamptz) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_step pgflow.steps;
@@ -2375,7 +2375,7 @@ comment on function pgflow._end_attempt(pgflow._tasks, text, text, jsonb, boolea
 
 create function pgflow._expire(run_id uuid, step_slug text, ready_index int, now timestamptz) returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set lock_timeout to '1ms'
 as $$
 declare
@@ -2440,7 +2440,7 @@ comment on function pgflow._expire(uuid, text, int, timestamptz) is
 
 create function pgflow._sweep_timers(now timestamptz, since timestamptz, max_batches int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_grace timestamptz;
@@ -2502,7 +2502,7 @@ comment on function pgflow._sweep_timers(timestamptz, timestamptz, int) is
 
 create function pgflow._sweep_due(now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_marks pgflow.sweep_marks;
@@ -2535,7 +2535,7 @@ comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that 
 
 create function pgflow._lock_task(run_id uuid, step_slug text, task_index int) returns pgflow._tasks
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_task pgflow._tasks;
@@ -2559,7 +2559,7 @@ comment on function pgflow._lock_task(uuid, text, int) is 'Lock the row of one t
 create function pgflow._survey_reports(reports jsonb, out run_ids uuid[], out completions int, out has_ends boolean,
   out has_invalid boolean, out has_repeats boolean, out has_logs boolean, out has_map_items boolean)
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
@@ -2582,7 +2582,7 @@ comment on function pgflow._survey_reports(jsonb) is 'What a batch of reports co
 
 create function pgflow._clean_reports(reports jsonb) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_report jsonb;
@@ -2610,7 +2610,7 @@ comment on function pgflow._clean_reports(jsonb) is 'The reports with an empty o
 
 create function pgflow._may_share(reports jsonb) returns boolean
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A peek without a lock, so only a hint: each slot has more left than this batch takes, and a little to spare.
@@ -2632,7 +2632,7 @@ comment on function pgflow._may_share(jsonb) is 'Whether completions of map item
 create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
   out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   with reported as materialized (
@@ -2661,7 +2661,7 @@ comment on function pgflow._complete_single_tasks(jsonb, timestamptz) is
 create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
   out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_emptied uuid[];
@@ -2709,7 +2709,7 @@ comment on function pgflow._complete_map_tasks(jsonb, boolean, timestamptz) is
 
 create function pgflow._apply_ends(reports jsonb, now timestamptz, out ordinals bigint[], out statuses text[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_report record;
@@ -2740,7 +2740,7 @@ comment on function pgflow._apply_ends(jsonb, timestamptz) is 'Apply the failure
 
 create function pgflow._classify(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text) returns text
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_hash bytea := pgflow._token_hash(_classify.attempt_token);
@@ -2771,7 +2771,7 @@ comment on function pgflow._classify(uuid, text, int, uuid, text) is
 
 create function pgflow._mark_late(reports jsonb) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   update pgflow.step_task_attempts a
@@ -2788,7 +2788,7 @@ comment on function pgflow._mark_late(jsonb) is 'Mark the attempts that were dec
 
 create function pgflow._keep_logs(reports jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
@@ -2804,7 +2804,7 @@ comment on function pgflow._keep_logs(jsonb, timestamptz) is 'Keep what complete
 
 create function pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) returns text[]
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_statuses text[] := _classify_rest.statuses;
@@ -2829,7 +2829,7 @@ comment on function pgflow._classify_rest(jsonb, bigint[], text[]) is 'The statu
 
 create function pgflow._apply_reports(reports jsonb) returns text[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_reports jsonb := _apply_reports.reports;
@@ -2920,7 +2920,7 @@ comment on function pgflow._apply_reports(jsonb) is
 
 create function pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) returns text[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_report jsonb;
@@ -2939,7 +2939,7 @@ comment on function pgflow._apply_in_turn(jsonb, uuid[]) is 'Apply reports one a
 
 create function pgflow._task_key(run_id uuid, step_slug text, task_index int, attempt_token uuid) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_nil uuid := '00000000-0000-0000-0000-000000000000';
@@ -2954,7 +2954,7 @@ comment on function pgflow._task_key(uuid, text, int, uuid) is 'What names an at
 
 create function pgflow._report_one(report jsonb) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_statuses text[];
@@ -2977,7 +2977,7 @@ comment on function pgflow._report_one(jsonb) is 'Apply one report; PF003 if the
 
 create function pgflow.report_step_tasks(reports jsonb) returns table (ordinal int, status text)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3000,7 +3000,7 @@ comment on function pgflow.report_step_tasks(jsonb) is
 
 create function pgflow.complete_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, output jsonb) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3021,7 +3021,7 @@ comment on function pgflow.complete_step_task(uuid, text, int, uuid, jsonb) is
 create function pgflow.fail_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, error jsonb,
   retryable boolean default true, retry_after_seconds double precision default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3041,7 +3041,7 @@ comment on function pgflow.fail_step_task(uuid, text, int, uuid, jsonb, boolean,
 
 create function pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision default 0) returns table (ordinal int, status text)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3075,7 +3075,7 @@ comment on function pgflow.release_step_tasks(jsonb, double precision) is
 
 create function pgflow._next_timer(executors text[]) returns timestamptz
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -3089,7 +3089,7 @@ comment on function pgflow._next_timer(text[]) is 'When the next timer of these 
 
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 as $$
 begin
@@ -3111,7 +3111,7 @@ comment on function pgflow.next_wake_at(text[]) is
 
 create function pgflow._check_claim(max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
@@ -3135,7 +3135,7 @@ create function pgflow.claim_step_tasks(executor text, worker_id text, max_tasks
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3162,7 +3162,7 @@ create function pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3208,7 +3208,7 @@ comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double pr
 
 create function pgflow._set_executor_paused(executor text, reason text, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
@@ -3222,7 +3222,7 @@ comment on function pgflow._set_executor_paused(text, text, timestamptz) is 'Pau
 
 create function pgflow._set_external_id(task pgflow._tasks, external_id text) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then
@@ -3240,7 +3240,7 @@ comment on function pgflow._set_external_id(pgflow._tasks, text) is 'Keep the ha
 create function pgflow._record_launch(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, external_id text,
   kind text, reason text, retry_after double precision) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();
@@ -3287,7 +3287,7 @@ comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, tex
 
 create function pgflow._clean_tasks(tasks jsonb) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform from jsonb_to_recordset(_clean_tasks.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid);
@@ -3304,7 +3304,7 @@ comment on function pgflow._clean_tasks(jsonb) is
 
 create function pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.
@@ -3346,7 +3346,7 @@ comment on function pgflow._renew_leases(jsonb, double precision, timestamptz) i
 
 create function pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then
@@ -3369,7 +3369,7 @@ comment on function pgflow._set_started(pgflow._tasks, text, timestamptz, timest
 create function pgflow.start_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, instance_id text)
   returns table (status text, input jsonb, lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3421,7 +3421,7 @@ comment on function pgflow.start_step_task(uuid, text, int, uuid, text) is
 create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
   returns table (ordinal int, status text, lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3462,7 +3462,7 @@ comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
 
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3503,7 +3503,7 @@ comment on function pgflow.record_launches(jsonb) is
 
 create function pgflow._shifted_lease(lease_expires_at timestamptz, task_started_at timestamptz, paused interval) returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A launch waits as long as it would have. A running attempt may have been renewed meanwhile: it has half a minute, the
@@ -3518,7 +3518,7 @@ comment on function pgflow._shifted_lease(timestamptz, timestamptz, interval) is
 
 create function pgflow._has_completed_downstream(run_id uuid, step_id int) returns boolean
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return exists (
@@ -3536,7 +3536,7 @@ comment on function pgflow._has_completed_downstream(uuid, int) is 'Whether some
 
 create function pgflow._steps_to_retry(run_id uuid, from_step text, out step_slugs text[], out rerun_slugs text[])
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_stay text[];
@@ -3587,7 +3587,7 @@ comment on function pgflow._steps_to_retry(uuid, text) is
 
 create function pgflow._requeue_map(run_id uuid, step_slug text, step_id int, queue_id int, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_indexes int[];
@@ -3615,7 +3615,7 @@ comment on function pgflow._requeue_map(uuid, text, int, int, timestamptz) is 'Q
 
 create function pgflow._run_status(run_id uuid) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_status text;
@@ -3632,7 +3632,7 @@ comment on function pgflow._run_status(uuid) is 'Status of a run; PF003 if there
 
 create function pgflow.start_step(run_id uuid, step_slug text) returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3669,7 +3669,7 @@ comment on function pgflow.start_step(uuid, text) is
 
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_status text;
@@ -3690,7 +3690,7 @@ comment on function pgflow.cancel_run(uuid, text) is
 
 create function pgflow.pause_run(run_id uuid) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pgflow_locks.lock_runs(array[pause_run.run_id]);
@@ -3712,7 +3712,7 @@ comment on function pgflow.pause_run(uuid) is
 
 create function pgflow.resume_run(run_id uuid) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_parked record;
@@ -3756,7 +3756,7 @@ comment on function pgflow.resume_run(uuid) is
 
 create function pgflow.pause_executor(executor text, reason text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if coalesce(pause_executor.executor, '') = '' then
@@ -3774,7 +3774,7 @@ comment on function pgflow.pause_executor(text, text) is 'Claim nothing for an e
 
 create function pgflow.resume_executor(executor text) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   update pgflow.executors e set paused_at = null, pause_reason = null
@@ -3791,7 +3791,7 @@ comment on function pgflow.resume_executor(text) is 'Undo pause_executor. resume
 
 create function pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) returns int[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_waiting int[];
@@ -3818,7 +3818,7 @@ comment on function pgflow._reset_steps(uuid, text[], text[]) is
 
 create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3865,7 +3865,7 @@ comment on function pgflow.retry_run(uuid, text) is
 
 create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_until timestamptz;
@@ -3883,7 +3883,7 @@ comment on function pgflow.postpone_lease_expiry(double precision) is
 
 create function pgflow.maintain() returns jsonb
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -3915,7 +3915,7 @@ comment on function pgflow.maintain() is
 
 create function pgflow._delete_runs(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- The hints too, by sequential scans: both tables hold only what is alive or was a moment ago.
@@ -3949,7 +3949,7 @@ comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their r
 
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[];
@@ -3974,7 +3974,7 @@ comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many en
 
 create function pgflow._get_step(run_id uuid, step_slug text) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
@@ -3999,7 +3999,7 @@ comment on function pgflow._get_step(uuid, text) is 'A step of a run with the co
 
 create function pgflow.get_run(run_id uuid) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;
@@ -4024,7 +4024,7 @@ comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of 
 create function pgflow.check_invariants(run_id uuid default null)
   returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
 language sql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
   with states as (
     select t.*, s.step_type, s.executor, r.status as run_status

@@ -1,6 +1,6 @@
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_fake text := current_setting('pgflow.fake_now', true);

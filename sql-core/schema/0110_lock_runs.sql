@@ -1,6 +1,6 @@
 create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- One statement, ascending by hash: two calls over overlapping sets of runs cannot deadlock.

@@ -1,6 +1,6 @@
 create function pgflow_locks.try_lock_maintenance() returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return pg_try_advisory_xact_lock(7150103, 0);

@@ -1,6 +1,6 @@
 create function pgflow_locks.lock_migration() returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pg_advisory_xact_lock(7150101, 0);

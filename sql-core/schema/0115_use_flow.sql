@@ -1,6 +1,6 @@
 create function pgflow_locks.use_flow(flow_slug text, exclusive boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if use_flow.exclusive then

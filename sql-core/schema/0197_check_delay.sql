@@ -1,6 +1,6 @@
 create function pgflow._check_delay(argument text, seconds double precision) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Ten years, as in definitions; NaN and infinity are outside too.

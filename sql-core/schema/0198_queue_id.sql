@@ -1,6 +1,6 @@
 create function pgflow._queue_id(executor text, priority int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_queue_id int;

@@ -1,6 +1,6 @@
 create function pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if jsonb_typeof(_number_problem.value) <> 'number' then

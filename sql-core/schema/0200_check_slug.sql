@@ -1,6 +1,6 @@
 create function pgflow._check_slug(kind text, slug jsonb) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text := _check_slug.slug #>> '{}';

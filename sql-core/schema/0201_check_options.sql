@@ -1,6 +1,6 @@
 create function pgflow._check_options(place text, options jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text;

@@ -1,6 +1,6 @@
 create function pgflow._check_references(place text, step jsonb, deps text[]) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text;

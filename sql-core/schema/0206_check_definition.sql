@@ -1,6 +1,6 @@
 create function pgflow._check_definition(definition jsonb) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text;

@@ -1,6 +1,6 @@
 create function pgflow._normalise(definition jsonb) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_flow jsonb;

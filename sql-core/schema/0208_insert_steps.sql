@@ -1,6 +1,6 @@
 create function pgflow._insert_steps(flow_slug text, flow_version int, definition jsonb) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.executors (executor)

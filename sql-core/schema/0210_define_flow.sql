@@ -1,6 +1,6 @@
 create function pgflow.define_flow(definition jsonb) returns table (flow_slug text, flow_version int, created boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_slug text;

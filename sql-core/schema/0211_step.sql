@@ -2,7 +2,7 @@ create function pgflow.step(step_slug text, deps text[] default null, step_type 
   needs_run_input boolean default null, params jsonb default null, executor text default null,
   executor_options jsonb default null, handler text default null, options jsonb default null) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (

@@ -1,6 +1,6 @@
 create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_running uuid[];

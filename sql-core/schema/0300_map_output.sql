@@ -1,6 +1,6 @@
 create function pgflow._map_output(run_id uuid, step_slug text) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (

@@ -1,6 +1,6 @@
 create function pgflow._backoff(step pgflow.steps, failures int) returns double precision
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return least(

@@ -1,6 +1,6 @@
 create function pgflow._park_paused(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[];

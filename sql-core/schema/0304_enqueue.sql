@@ -1,6 +1,6 @@
 create function pgflow._enqueue(run_ids uuid[], step_ids int[], task_indexes int[], queue_ids int[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;

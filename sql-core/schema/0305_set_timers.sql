@@ -1,6 +1,6 @@
 create function pgflow._set_timers(kind text, run_ids uuid[], step_ids int[], task_indexes int[], due_ats timestamptz[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)

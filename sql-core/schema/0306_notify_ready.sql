@@ -1,6 +1,6 @@
 create function pgflow._notify_ready() returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;

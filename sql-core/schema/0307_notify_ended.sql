@@ -1,6 +1,6 @@
 create function pgflow._notify_ended(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.

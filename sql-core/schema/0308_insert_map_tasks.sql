@@ -1,7 +1,7 @@
 create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int,
   visible_at timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_count int := jsonb_array_length(_insert_map_tasks.items);

@@ -1,6 +1,6 @@
 create function pgflow._start_map(run_id uuid, step_id int, visible_at timestamptz, now timestamptz) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_step pgflow.steps;

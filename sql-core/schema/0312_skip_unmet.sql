@@ -1,7 +1,7 @@
 create function pgflow._skip_unmet(run_ids uuid[], step_ids int[], now timestamptz,
   out unmet_runs uuid[], out unmet_steps int[], out unmet_policies text[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   with waiting as (

@@ -1,7 +1,7 @@
 create function pgflow._start_steps(run_ids uuid[], step_ids int[], not_before timestamptz, now timestamptz,
   out ended_runs uuid[], out ended_steps int[], out ended_cascades boolean[], out failed_runs uuid[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_unmet record;

@@ -1,7 +1,7 @@
 create function pgflow._release_dependents(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz,
   out cascaded_runs uuid[], out cascaded_steps int[], out waiting_runs uuid[], out waiting_steps int[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id()::text::bigint;

@@ -1,6 +1,6 @@
 create function pgflow._finish_runs(run_ids uuid[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_ended uuid[];

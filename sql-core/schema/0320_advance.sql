@@ -1,6 +1,6 @@
 create function pgflow._advance(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[] := _advance.run_ids;

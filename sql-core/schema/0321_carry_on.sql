@@ -1,6 +1,6 @@
 create function pgflow._carry_on(ended_runs uuid[], ended_steps int[], ended_cascades boolean[], failed_runs uuid[], now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if _carry_on.ended_runs is not null then

@@ -1,6 +1,6 @@
 create function pgflow._find_flow(flow_slug text, flow_version int) returns pgflow.flows
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_flow pgflow.flows;

@@ -1,7 +1,7 @@
 create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
   priority int, start_at timestamptz, tags jsonb, out started uuid[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();

@@ -1,7 +1,7 @@
 create function pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version int, idempotency_key text, priority int,
   start_at timestamptz, tags jsonb, out started_run uuid, out current_status text, out version int, out is_new boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off

@@ -3,7 +3,7 @@ create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id
   idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (run_id uuid, status text, flow_version int, created boolean)
 language sql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
   select o.started_run, o.current_status, o.version, o.is_new
   from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,

@@ -2,7 +2,7 @@ create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version in
   priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (ordinal int, run_id uuid, created boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off

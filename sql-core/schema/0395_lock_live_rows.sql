@@ -1,6 +1,6 @@
 create function pgflow._lock_live_rows(run_id uuid, step_slug text) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- After the run lock. Keeps claims and heartbeats, which take no run lock, from these rows while they are ended.

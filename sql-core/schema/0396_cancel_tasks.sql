@@ -1,6 +1,6 @@
 create function pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform pgflow._lock_live_rows(_cancel_tasks.run_id, _cancel_tasks.step_slug);

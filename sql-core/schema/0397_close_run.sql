@@ -1,6 +1,6 @@
 create function pgflow._close_run(run_id uuid, status text, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Needs the exclusive run lock.

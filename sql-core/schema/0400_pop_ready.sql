@@ -1,7 +1,7 @@
 create function pgflow._pop_ready(queue pgflow.queues, max_tasks int,
   out run_ids uuid[], out step_ids int[], out task_indexes int[])
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_low bigint := pgflow._low_mark(queue.low_xid);

@@ -1,6 +1,6 @@
 create function pgflow._external_id(run_id uuid, step_slug text, task_index int, attempt int) returns text
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return format('pgf-%s-%s',

@@ -3,7 +3,7 @@ create function pgflow._take_tasks(run_ids uuid[], step_ids int[], task_indexes 
   returns table (ordinal bigint, run_id uuid, step_id int, task_index int, attempt int, token uuid, failures int, lease_expires_at timestamptz,
     external_id text, item jsonb)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.

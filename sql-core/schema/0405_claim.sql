@@ -4,7 +4,7 @@ create function pgflow._claim(executor text, worker_id text, max_tasks int, leas
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();

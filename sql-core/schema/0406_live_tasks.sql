@@ -2,7 +2,7 @@ create function pgflow._live_tasks(run_ids uuid[], step_ids int[], task_indexes 
   returns table (ordinality bigint, run_id uuid, step_id int, task_index int, step_slug text, queue_id int, lease_expires_at timestamptz,
     visible_at timestamptz, due_at timestamptz)
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Most tasks of a lease batch ended long ago: the joins drop them. offset 0 keeps the subqueries apart, so that

@@ -1,6 +1,6 @@
 create function pgflow._due_at(now timestamptz, delay double precision) returns timestamptz
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- Ten years (315,360,000 s) is the longest delay of a definition too.

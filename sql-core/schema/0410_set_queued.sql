@@ -1,7 +1,7 @@
 create function pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb,
   due_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then

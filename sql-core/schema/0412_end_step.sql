@@ -1,6 +1,6 @@
 create function pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then

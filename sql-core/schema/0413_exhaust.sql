@@ -1,6 +1,6 @@
 create function pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_effect text := step.when_exhausted;

@@ -1,7 +1,7 @@
 create function pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean,
   retry_after double precision, log_tail text, now timestamptz) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_step pgflow.steps;

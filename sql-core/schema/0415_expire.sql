@@ -1,6 +1,6 @@
 create function pgflow._expire(run_id uuid, step_slug text, ready_index int, now timestamptz) returns boolean
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set lock_timeout to '1ms'
 as $$
 declare

@@ -1,6 +1,6 @@
 create function pgflow._sweep_timers(now timestamptz, since timestamptz, max_batches int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_grace timestamptz;

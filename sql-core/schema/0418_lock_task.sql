@@ -1,6 +1,6 @@
 create function pgflow._lock_task(run_id uuid, step_slug text, task_index int) returns pgflow._tasks
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_task pgflow._tasks;

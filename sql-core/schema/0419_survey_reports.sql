@@ -1,7 +1,7 @@
 create function pgflow._survey_reports(reports jsonb, out run_ids uuid[], out completions int, out has_ends boolean,
   out has_invalid boolean, out has_repeats boolean, out has_logs boolean, out has_map_items boolean)
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),

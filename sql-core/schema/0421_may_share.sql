@@ -1,6 +1,6 @@
 create function pgflow._may_share(reports jsonb) returns boolean
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A peek without a lock, so only a hint: each slot has more left than this batch takes, and a little to spare.

@@ -1,7 +1,7 @@
 create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
   out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   with reported as materialized (

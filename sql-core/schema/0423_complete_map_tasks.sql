@@ -1,7 +1,7 @@
 create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
   out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_emptied uuid[];

@@ -1,6 +1,6 @@
 create function pgflow._classify(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text) returns text
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_hash bytea := pgflow._token_hash(_classify.attempt_token);

@@ -1,6 +1,6 @@
 create function pgflow._mark_late(reports jsonb) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   update pgflow.step_task_attempts a

@@ -1,6 +1,6 @@
 create function pgflow._keep_logs(reports jsonb, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)

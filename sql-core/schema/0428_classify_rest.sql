@@ -1,6 +1,6 @@
 create function pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) returns text[]
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_statuses text[] := _classify_rest.statuses;

@@ -1,6 +1,6 @@
 create function pgflow._apply_reports(reports jsonb) returns text[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_reports jsonb := _apply_reports.reports;

@@ -1,6 +1,6 @@
 create function pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) returns text[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_report jsonb;

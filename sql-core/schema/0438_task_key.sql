@@ -1,6 +1,6 @@
 create function pgflow._task_key(run_id uuid, step_slug text, task_index int, attempt_token uuid) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_nil uuid := '00000000-0000-0000-0000-000000000000';

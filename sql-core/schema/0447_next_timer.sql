@@ -1,6 +1,6 @@
 create function pgflow._next_timer(executors text[]) returns timestamptz
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (

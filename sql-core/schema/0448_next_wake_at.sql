@@ -1,6 +1,6 @@
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 as $$
 begin

@@ -1,6 +1,6 @@
 create function pgflow._check_claim(max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then

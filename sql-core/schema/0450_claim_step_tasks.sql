@@ -5,7 +5,7 @@ create function pgflow.claim_step_tasks(executor text, worker_id text, max_tasks
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off

@@ -1,6 +1,6 @@
 create function pgflow._set_executor_paused(executor text, reason text, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)

@@ -1,6 +1,6 @@
 create function pgflow._set_external_id(task pgflow._tasks, external_id text) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then

@@ -1,7 +1,7 @@
 create function pgflow._record_launch(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, external_id text,
   kind text, reason text, retry_after double precision) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();

@@ -1,6 +1,6 @@
 create function pgflow._clean_tasks(tasks jsonb) returns jsonb
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   perform from jsonb_to_recordset(_clean_tasks.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid);

@@ -1,6 +1,6 @@
 create function pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a row that somebody is ending or renewing needs no renewal, and a heartbeat waits for nobody.

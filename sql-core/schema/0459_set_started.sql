@@ -1,6 +1,6 @@
 create function pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if task.is_map then

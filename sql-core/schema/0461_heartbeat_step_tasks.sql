@@ -1,7 +1,7 @@
 create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
   returns table (ordinal int, status text, lease_expires_at timestamptz)
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off

@@ -1,6 +1,6 @@
 create function pgflow._shifted_lease(lease_expires_at timestamptz, task_started_at timestamptz, paused interval) returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- A launch waits as long as it would have. A running attempt may have been renewed meanwhile: it has half a minute, the

@@ -1,6 +1,6 @@
 create function pgflow._has_completed_downstream(run_id uuid, step_id int) returns boolean
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   return exists (

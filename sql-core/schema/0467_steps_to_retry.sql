@@ -1,6 +1,6 @@
 create function pgflow._steps_to_retry(run_id uuid, from_step text, out step_slugs text[], out rerun_slugs text[])
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_stay text[];

@@ -1,6 +1,6 @@
 create function pgflow._requeue_map(run_id uuid, step_slug text, step_id int, queue_id int, now timestamptz) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_indexes int[];

@@ -1,6 +1,6 @@
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_status text;

@@ -1,6 +1,6 @@
 create function pgflow.resume_run(run_id uuid) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_parked record;

@@ -1,6 +1,6 @@
 create function pgflow.pause_executor(executor text, reason text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if coalesce(pause_executor.executor, '') = '' then

@@ -1,6 +1,6 @@
 create function pgflow.resume_executor(executor text) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   update pgflow.executors e set paused_at = null, pause_reason = null

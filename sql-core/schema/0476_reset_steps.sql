@@ -1,6 +1,6 @@
 create function pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) returns int[]
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_waiting int[];

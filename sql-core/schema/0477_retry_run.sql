@@ -1,6 +1,6 @@
 create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off

@@ -1,6 +1,6 @@
 create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_until timestamptz;

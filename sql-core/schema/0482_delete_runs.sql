@@ -1,6 +1,6 @@
 create function pgflow._delete_runs(run_ids uuid[]) returns void
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- The hints too, by sequential scans: both tables hold only what is alive or was a moment ago.

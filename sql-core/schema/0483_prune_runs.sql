@@ -1,6 +1,6 @@
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
 language plpgsql volatile
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_runs uuid[];

@@ -1,6 +1,6 @@
 create function pgflow.get_run(run_id uuid) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;

@@ -1,7 +1,7 @@
 create function pgflow.check_invariants(run_id uuid default null)
   returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
 language sql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
   with states as (
     select t.*, s.step_type, s.executor, r.status as run_status
