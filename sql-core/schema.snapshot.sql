@@ -2,6 +2,13 @@ CREATE SCHEMA pgflow;
 COMMENT ON SCHEMA pgflow IS 'PGFlow: workflow definitions, queue and state, and the functions that move them.';
 CREATE SCHEMA pgflow_locks;
 COMMENT ON SCHEMA pgflow_locks IS 'Advisory locks of PGFlow, all transaction-level, in the two-integer form (class, hash).';
+CREATE TYPE pgflow.started_run AS (
+	run_id uuid,
+	status text,
+	flow_version integer,
+	created boolean
+);
+COMMENT ON TYPE pgflow.started_run IS 'A row of run_flow.';
 CREATE FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1718,18 +1725,24 @@ begin
   if v_xid is null then
     return;
   end if;
-  -- A probe a queue; without the lateral the planner walks the whole index for the xid.
+  -- Only where nothing older waits: whoever was woken for that finds ours too. A notification holds a lock of the whole cluster
+  -- while the commit is flushed, so many callers that each start a run would stand in line (8 clients: 3 times the runs a second).
+  -- An entry with an xmax is being claimed, or was: that claim may not see ours. A claim that begins between this look and our
+  -- commit is left to the next poll, which comes soon after a claim that found something.
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
-    cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
-  where q.queue_id > 0
+    cross join lateral (
+      select x.xid from pgflow.ready_tasks x
+      where x.queue_id = q.queue_id and x.xid >= pgflow._low_mark(q.low_xid) and x.xmax = '0'
+      order by x.xid, x.seq limit 1) oldest
+  where q.queue_id > 0 and oldest.xid = v_xid
     and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
+COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
 CREATE FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2056,43 +2069,6 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) IS 'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
-CREATE FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
-    AS $$
-declare
-  v_id uuid := coalesce(_run_one.run_id, pgflow._new_run_id());
-  v_started uuid[];
-  v_run pgflow.runs;
-begin
-  v_started := pgflow._start_runs(_run_one.flow_slug, array[_run_one.input], array[v_id], _run_one.flow_version,
-    array[_run_one.idempotency_key], _run_one.priority, _run_one.start_at, _run_one.tags);
-  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
-  if v_started is not null then
-    perform pgflow._notify_ready();
-  elsif found then
-    if v_run.flow_slug <> _run_one.flow_slug or v_run.input <> coalesce(_run_one.input, 'null')
-      or v_run.flow_version <> coalesce(_run_one.flow_version, v_run.flow_version)
-      or v_run.idempotency_key is distinct from coalesce(_run_one.idempotency_key, v_run.idempotency_key) then
-      raise exception 'run % exists already with another flow or input', v_id
-        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
-    end if;
-  else
-    select r.* into strict v_run from pgflow.runs r
-    where r.flow_slug = _run_one.flow_slug and r.idempotency_key = _run_one.idempotency_key;
-  end if;
-  started_run := v_run.run_id;
-  current_status := v_run.status;
-  version := v_run.flow_version;
-  is_new := v_started is not null;
-end
-$$;
-COMMENT ON FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) IS 'The work of run_flow.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2332,23 +2308,21 @@ begin
     return;
   end if;
 
-  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
-  select u.run_id, s.step_id,
-    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
-    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
-    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
-  -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
-  order by u.ordinality, s.step_index;
-
+  with written as (
+    insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+    select u.run_id, s.step_id,
+      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+      case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+    from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
+      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+    where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
+    -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
+    order by u.ordinality, s.step_index
+    returning run_id, queue_id, step_id, status
+  )
   insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, t.run_id, t.queue_id, t.step_id, -1
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
-    join pgflow.run_steps t on t.run_id = u.run_id
-  where t.status = 'running'
-  order by u.ordinality;
+  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
 
   select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
   from unnest(_start_runs.started) u (run_id), pgflow.steps s
@@ -3320,13 +3294,38 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) IS 'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
-CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(run_id uuid, status text, flow_version integer, created boolean)
-    LANGUAGE sql
+CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS SETOF pgflow.started_run
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
-  select o.started_run, o.current_status, o.version, o.is_new
-  from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
-    run_flow.priority, run_flow.start_at, run_flow.tags) o
+declare
+  v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
+  v_started uuid[];
+  v_run pgflow.runs;
+begin
+  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+    array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  elsif found then
+    if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
+      or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
+      or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
+      raise exception 'run % exists already with another flow or input', v_id
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+    end if;
+  else
+    select r.* into strict v_run from pgflow.runs r
+    where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
+  end if;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
+end
 $$;
 COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
 CREATE FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer DEFAULT NULL::integer, idempotency_keys text[] DEFAULT NULL::text[], priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(ordinal integer, run_id uuid, created boolean)
@@ -3926,7 +3925,6 @@ REVOKE ALL ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double pr
 REVOKE ALL ON FUNCTION pgflow._report_one(report jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb, OUT started_run uuid, OUT current_status text, OUT version integer, OUT is_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._run_status(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) FROM PUBLIC;

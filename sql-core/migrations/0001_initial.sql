@@ -1125,11 +1125,17 @@ begin
   if v_xid is null then
     return;
   end if;
-  -- A probe a queue; without the lateral the planner walks the whole index for the xid.
+  -- Only where nothing older waits: whoever was woken for that finds ours too. A notification holds a lock of the whole cluster
+  -- while the commit is flushed, so many callers that each start a run would stand in line (8 clients: 3 times the runs a second).
+  -- An entry with an xmax is being claimed, or was: that claim may not see ours. A claim that begins between this look and our
+  -- commit is left to the next poll, which comes soon after a claim that found something.
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
-    cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
-  where q.queue_id > 0
+    cross join lateral (
+      select x.xid from pgflow.ready_tasks x
+      where x.queue_id = q.queue_id and x.xid >= pgflow._low_mark(q.low_xid) and x.xmax = '0'
+      order by x.xid, x.seq limit 1) oldest
+  where q.queue_id > 0 and oldest.xid = v_xid
     and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
@@ -1137,7 +1143,8 @@ begin
 end
 $$;
 
-comment on function pgflow._notify_ready() is 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
+comment on function pgflow._notify_ready() is
+  'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
 
 create function pgflow._notify_ended(run_ids uuid[]) returns void
 language plpgsql volatile
@@ -1604,23 +1611,21 @@ begin
     return;
   end if;
 
-  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
-  select u.run_id, s.step_id,
-    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
-    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
-    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
-  -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
-  order by u.ordinality, s.step_index;
-
+  with written as (
+    insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+    select u.run_id, s.step_id,
+      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+      case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+    from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
+      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+    where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
+    -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
+    order by u.ordinality, s.step_index
+    returning run_id, queue_id, step_id, status
+  )
   insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, t.run_id, t.queue_id, t.step_id, -1
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
-    join pgflow.run_steps t on t.run_id = u.run_id
-  where t.status = 'running'
-  order by u.ordinality;
+  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
 
   select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
   from unnest(_start_runs.started) u (run_id), pgflow.steps s
@@ -1636,8 +1641,14 @@ $$;
 comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
   'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
 
-create function pgflow._run_one(flow_slug text, input jsonb, run_id uuid, flow_version int, idempotency_key text, priority int,
-  start_at timestamptz, tags jsonb, out started_run uuid, out current_status text, out version int, out is_new boolean)
+-- A composite type, because plpgsql does not let an argument and a column of `returns table` share a name, and both names are the contract.
+create type pgflow.started_run as (run_id uuid, status text, flow_version int, created boolean);
+
+comment on type pgflow.started_run is 'A row of run_flow.';
+
+create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id uuid default null, flow_version int default null,
+  idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
+  returns setof pgflow.started_run
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
@@ -1647,45 +1658,28 @@ set enable_seqscan to off
 set jit to off
 as $$
 declare
-  v_id uuid := coalesce(_run_one.run_id, pgflow._new_run_id());
+  v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
   v_started uuid[];
   v_run pgflow.runs;
 begin
-  v_started := pgflow._start_runs(_run_one.flow_slug, array[_run_one.input], array[v_id], _run_one.flow_version,
-    array[_run_one.idempotency_key], _run_one.priority, _run_one.start_at, _run_one.tags);
+  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+    array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
   select r.* into v_run from pgflow.runs r where r.run_id = v_id;
   if v_started is not null then
     perform pgflow._notify_ready();
   elsif found then
-    if v_run.flow_slug <> _run_one.flow_slug or v_run.input <> coalesce(_run_one.input, 'null')
-      or v_run.flow_version <> coalesce(_run_one.flow_version, v_run.flow_version)
-      or v_run.idempotency_key is distinct from coalesce(_run_one.idempotency_key, v_run.idempotency_key) then
+    if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
+      or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
+      or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
       raise exception 'run % exists already with another flow or input', v_id
         using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
     end if;
   else
     select r.* into strict v_run from pgflow.runs r
-    where r.flow_slug = _run_one.flow_slug and r.idempotency_key = _run_one.idempotency_key;
+    where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
   end if;
-  started_run := v_run.run_id;
-  current_status := v_run.status;
-  version := v_run.flow_version;
-  is_new := v_started is not null;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
 end
-$$;
-
-comment on function pgflow._run_one(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is 'The work of run_flow.';
-
--- language sql: plpgsql does not let an argument and a result column share a name, and both names are the contract.
-create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id uuid default null, flow_version int default null,
-  idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
-  returns table (run_id uuid, status text, flow_version int, created boolean)
-language sql volatile
-set search_path to pg_catalog, pg_temp
-as $$
-  select o.started_run, o.current_status, o.version, o.is_new
-  from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
-    run_flow.priority, run_flow.start_at, run_flow.tags) o
 $$;
 
 comment on function pgflow.run_flow(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is

@@ -10,11 +10,17 @@ begin
   if v_xid is null then
     return;
   end if;
-  -- A probe a queue; without the lateral the planner walks the whole index for the xid.
+  -- Only where nothing older waits: whoever was woken for that finds ours too. A notification holds a lock of the whole cluster
+  -- while the commit is flushed, so many callers that each start a run would stand in line (8 clients: 3 times the runs a second).
+  -- An entry with an xmax is being claimed, or was: that claim may not see ours. A claim that begins between this look and our
+  -- commit is left to the next poll, which comes soon after a claim that found something.
   select string_agg(distinct q.executor, ',' order by q.executor) into v_executors
   from pgflow.queues q
-    cross join lateral (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid limit 1) t
-  where q.queue_id > 0
+    cross join lateral (
+      select x.xid from pgflow.ready_tasks x
+      where x.queue_id = q.queue_id and x.xid >= pgflow._low_mark(q.low_xid) and x.xmax = '0'
+      order by x.xid, x.seq limit 1) oldest
+  where q.queue_id > 0 and oldest.xid = v_xid
     and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
   if v_executors is not null then
     perform pg_notify('pgflow_ready', v_executors);
@@ -22,4 +28,5 @@ begin
 end
 $$;
 
-comment on function pgflow._notify_ready() is 'Wake the dispatchers of the executors for which this transaction leaves tasks ready.';
+comment on function pgflow._notify_ready() is
+  'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';

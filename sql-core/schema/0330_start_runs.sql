@@ -33,23 +33,21 @@ begin
     return;
   end if;
 
-  insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
-  select u.run_id, s.step_id,
-    case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
-    s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
-    case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-    join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
-  -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
-  order by u.ordinality, s.step_index;
-
+  with written as (
+    insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
+    select u.run_id, s.step_id,
+      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
+      case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
+    from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
+      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+    where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
+    -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
+    order by u.ordinality, s.step_index
+    returning run_id, queue_id, step_id, status
+  )
   insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, t.run_id, t.queue_id, t.step_id, -1
-  from unnest(_start_runs.started) with ordinality u (run_id, ordinality)
-    join pgflow.run_steps t on t.run_id = u.run_id
-  where t.status = 'running'
-  order by u.ordinality;
+  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
 
   select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
   from unnest(_start_runs.started) u (run_id), pgflow.steps s

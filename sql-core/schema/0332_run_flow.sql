@@ -1,13 +1,37 @@
--- language sql: plpgsql does not let an argument and a result column share a name, and both names are the contract.
 create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id uuid default null, flow_version int default null,
   idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
-  returns table (run_id uuid, status text, flow_version int, created boolean)
-language sql volatile
+  returns setof pgflow.started_run
+language plpgsql volatile
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_seqscan to off
+set jit to off
 as $$
-  select o.started_run, o.current_status, o.version, o.is_new
-  from pgflow._run_one(run_flow.flow_slug, run_flow.input, run_flow.run_id, run_flow.flow_version, run_flow.idempotency_key,
-    run_flow.priority, run_flow.start_at, run_flow.tags) o
+declare
+  v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
+  v_started uuid[];
+  v_run pgflow.runs;
+begin
+  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+    array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_started is not null then
+    perform pgflow._notify_ready();
+  elsif found then
+    if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
+      or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
+      or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
+      raise exception 'run % exists already with another flow or input', v_id
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+    end if;
+  else
+    select r.* into strict v_run from pgflow.runs r
+    where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
+  end if;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
+end
 $$;
 
 comment on function pgflow.run_flow(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is

@@ -144,6 +144,51 @@ def test_work_taken_by_the_caller_itself_is_not_announced(engine: Engine, listen
     assert listener.heard() == [("pgflow_ready", "local")]
 
 
+def test_work_behind_older_work_wakes_nobody_again(engine: Engine, listener: Listener) -> None:
+    """A notification holds a lock of the whole cluster: one is enough until somebody has come."""
+    engine.define("f", step("a"))
+    engine.define("other", step("a", executor="x"))
+    engine.run("f")
+    assert listener.heard() == [("pgflow_ready", "local")]
+    engine.run("f")
+    assert listener.heard() == []
+    engine.run("other")
+    assert listener.heard() == [("pgflow_ready", "x")]
+    assert len(engine.claim(2)) == 2
+    engine.run("f")
+    assert listener.heard() == [("pgflow_ready", "local")]
+
+
+def test_work_behind_work_that_is_being_claimed_is_announced(
+    engine: Engine, open_engine: Callable[[], Engine], listener: Listener
+) -> None:
+    """That claim does not see it."""
+    engine.define("f", step("a"))
+    engine.run("f")
+    listener.heard()
+    claimer = open_engine()
+    with claimer.transaction():
+        claimer.take()
+        engine.run("f")
+        assert listener.heard() == [("pgflow_ready", "local")]
+
+
+def test_an_old_snapshot_does_not_keep_work_from_being_announced(
+    engine: Engine, open_engine: Callable[[], Engine], listener: Listener
+) -> None:
+    """What it still sees waiting was claimed long ago."""
+    engine.define("f", step("a"))
+    engine.run("f")
+    late = open_engine()
+    with late.transaction():
+        late.rows("set transaction isolation level repeatable read")
+        late.rows("select 1")
+        engine.take()
+        listener.heard()
+        late.run("f")
+    assert listener.heard() == [("pgflow_ready", "local")]
+
+
 def test_the_end_of_a_run_is_announced_once(engine: Engine, listener: Listener) -> None:
     """Rule 58: exactly one run-level event, whatever the end."""
     engine.define("f", step("a"), step("b"))

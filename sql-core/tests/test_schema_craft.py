@@ -18,7 +18,7 @@ MAX_LINE = 150
 #: Files that hold something else than one object.
 OF_MANY = {"0010_schemas", "0900_grants"}
 
-CREATED = re.compile(r"^create (?:function|table|view)\s+(?:pgflow|pgflow_locks)\.(\w+)", re.MULTILINE)
+CREATED = re.compile(r"^create (?:function|table|type|view)\s+(?:pgflow|pgflow_locks)\.(\w+)", re.MULTILINE)
 COMMENT = re.compile(r"--[^\n]*")
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 
