@@ -114,6 +114,8 @@ begin
     raise exception 'reports must be an array, not %', coalesce(jsonb_typeof(v_reports), 'null') using errcode = 'PF008';
   elsif jsonb_array_length(v_reports) > 500 then
     raise exception 'at most 500 reports in one call, not %', jsonb_array_length(v_reports) using errcode = 'PF007';
+  elsif pgflow._size(v_reports) > pgflow._limit('task_output') then
+    v_reports := pgflow._refuse_outputs(v_reports);
   end if;
   begin
     v_batch := pgflow._survey_reports(v_reports);
@@ -213,13 +215,17 @@ CREATE TABLE pgflow.steps (
     is_plain boolean NOT NULL,
     is_output boolean NOT NULL,
     needs_array boolean NOT NULL,
+    input_fits boolean NOT NULL,
+    output_fits boolean NOT NULL,
     CONSTRAINT map_over_is_for_maps CHECK (((step_type = 'map'::text) = (map_over IS NOT NULL))),
     CONSTRAINT step_type_is_known CHECK ((step_type = ANY (ARRAY['single'::text, 'map'::text])))
 );
 COMMENT ON TABLE pgflow.steps IS 'One row a step of a flow version, options filled in; times are seconds.';
-COMMENT ON COLUMN pgflow.steps.is_plain IS 'A single step without condition or delay: it starts as soon as its dependencies ended.';
+COMMENT ON COLUMN pgflow.steps.is_plain IS 'A single step without condition or delay whose input fits: it starts as soon as its dependencies ended.';
 COMMENT ON COLUMN pgflow.steps.is_output IS 'A leaf, or the step that the flow returns: its output is part of the run output.';
 COMMENT ON COLUMN pgflow.steps.needs_array IS 'A map step whose outputs somebody needs as one array when it completes.';
+COMMENT ON COLUMN pgflow.steps.input_fits IS 'Its inputs are so few that together they cannot be too large, whatever each is.';
+COMMENT ON COLUMN pgflow.steps.output_fits IS 'The output steps of its flow are so few that the run output cannot be too large.';
 CREATE FUNCTION pgflow._backoff(step pgflow.steps, failures integer) RETURNS double precision
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -296,12 +302,15 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) IS 'PF001 naming the steps if they form a cycle.';
-CREATE FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS void
+CREATE FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
+  perform pgflow._check_name('worker_id', _check_claim.worker_id);
+  if _check_claim.executor is null or _check_claim.worker_id is null then
+    raise exception 'executor and worker_id must be given' using errcode = 'PF008';
+  elsif _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
     raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';
   elsif _check_claim.lease_seconds is null or not (_check_claim.lease_seconds > 0 and _check_claim.lease_seconds <= 315360000) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
@@ -312,7 +321,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'PF008 if the arguments of a claim make no sense.';
+COMMENT ON FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'PF008 if the arguments of a claim make no sense.';
 CREATE FUNCTION pgflow._check_definition(definition jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -323,6 +332,10 @@ declare
   v_index int;
   v_problem text;
 begin
+  if octet_length(_check_definition.definition::text) > pgflow._limit('definition') then
+    raise exception '%', pgflow._too_large('the definition', octet_length(_check_definition.definition::text), pgflow._limit('definition'))
+      using errcode = 'PF007';
+  end if;
   perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
     "input_schema": "object", "returns": "string", "steps": "array"}');
   v_slug := pgflow._check_slug('flow_slug', _check_definition.definition -> 'flow_slug');
@@ -330,6 +343,10 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
   if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
     raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  if jsonb_array_length(_check_definition.definition -> 'steps') > pgflow._limit('steps') then
+    raise exception '%', format('%s has %s steps, more than the %s allowed: map over an array instead', v_place,
+        jsonb_array_length(_check_definition.definition -> 'steps'), pgflow._limit('steps')) using errcode = 'PF007';
   end if;
   select s.ordinality - 1, jsonb_typeof(s.value) into v_index, v_problem
   from jsonb_array_elements(_check_definition.definition -> 'steps') with ordinality s
@@ -390,25 +407,24 @@ CREATE TABLE pgflow.flows (
 COMMENT ON TABLE pgflow.flows IS 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
 COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalised, without filled-in defaults.';
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
-CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
+CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+  v_input text;
+  v_size bigint;
   v_step text;
   v_type text;
 begin
-  if _check_inputs.priority not between -100 and 100 then
-    raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
-  end if;
-  if not isfinite(_check_inputs.start_at) then
-    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
-  end if;
-  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
-    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
-  end if;
-  if jsonb_typeof(_check_inputs.tags) <> 'object' then
-    raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
+  -- The array's own size tells of most calls that none of them is too large.
+  if pg_column_size(_check_inputs.inputs) > pgflow._limit('run_input') or pg_column_compression(_check_inputs.inputs) is not null then
+    select format('input %s', i.ordinality), pg_column_size(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where pg_column_size(i.input) > pgflow._limit('run_input') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
+    end if;
   end if;
   select s.step_slug into v_step from pgflow.steps s
   where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
@@ -419,10 +435,16 @@ begin
       raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
         using errcode = 'PF008';
     end if;
+    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('map_items'), 'items') using errcode = 'PF007';
+    end if;
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) IS 'PF007 or PF008 if runs cannot start with these arguments.';
+COMMENT ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) IS 'PF007 or PF008 naming the input if runs cannot start with these.';
 CREATE FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -449,6 +471,18 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) IS 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
+CREATE FUNCTION pgflow._check_name(argument text, name text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if octet_length(_check_name.name) > pgflow._limit('name') then
+    raise exception '% has % bytes, more than the % allowed', _check_name.argument, octet_length(_check_name.name), pgflow._limit('name')
+      using errcode = 'PF007', hint = 'Give a shorter one.';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_name(argument text, name text) IS 'PF007 naming the argument if a name is too long.';
 CREATE FUNCTION pgflow._check_options(place text, options jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -527,6 +561,27 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) IS 'PF001 if params or conditions of a step name what it does not receive.';
+CREATE FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if _check_run_options.priority not between -100 and 100 then
+    raise exception 'priority must be between -100 and 100, not %', _check_run_options.priority using errcode = 'PF008';
+  end if;
+  if not isfinite(_check_run_options.start_at) then
+    raise exception 'start_at must be a time, not %', _check_run_options.start_at using errcode = 'PF008';
+  end if;
+  perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
+  where octet_length(k.key) > pgflow._limit('name');
+  if jsonb_typeof(_check_run_options.tags) <> 'object' then
+    raise exception 'tags must be an object, not %', jsonb_typeof(_check_run_options.tags) using errcode = 'PF008';
+  elsif pgflow._size(_check_run_options.tags) > pgflow._limit('tags') then
+    raise exception '%', pgflow._too_large('tags', pgflow._size(_check_run_options.tags), pgflow._limit('tags')) using errcode = 'PF007';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) IS 'PF007 or PF008 naming the argument if runs cannot start with it.';
 CREATE FUNCTION pgflow._check_slug(kind text, slug jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -779,6 +834,8 @@ CREATE FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], no
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  v_failed uuid[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
@@ -792,18 +849,32 @@ begin
     where not exists (
       select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
     order by 1, 2
+  ), sized as (
+    -- Also where nobody needs the array yet: readers and the run output do.
+    select e.run_id, e.step_slug, z.bytes, z.bytes <= pgflow._limit('map_output') as fits
+    from empty e
+      cross join lateral (
+        select coalesce(sum(pgflow._size(m.output)), 0)::bigint as bytes
+        from pgflow.map_tasks m where m.run_id = e.run_id and m.step_slug = e.step_slug) z
   ), completed as (
     update pgflow.run_steps t
-    set status = 'completed', finished_at = _complete_map_steps.now,
-      output = case when s.needs_array then pgflow._map_output(t.run_id, t.step_slug) end
-    from empty e, pgflow.steps s
+    set status = case when e.fits then 'completed' else 'failed' end, finished_at = _complete_map_steps.now,
+      output = case when s.needs_array and e.fits then pgflow._map_output(t.run_id, t.step_slug) end,
+      error = case when not e.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE', 'step_slug', t.step_slug,
+        'message', pgflow._too_large(format('the output of map step "%s"', t.step_slug), e.bytes, pgflow._limit('map_output'))) end
+    from sized e, pgflow.steps s
     where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
-    returning t.run_id, t.step_id
+    returning t.run_id, t.step_id, e.fits
   )
-  select array_agg(c.run_id), array_agg(c.step_id) into ended_runs, ended_steps from completed c;
+  select array_agg(c.run_id) filter (where c.fits), array_agg(c.step_id) filter (where c.fits), array_agg(c.run_id) filter (where not c.fits)
+    into ended_runs, ended_steps, v_failed
+  from completed c;
+  if v_failed is not null then
+    perform pgflow._carry_on(null, null, null, v_failed, _complete_map_steps.now);
+  end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left.';
+COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left; fail those, and their runs, whose output would be too large.';
 CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -874,6 +945,26 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
+CREATE FUNCTION pgflow._cut_error(error jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_most int := pgflow._limit('error') / 8;
+begin
+  -- In characters of at most four bytes: the two long texts together are no larger than the limit. A traceback tells most at its end.
+  return (
+    select coalesce(jsonb_object_agg(e.key,
+        case
+          when length(e.text) <= v_most then e.text
+          when e.key = 'traceback' then format('[cut, of %s characters] %s', length(e.text), right(e.text, v_most))
+          else format('%s [cut, of %s characters]', left(e.text, case when e.key = 'message' then v_most else 200 end), length(e.text))
+        end), '{}') || '{"truncated": true}'
+    from (select o.key, o.value #>> '{}' as text from jsonb_each(_cut_error.error) o) e
+    where e.key in ('code', 'type', 'message', 'traceback'));
+end
+$$;
+COMMENT ON FUNCTION pgflow._cut_error(error jsonb) IS 'What is kept of an error that is too large: its known keys, their texts cut and marked.';
 CREATE FUNCTION pgflow._delete_runs(run_ids uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1108,7 +1199,7 @@ begin
   insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
     started_at, ended_at, token_hash, log_tail)
   values (task.run_id, task.step_slug, task.task_index, task.attempt, _end_attempt.outcome, _end_attempt.ended_by, v_error, task.worker_id,
-    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, _end_attempt.log_tail)
+    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, pgflow._log_tail(_end_attempt.log_tail))
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
@@ -1293,6 +1384,40 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) IS 'The name of an attempt in the place it is launched to, the same whoever computes it: at most 52 characters of a-z, 0-9 and dash.';
+CREATE FUNCTION pgflow._fail_oversized(run_ids uuid[], step_ids integer[], now timestamp with time zone) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_failed uuid[];
+begin
+  -- At the start of the step, so that no claim ever meets an input that cannot be built. Most steps have so few inputs that they
+  -- fit whatever their sizes (input_fits): of those nothing is read.
+  with sized as (
+    select u.run_id, s.step_slug,
+      case when s.needs_run_input or c.has_condition then pgflow._size(r.input) else 0 end + coalesce((
+        select sum(pgflow._size(t.output))
+        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        where d.step_id = s.step_id and (d.is_input or c.has_condition) and t.status = 'completed'), 0) as bytes
+    from unnest(_fail_oversized.run_ids, _fail_oversized.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.runs r on r.run_id = u.run_id
+      cross join lateral (select s.required_input is not null or s.forbidden_input is not null as has_condition) c
+    where not s.input_fits
+  ), failed as (
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _fail_oversized.now,
+      error = jsonb_build_object('code', 'INPUT_TOO_LARGE', 'step_slug', z.step_slug,
+        'message', pgflow._too_large(format('the input of step "%s"', z.step_slug), z.bytes::bigint, pgflow._limit('task_input')))
+    from sized z
+    where z.bytes > pgflow._limit('task_input') and t.run_id = z.run_id and t.step_slug = z.step_slug and t.status = 'pending'
+    returning t.run_id
+  )
+  select array_agg(f.run_id) into v_failed from failed f;
+  return v_failed;
+end
+$$;
+COMMENT ON FUNCTION pgflow._fail_oversized(run_ids uuid[], step_ids integer[], now timestamp with time zone) IS 'Of steps about to start, fail those whose input would be too large; returns their runs.';
 CREATE FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) RETURNS pgflow.flows
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1318,6 +1443,7 @@ CREATE FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone
     AS $$
 declare
   v_ended uuid[];
+  v_empty uuid[];
 begin
   with ended as (
     select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
@@ -1330,27 +1456,32 @@ begin
         select jsonb_object_agg(s.step_slug,
           case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
         from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
     from ended e
     where r.run_id = e.run_id and r.status = 'running'
-    returning r.run_id, r.status
+    returning r.run_id, r.status, r.output
   )
-  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  select array_agg(c.run_id) filter (where c.status = 'completed'), array_agg(c.run_id) filter (where c.output = 'null')
+    into v_ended, v_empty
+  from counted c;
   if v_ended is not null then
     delete from pgflow.paused_runs p where p.run_id = any (v_ended);
     perform pgflow._notify_ended(v_ended);
+    if v_empty is not null then
+      perform pgflow._set_wide_outputs(v_empty);
+    end if;
   end if;
 end
 $$;
 COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
-CREATE FUNCTION pgflow._get_step(run_id uuid, step_slug text) RETURNS jsonb
+CREATE FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   return (
     select jsonb_build_object('step_slug', t.step_slug, 'step_index', s.step_index, 'step_type', s.step_type, 'status', t.status,
-      'skip_reason', t.skip_reason, 'output', t.output, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
+      'skip_reason', t.skip_reason, 'output', case when _get_step.with_output then t.output end, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
@@ -1365,7 +1496,7 @@ begin
     where t.run_id = _get_step.run_id and t.step_slug = _get_step.step_slug);
 end
 $$;
-COMMENT ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) IS 'A step of a run with the counts of its tasks, as get_run shows it.';
+COMMENT ON FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) IS 'A step of a run with the counts of its tasks, as get_run shows it.';
 CREATE FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1452,11 +1583,19 @@ begin
       max_attempts int, base_delay float8, max_delay float8, backoff text, jitter float8, timeout float8, start_delay float8,
       launch_timeout float8, heartbeat_timeout float8, when_exhausted text, max_failures int, required_input jsonb,
       forbidden_input jsonb, when_unmet text, priority int)
+  ), sized as (
+    -- What its inputs, or the outputs of the run, can come to at most tells whether they need to be measured at all.
+    select t.*, coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug) as is_output,
+      pgflow._limit('run_input') + (
+        select coalesce(sum(case p.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end), 0)
+        from typed p where t.deps ? p.slug) as most_input,
+      case t.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end as most_output
+    from typed t
   )
   insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
     executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
-    dep_count, is_plain, is_output, needs_array)
+    dep_count, is_plain, is_output, needs_array, input_fits, output_fits)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
     t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
@@ -1467,14 +1606,16 @@ begin
     nullif(t.required_input, 'null'), nullif(t.forbidden_input, 'null'), coalesce(t.when_unmet, 'skip'), coalesce(t.priority, 0),
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
-      and coalesce(t.start_delay, 0) = 0,
-    coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug),
+      and coalesce(t.start_delay, 0) = 0 and t.most_input <= pgflow._limit('task_input'),
+    t.is_output,
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
         and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
-          or c.required_input ? t.slug or c.forbidden_input ? t.slug))
-  from typed t
+          or c.required_input ? t.slug or c.forbidden_input ? t.slug)),
+    t.most_input <= pgflow._limit('task_input'),
+    sum(t.most_output) filter (where t.is_output) over () <= pgflow._limit('run_output')
+  from sized t
   order by t.step_index;
 
   insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
@@ -1507,7 +1648,7 @@ CREATE FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) R
     AS $$
 begin
   insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
-  select r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail, _keep_logs.now
+  select r.run_id, r.step_slug, r.task_index, t.attempt, pgflow._log_tail(r.log_tail), _keep_logs.now
   from jsonb_to_recordset(_keep_logs.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, log_tail text)
     join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
   where r.outcome = 'complete' and r.log_tail <> '' and t.status = 'completed' and t.token_hash = pgflow._token_hash(r.attempt_token)
@@ -1515,6 +1656,26 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) IS 'Keep what completed attempts wrote.';
+CREATE FUNCTION pgflow._limit(name text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+  select case name
+    when 'run_input' then 16777216
+    when 'task_output' then 16777216
+    when 'map_items' then 100000
+    when 'map_output' then 67108864
+    when 'task_input' then 134217728
+    when 'run_output' then 134217728
+    when 'error' then 65536
+    when 'log_tail' then 65536
+    when 'tags' then 16384
+    when 'name' then 1000
+    when 'reason' then 4000
+    when 'definition' then 4194304
+    when 'steps' then 10000
+  end
+$$;
+COMMENT ON FUNCTION pgflow._limit(name text) IS 'What is too large: bytes of values, characters of texts, bytes of names, and counts.';
 CREATE FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) RETURNS TABLE(ordinality bigint, run_id uuid, step_id integer, task_index integer, step_slug text, queue_id integer, lease_expires_at timestamp with time zone, visible_at timestamp with time zone, due_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1583,6 +1744,17 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index integer) IS 'Lock the row of one task and read it; a row of nulls if there is none.';
+CREATE FUNCTION pgflow._log_tail(log_tail text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return case when length(_log_tail.log_tail) <= pgflow._limit('log_tail') then _log_tail.log_tail
+    else format('[cut, of %s characters]%s%s', length(_log_tail.log_tail), chr(10),
+      right(_log_tail.log_tail, pgflow._limit('log_tail')::int)) end;
+end
+$$;
+COMMENT ON FUNCTION pgflow._log_tail(log_tail text) IS 'The end of what an attempt wrote, as much as is kept.';
 CREATE FUNCTION pgflow._low_mark(low_xid bigint) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -1594,9 +1766,16 @@ CREATE FUNCTION pgflow._make_error(error jsonb, code text, message text, step_sl
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  v_error jsonb := case when jsonb_typeof(_make_error.error) = 'object' then jsonb_strip_nulls(_make_error.error)
-    else jsonb_strip_nulls(jsonb_build_object('message', _make_error.error)) end;
+  v_error jsonb;
 begin
+  -- Keys that are null say nothing; what lies deeper is the user's, and stays as it is.
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}') into v_error
+  from jsonb_each(case when jsonb_typeof(_make_error.error) = 'object' then _make_error.error
+    else jsonb_build_object('message', _make_error.error) end) e
+  where e.value <> 'null';
+  if pg_column_size(v_error) > pgflow._limit('error') then
+    v_error := pgflow._cut_error(v_error);
+  end if;
   return v_error || jsonb_strip_nulls(jsonb_build_object(
     'code', coalesce(v_error ->> 'code', _make_error.code), 'message', coalesce(v_error ->> 'message', _make_error.message),
     'step_slug', _make_error.step_slug, 'task_index', _make_error.task_index, 'attempt', _make_error.attempt));
@@ -1910,6 +2089,21 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) IS 'Record what became of one launch.';
+CREATE FUNCTION pgflow._refuse_outputs(reports jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return (
+    select jsonb_agg(case when r.value ->> 'outcome' = 'complete' and pg_column_size(r.value -> 'output') > pgflow._limit('task_output')
+        then (r.value - 'output') || jsonb_build_object('outcome', 'fail', 'retryable', false, 'error', jsonb_build_object(
+          'code', 'OUTPUT_TOO_LARGE',
+          'message', pgflow._too_large('the output', pg_column_size(r.value -> 'output'), pgflow._limit('task_output'))))
+        else r.value end order by r.ordinality)
+    from jsonb_array_elements(_refuse_outputs.reports) with ordinality r);
+end
+$$;
+COMMENT ON FUNCTION pgflow._refuse_outputs(reports jsonb) IS 'The reports with a final failure in the place of each completion whose output is too large.';
 CREATE FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2090,7 +2284,7 @@ CREATE FUNCTION pgflow._set_executor_paused(executor text, reason text, now time
     AS $$
 begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
-  values (_set_executor_paused.executor, _set_executor_paused.now, _set_executor_paused.reason)
+  values (_set_executor_paused.executor, _set_executor_paused.now, left(_set_executor_paused.reason, pgflow._limit('reason')::int))
   on conflict on constraint executors_pkey do update
   set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
 end
@@ -2173,6 +2367,34 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) IS 'Have tasks looked at when their time comes: kind delay for what their visible_at says, lease for their lease or deadline.';
+CREATE FUNCTION pgflow._set_wide_outputs(run_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- As in _finish_runs, which leaves out the outputs of flows that have so many that they may not fit into one object.
+  with outputs as (
+    select r.run_id, t.step_slug,
+      case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
+    from pgflow.runs r
+      join pgflow.steps s on s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and not s.output_fits
+      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug and t.status = 'completed'
+    where r.run_id = any (_set_wide_outputs.run_ids)
+  ), sized as (
+    select o.*, (sum(pgflow._size(o.output)) over (partition by o.run_id))::bigint as bytes from outputs o
+  ), joined as (
+    select z.run_id, z.bytes, z.bytes <= pgflow._limit('run_output') as fits,
+      jsonb_object_agg(z.step_slug, z.output) filter (where z.bytes <= pgflow._limit('run_output')) as output
+    from sized z group by 1, 2
+  )
+  update pgflow.runs r
+  set status = case when j.fits then 'completed' else 'failed' end, output = j.output,
+    error = case when not j.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE',
+      'message', pgflow._too_large('the output of the run', j.bytes, pgflow._limit('run_output'))) end
+  from joined j where r.run_id = j.run_id;
+end
+$$;
+COMMENT ON FUNCTION pgflow._set_wide_outputs(run_ids uuid[]) IS 'The outputs of runs whose flow has many: put together if they fit, else the run fails.';
 CREATE FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2186,6 +2408,13 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) IS 'A lease after a pause of its run: paused time does not count as a missed lease.';
+CREATE FUNCTION pgflow._size(value jsonb) RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.pg_column_compression(value) is null then pg_catalog.pg_column_size(value)
+    else pg_catalog.pg_column_size(pg_catalog.jsonb_build_array(value)) end
+$$;
+COMMENT ON FUNCTION pgflow._size(value jsonb) IS 'Bytes of a value in memory.';
 CREATE FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2201,7 +2430,8 @@ begin
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
       join pgflow.runs r on r.run_id = u.run_id
-    where s.required_input is not null or s.forbidden_input is not null
+      cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) o
+    where (s.required_input is not null or s.forbidden_input is not null) and o.status = 'pending'
   ), unmet as (
     select w.run_id, w.step_id, w.step_slug, w.when_unmet
     from waiting w
@@ -2260,6 +2490,15 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
+  if v_count > pgflow._limit('map_items') then
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _start_map.now,
+      error = jsonb_build_object('code', 'TOO_MANY_ITEMS', 'step_slug', v_step.step_slug,
+        'message', pgflow._too_large(format('"%s", which step "%s" maps over,', v_step.map_over, v_step.step_slug),
+          v_count, pgflow._limit('map_items'), 'items'))
+    where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+    return 'failed';
+  end if;
   select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
@@ -2288,8 +2527,8 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
-  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys,
-    _start_runs.start_at);
+  perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
       owner, tags, input, remaining_steps, status)
@@ -2340,16 +2579,19 @@ CREATE FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_befo
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+  v_oversized uuid[];
   v_unmet record;
   v_map record;
   v_status text;
   v_ready record;
 begin
+  v_oversized := pgflow._fail_oversized(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   v_unmet := pgflow._skip_unmet(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   select array_agg(u.run_id) filter (where u.policy <> 'fail'), array_agg(u.step_id) filter (where u.policy <> 'fail'),
     array_agg(u.policy = 'skip_cascade') filter (where u.policy <> 'fail'), array_agg(u.run_id) filter (where u.policy = 'fail')
     into _start_steps.ended_runs, _start_steps.ended_steps, _start_steps.ended_cascades, _start_steps.failed_runs
   from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
+  failed_runs := failed_runs || v_oversized;
 
   with started as (
     update pgflow.run_steps t
@@ -2629,6 +2871,16 @@ CREATE FUNCTION pgflow._token_hash(token uuid) RETURNS bytea
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$select pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(token)), 1, 16)$$;
 COMMENT ON FUNCTION pgflow._token_hash(token uuid) IS 'What is stored of an attempt token: the first 16 bytes of its SHA-256.';
+CREATE FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text DEFAULT 'bytes'::text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return format('%s has %s %s, more than the %s allowed: store the data elsewhere and pass a reference (a path, a key)',
+    _too_large.what, _too_large.size, _too_large.unit, _too_large.most);
+end
+$$;
+COMMENT ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) IS 'The message about something too large: its size, the limit and the mend.';
 CREATE FUNCTION pgflow.cancel_run(run_id uuid, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2642,7 +2894,7 @@ begin
     return 'already_ended';
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
-    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(cancel_run.reason, 'cancelled')), pgflow.clock());
+    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
   return 'cancelled';
 end
 $$;
@@ -2747,7 +2999,8 @@ CREATE FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks
     SET jit TO 'off'
     AS $$
 begin
-  perform pgflow._check_claim(claim_step_tasks.max_tasks, claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
+  perform pgflow._check_claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
+    claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
@@ -2871,7 +3124,8 @@ declare
   v_claimed int := 0;
   v_wake timestamptz;
 begin
-  perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
+  perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+    exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
   if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query
@@ -2931,12 +3185,19 @@ CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
     AS $$
 declare
   v_run jsonb;
+  v_fits boolean;
 begin
+  -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
+  select coalesce(sum(pgflow._size(t.output)), 0) + (
+      select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
+    into v_fits
+  from pgflow.run_steps t where t.run_id = get_run.run_id;
   select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
       'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
       'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'outputs_left_out', not v_fits,
       'steps', (
-        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
+        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug, v_fits) order by s.step_index)
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;
@@ -3281,6 +3542,10 @@ begin
     raise exception 'run % has been pruned', retry_run.run_id using errcode = 'PF003';
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  if v_retried.step_slugs is null then
+    raise exception 'no step of run % failed: there is nothing to retry', retry_run.run_id
+      using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
@@ -3421,6 +3686,7 @@ begin
   if start_step_task.instance_id is null then
     raise exception 'instance_id must be given' using errcode = 'PF008';
   end if;
+  perform pgflow._check_name('instance_id', start_step_task.instance_id);
   select t.* into v_task from pgflow._lock_task(start_step_task.run_id, start_step_task.step_slug, start_step_task.task_index) t;
   if v_task.run_id is null then
     raise exception 'no task % of step "%" in run %', start_step_task.task_index, start_step_task.step_slug, start_step_task.run_id
@@ -3864,13 +4130,15 @@ REVOKE ALL ON FUNCTION pgflow._backoff(step pgflow.steps, failures integer) FROM
 REVOKE ALL ON FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[], ended_cascades boolean[], failed_runs uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._check_claim(max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_delay(argument text, seconds double precision) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_name(argument text, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_options(place text, options jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_slug(kind text, slug jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
@@ -3882,6 +4150,7 @@ REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, 
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._cut_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._delete_runs(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) FROM PUBLIC;
@@ -3893,17 +4162,20 @@ REVOKE ALL ON FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_
 REVOKE ALL ON FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._fail_oversized(run_ids uuid[], step_ids integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._limit(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._lock_task(run_id uuid, step_slug text, task_index integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._log_tail(log_tail text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._low_mark(low_xid bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) FROM PUBLIC;
@@ -3920,6 +4192,7 @@ REVOKE ALL ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer,
 REVOKE ALL ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._queue_id(executor text, priority integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._refuse_outputs(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._report_one(report jsonb) FROM PUBLIC;
@@ -3931,7 +4204,9 @@ REVOKE ALL ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id t
 REVOKE ALL ON FUNCTION pgflow._set_queued(task pgflow._tasks, keep_token boolean, error jsonb, due_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_timers(kind text, run_ids uuid[], step_ids integer[], task_indexes integer[], due_ats timestamp with time zone[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._set_wide_outputs(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone, paused interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._size(value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) FROM PUBLIC;
@@ -3943,6 +4218,7 @@ REVOKE ALL ON FUNCTION pgflow._sweep_timers(now timestamp with time zone, since 
 REVOKE ALL ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._task_key(run_id uuid, step_slug text, task_index integer, attempt_token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._token_hash(token uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.check_invariants(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;

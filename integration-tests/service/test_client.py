@@ -19,6 +19,7 @@ from pgflow import (
     RunCancelled,
     RunFailed,
     RunNotFound,
+    TooLarge,
 )
 from trial import Bill, Order, billing, both, chain, double, optional, refusing, single
 
@@ -343,3 +344,11 @@ class TestLostConnection:
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgflow client' "
             "and datname = current_database()"
         )
+
+
+def test_an_input_that_is_too_large_is_said_with_its_size(client):
+    client.deploy(refusing)
+    with pytest.raises(
+        TooLarge, match=r"input 1 has 17\d+ bytes, more than the 16777216 allowed: store .* reference"
+    ):
+        client.start("refusing", "x" * 17_000_000)

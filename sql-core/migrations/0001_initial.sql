@@ -88,6 +88,8 @@ create table pgflow.steps (
   is_plain boolean not null,
   is_output boolean not null,
   needs_array boolean not null,
+  input_fits boolean not null,
+  output_fits boolean not null,
   constraint steps_pkey primary key (step_id),
   constraint steps_slug_is_unique unique (flow_slug, flow_version, step_slug),
   constraint steps_belong_to_a_flow foreign key (flow_slug, flow_version) references pgflow.flows on delete cascade,
@@ -96,8 +98,10 @@ create table pgflow.steps (
 );
 
 comment on table pgflow.steps is 'One row a step of a flow version, options filled in; times are seconds.';
-comment on column pgflow.steps.is_plain is 'A single step without condition or delay: it starts as soon as its dependencies ended.';
+comment on column pgflow.steps.is_plain is 'A single step without condition or delay whose input fits: it starts as soon as its dependencies ended.';
 comment on column pgflow.steps.is_output is 'A leaf, or the step that the flow returns: its output is part of the run output.';
+comment on column pgflow.steps.input_fits is 'Its inputs are so few that together they cannot be too large, whatever each is.';
+comment on column pgflow.steps.output_fits is 'The output steps of its flow are so few that the run output cannot be too large.';
 comment on column pgflow.steps.needs_array is 'A map step whose outputs somebody needs as one array when it completes.';
 
 create table pgflow.deps (
@@ -415,6 +419,69 @@ $$;
 
 comment on function pgflow._low_mark(bigint) is
   'The low-water mark of a queue; 0 if it is from the future: the database was restored where transaction ids are lower.';
+
+-- The one place of the limits; docs/reference/limits.md shows them to users. Sizes of values are those of jsonb in memory, which
+-- pg_column_size tells without reading the value. PostgreSQL takes 268,435,455 bytes for one: a task input of the greatest size
+-- still fits with its keys, run input and item.
+-- Without a pinned search_path, so that the planner inlines it (as a constant).
+create function pgflow._limit(name text) returns bigint
+language sql immutable strict parallel safe
+as $$
+  select case name
+    when 'run_input' then 16777216
+    when 'task_output' then 16777216
+    when 'map_items' then 100000
+    when 'map_output' then 67108864
+    when 'task_input' then 134217728
+    when 'run_output' then 134217728
+    when 'error' then 65536
+    when 'log_tail' then 65536
+    when 'tags' then 16384
+    when 'name' then 1000
+    when 'reason' then 4000
+    when 'definition' then 4194304
+    when 'steps' then 10000
+  end
+$$;
+
+comment on function pgflow._limit(text) is 'What is too large: bytes of values, characters of texts, bytes of names, and counts.';
+
+-- In memory or stored as it is, the size is known without reading the value; only a compressed one must be unpacked.
+-- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
+create function pgflow._size(value jsonb) returns bigint
+language sql stable parallel safe
+as $$
+  select case when pg_catalog.pg_column_compression(value) is null then pg_catalog.pg_column_size(value)
+    else pg_catalog.pg_column_size(pg_catalog.jsonb_build_array(value)) end
+$$;
+
+comment on function pgflow._size(jsonb) is 'Bytes of a value in memory.';
+
+create function pgflow._too_large(what text, size bigint, most bigint, unit text default 'bytes') returns text
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return format('%s has %s %s, more than the %s allowed: store the data elsewhere and pass a reference (a path, a key)',
+    _too_large.what, _too_large.size, _too_large.unit, _too_large.most);
+end
+$$;
+
+comment on function pgflow._too_large(text, bigint, bigint, text) is 'The message about something too large: its size, the limit and the mend.';
+
+create function pgflow._check_name(argument text, name text) returns void
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if octet_length(_check_name.name) > pgflow._limit('name') then
+    raise exception '% has % bytes, more than the % allowed', _check_name.argument, octet_length(_check_name.name), pgflow._limit('name')
+      using errcode = 'PF007', hint = 'Give a shorter one.';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_name(text, text) is 'PF007 naming the argument if a name is too long.';
 
 create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
 language plpgsql volatile
@@ -770,6 +837,10 @@ declare
   v_index int;
   v_problem text;
 begin
+  if octet_length(_check_definition.definition::text) > pgflow._limit('definition') then
+    raise exception '%', pgflow._too_large('the definition', octet_length(_check_definition.definition::text), pgflow._limit('definition'))
+      using errcode = 'PF007';
+  end if;
   perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
     "input_schema": "object", "returns": "string", "steps": "array"}');
   v_slug := pgflow._check_slug('flow_slug', _check_definition.definition -> 'flow_slug');
@@ -777,6 +848,10 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
   if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
     raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  if jsonb_array_length(_check_definition.definition -> 'steps') > pgflow._limit('steps') then
+    raise exception '%', format('%s has %s steps, more than the %s allowed: map over an array instead', v_place,
+        jsonb_array_length(_check_definition.definition -> 'steps'), pgflow._limit('steps')) using errcode = 'PF007';
   end if;
   select s.ordinality - 1, jsonb_typeof(s.value) into v_index, v_problem
   from jsonb_array_elements(_check_definition.definition -> 'steps') with ordinality s
@@ -858,11 +933,19 @@ begin
       max_attempts int, base_delay float8, max_delay float8, backoff text, jitter float8, timeout float8, start_delay float8,
       launch_timeout float8, heartbeat_timeout float8, when_exhausted text, max_failures int, required_input jsonb,
       forbidden_input jsonb, when_unmet text, priority int)
+  ), sized as (
+    -- What its inputs, or the outputs of the run, can come to at most tells whether they need to be measured at all.
+    select t.*, coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug) as is_output,
+      pgflow._limit('run_input') + (
+        select coalesce(sum(case p.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end), 0)
+        from typed p where t.deps ? p.slug) as most_input,
+      case t.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end as most_output
+    from typed t
   )
   insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
     executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
-    dep_count, is_plain, is_output, needs_array)
+    dep_count, is_plain, is_output, needs_array, input_fits, output_fits)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
     t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
@@ -873,14 +956,16 @@ begin
     nullif(t.required_input, 'null'), nullif(t.forbidden_input, 'null'), coalesce(t.when_unmet, 'skip'), coalesce(t.priority, 0),
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
-      and coalesce(t.start_delay, 0) = 0,
-    coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug),
+      and coalesce(t.start_delay, 0) = 0 and t.most_input <= pgflow._limit('task_input'),
+    t.is_output,
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
         and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
-          or c.required_input ? t.slug or c.forbidden_input ? t.slug))
-  from typed t
+          or c.required_input ? t.slug or c.forbidden_input ? t.slug)),
+    t.most_input <= pgflow._limit('task_input'),
+    sum(t.most_output) filter (where t.is_output) over () <= pgflow._limit('run_output')
+  from sized t
   order by t.step_index;
 
   insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
@@ -1003,6 +1088,41 @@ $$;
 
 comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
 
+create function pgflow._log_tail(log_tail text) returns text
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return case when length(_log_tail.log_tail) <= pgflow._limit('log_tail') then _log_tail.log_tail
+    else format('[cut, of %s characters]%s%s', length(_log_tail.log_tail), chr(10),
+      right(_log_tail.log_tail, pgflow._limit('log_tail')::int)) end;
+end
+$$;
+
+comment on function pgflow._log_tail(text) is 'The end of what an attempt wrote, as much as is kept.';
+
+create function pgflow._cut_error(error jsonb) returns jsonb
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_most int := pgflow._limit('error') / 8;
+begin
+  -- In characters of at most four bytes: the two long texts together are no larger than the limit. A traceback tells most at its end.
+  return (
+    select coalesce(jsonb_object_agg(e.key,
+        case
+          when length(e.text) <= v_most then e.text
+          when e.key = 'traceback' then format('[cut, of %s characters] %s', length(e.text), right(e.text, v_most))
+          else format('%s [cut, of %s characters]', left(e.text, case when e.key = 'message' then v_most else 200 end), length(e.text))
+        end), '{}') || '{"truncated": true}'
+    from (select o.key, o.value #>> '{}' as text from jsonb_each(_cut_error.error) o) e
+    where e.key in ('code', 'type', 'message', 'traceback'));
+end
+$$;
+
+comment on function pgflow._cut_error(jsonb) is 'What is kept of an error that is too large: its known keys, their texts cut and marked.';
+
 create function pgflow._map_output(run_id uuid, step_slug text) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -1023,9 +1143,16 @@ language plpgsql immutable
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  v_error jsonb := case when jsonb_typeof(_make_error.error) = 'object' then jsonb_strip_nulls(_make_error.error)
-    else jsonb_strip_nulls(jsonb_build_object('message', _make_error.error)) end;
+  v_error jsonb;
 begin
+  -- Keys that are null say nothing; what lies deeper is the user's, and stays as it is.
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}') into v_error
+  from jsonb_each(case when jsonb_typeof(_make_error.error) = 'object' then _make_error.error
+    else jsonb_build_object('message', _make_error.error) end) e
+  where e.value <> 'null';
+  if pg_column_size(v_error) > pgflow._limit('error') then
+    v_error := pgflow._cut_error(v_error);
+  end if;
   return v_error || jsonb_strip_nulls(jsonb_build_object(
     'code', coalesce(v_error ->> 'code', _make_error.code), 'message', coalesce(v_error ->> 'message', _make_error.message),
     'step_slug', _make_error.step_slug, 'task_index', _make_error.task_index, 'attempt', _make_error.attempt));
@@ -1215,6 +1342,43 @@ $$;
 comment on function pgflow._insert_map_tasks(uuid, pgflow.steps, int, jsonb, int, timestamptz) is
   'Write one task an item, the counters, and where to look for them: ready now, or a timer.';
 
+create function pgflow._fail_oversized(run_ids uuid[], step_ids int[], now timestamptz) returns uuid[]
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_failed uuid[];
+begin
+  -- At the start of the step, so that no claim ever meets an input that cannot be built. Most steps have so few inputs that they
+  -- fit whatever their sizes (input_fits): of those nothing is read.
+  with sized as (
+    select u.run_id, s.step_slug,
+      case when s.needs_run_input or c.has_condition then pgflow._size(r.input) else 0 end + coalesce((
+        select sum(pgflow._size(t.output))
+        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
+        where d.step_id = s.step_id and (d.is_input or c.has_condition) and t.status = 'completed'), 0) as bytes
+    from unnest(_fail_oversized.run_ids, _fail_oversized.step_ids) u (run_id, step_id)
+      join pgflow.steps s on s.step_id = u.step_id
+      join pgflow.runs r on r.run_id = u.run_id
+      cross join lateral (select s.required_input is not null or s.forbidden_input is not null as has_condition) c
+    where not s.input_fits
+  ), failed as (
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _fail_oversized.now,
+      error = jsonb_build_object('code', 'INPUT_TOO_LARGE', 'step_slug', z.step_slug,
+        'message', pgflow._too_large(format('the input of step "%s"', z.step_slug), z.bytes::bigint, pgflow._limit('task_input')))
+    from sized z
+    where z.bytes > pgflow._limit('task_input') and t.run_id = z.run_id and t.step_slug = z.step_slug and t.status = 'pending'
+    returning t.run_id
+  )
+  select array_agg(f.run_id) into v_failed from failed f;
+  return v_failed;
+end
+$$;
+
+comment on function pgflow._fail_oversized(uuid[], int[], timestamptz) is
+  'Of steps about to start, fail those whose input would be too large; returns their runs.';
+
 create function pgflow._start_map(run_id uuid, step_id int, visible_at timestamptz, now timestamptz) returns text
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -1253,6 +1417,15 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
+  if v_count > pgflow._limit('map_items') then
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _start_map.now,
+      error = jsonb_build_object('code', 'TOO_MANY_ITEMS', 'step_slug', v_step.step_slug,
+        'message', pgflow._too_large(format('"%s", which step "%s" maps over,', v_step.map_over, v_step.step_slug),
+          v_count, pgflow._limit('map_items'), 'items'))
+    where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+    return 'failed';
+  end if;
   select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t
@@ -1286,7 +1459,8 @@ begin
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
       join pgflow.runs r on r.run_id = u.run_id
-    where s.required_input is not null or s.forbidden_input is not null
+      cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) o
+    where (s.required_input is not null or s.forbidden_input is not null) and o.status = 'pending'
   ), unmet as (
     select w.run_id, w.step_id, w.step_slug, w.when_unmet
     from waiting w
@@ -1316,16 +1490,19 @@ language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
+  v_oversized uuid[];
   v_unmet record;
   v_map record;
   v_status text;
   v_ready record;
 begin
+  v_oversized := pgflow._fail_oversized(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   v_unmet := pgflow._skip_unmet(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   select array_agg(u.run_id) filter (where u.policy <> 'fail'), array_agg(u.step_id) filter (where u.policy <> 'fail'),
     array_agg(u.policy = 'skip_cascade') filter (where u.policy <> 'fail'), array_agg(u.run_id) filter (where u.policy = 'fail')
     into _start_steps.ended_runs, _start_steps.ended_steps, _start_steps.ended_cascades, _start_steps.failed_runs
   from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
+  failed_runs := failed_runs || v_oversized;
 
   with started as (
     update pgflow.run_steps t
@@ -1374,6 +1551,37 @@ $$;
 
 comment on function pgflow._start_steps(uuid[], int[], timestamptz, timestamptz) is
   'Start pending steps whose dependencies ended. Returns those that ended at once (skipped, empty maps) and the runs that must fail.';
+
+create function pgflow._set_wide_outputs(run_ids uuid[]) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- As in _finish_runs, which leaves out the outputs of flows that have so many that they may not fit into one object.
+  with outputs as (
+    select r.run_id, t.step_slug,
+      case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
+    from pgflow.runs r
+      join pgflow.steps s on s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and not s.output_fits
+      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug and t.status = 'completed'
+    where r.run_id = any (_set_wide_outputs.run_ids)
+  ), sized as (
+    select o.*, (sum(pgflow._size(o.output)) over (partition by o.run_id))::bigint as bytes from outputs o
+  ), joined as (
+    select z.run_id, z.bytes, z.bytes <= pgflow._limit('run_output') as fits,
+      jsonb_object_agg(z.step_slug, z.output) filter (where z.bytes <= pgflow._limit('run_output')) as output
+    from sized z group by 1, 2
+  )
+  update pgflow.runs r
+  set status = case when j.fits then 'completed' else 'failed' end, output = j.output,
+    error = case when not j.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE',
+      'message', pgflow._too_large('the output of the run', j.bytes, pgflow._limit('run_output'))) end
+  from joined j where r.run_id = j.run_id;
+end
+$$;
+
+comment on function pgflow._set_wide_outputs(uuid[]) is
+  'The outputs of runs whose flow has many: put together if they fit, else the run fails.';
 
 create function pgflow._release_dependents(run_ids uuid[], step_ids int[], cascades boolean[], now timestamptz,
   out cascaded_runs uuid[], out cascaded_steps int[], out waiting_runs uuid[], out waiting_steps int[])
@@ -1433,6 +1641,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_ended uuid[];
+  v_empty uuid[];
 begin
   with ended as (
     select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
@@ -1445,15 +1654,20 @@ begin
         select jsonb_object_agg(s.step_slug,
           case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
         from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
     from ended e
     where r.run_id = e.run_id and r.status = 'running'
-    returning r.run_id, r.status
+    returning r.run_id, r.status, r.output
   )
-  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  select array_agg(c.run_id) filter (where c.status = 'completed'), array_agg(c.run_id) filter (where c.output = 'null')
+    into v_ended, v_empty
+  from counted c;
   if v_ended is not null then
     delete from pgflow.paused_runs p where p.run_id = any (v_ended);
     perform pgflow._notify_ended(v_ended);
+    if v_empty is not null then
+      perform pgflow._set_wide_outputs(v_empty);
+    end if;
   end if;
 end
 $$;
@@ -1519,6 +1733,29 @@ $$;
 comment on function pgflow._carry_on(uuid[], int[], boolean[], uuid[], timestamptz) is
   'What follows a start: advance from the steps that ended at once, close the runs in which one failed.';
 
+create function pgflow._check_run_options(priority int, tags jsonb, idempotency_keys text[], start_at timestamptz) returns void
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if _check_run_options.priority not between -100 and 100 then
+    raise exception 'priority must be between -100 and 100, not %', _check_run_options.priority using errcode = 'PF008';
+  end if;
+  if not isfinite(_check_run_options.start_at) then
+    raise exception 'start_at must be a time, not %', _check_run_options.start_at using errcode = 'PF008';
+  end if;
+  perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
+  where octet_length(k.key) > pgflow._limit('name');
+  if jsonb_typeof(_check_run_options.tags) <> 'object' then
+    raise exception 'tags must be an object, not %', jsonb_typeof(_check_run_options.tags) using errcode = 'PF008';
+  elsif pgflow._size(_check_run_options.tags) > pgflow._limit('tags') then
+    raise exception '%', pgflow._too_large('tags', pgflow._size(_check_run_options.tags), pgflow._limit('tags')) using errcode = 'PF007';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_run_options(int, jsonb, text[], timestamptz) is 'PF007 or PF008 naming the argument if runs cannot start with it.';
+
 create function pgflow._find_flow(flow_slug text, flow_version int) returns pgflow.flows
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -1540,26 +1777,24 @@ $$;
 
 comment on function pgflow._find_flow(text, int) is 'The flow version asked for, or the active one; PF002 if there is none.';
 
-create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb, idempotency_keys text[],
-  start_at timestamptz) returns void
+create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) returns void
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
 declare
+  v_input text;
+  v_size bigint;
   v_step text;
   v_type text;
 begin
-  if _check_inputs.priority not between -100 and 100 then
-    raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
-  end if;
-  if not isfinite(_check_inputs.start_at) then
-    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
-  end if;
-  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
-    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
-  end if;
-  if jsonb_typeof(_check_inputs.tags) <> 'object' then
-    raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
+  -- The array's own size tells of most calls that none of them is too large.
+  if pg_column_size(_check_inputs.inputs) > pgflow._limit('run_input') or pg_column_compression(_check_inputs.inputs) is not null then
+    select format('input %s', i.ordinality), pg_column_size(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where pg_column_size(i.input) > pgflow._limit('run_input') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
+    end if;
   end if;
   select s.step_slug into v_step from pgflow.steps s
   where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
@@ -1570,11 +1805,17 @@ begin
       raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
         using errcode = 'PF008';
     end if;
+    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('map_items'), 'items') using errcode = 'PF007';
+    end if;
   end if;
 end
 $$;
 
-comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb, text[], timestamptz) is 'PF007 or PF008 if runs cannot start with these arguments.';
+comment on function pgflow._check_inputs(pgflow.flows, jsonb[]) is 'PF007 or PF008 naming the input if runs cannot start with these.';
 
 create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
   priority int, start_at timestamptz, tags jsonb, out started uuid[])
@@ -1591,8 +1832,8 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
-  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys,
-    _start_runs.start_at);
+  perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
       owner, tags, input, remaining_steps, status)
@@ -2172,6 +2413,8 @@ create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], no
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
+declare
+  v_failed uuid[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
@@ -2185,19 +2428,33 @@ begin
     where not exists (
       select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
     order by 1, 2
+  ), sized as (
+    -- Also where nobody needs the array yet: readers and the run output do.
+    select e.run_id, e.step_slug, z.bytes, z.bytes <= pgflow._limit('map_output') as fits
+    from empty e
+      cross join lateral (
+        select coalesce(sum(pgflow._size(m.output)), 0)::bigint as bytes
+        from pgflow.map_tasks m where m.run_id = e.run_id and m.step_slug = e.step_slug) z
   ), completed as (
     update pgflow.run_steps t
-    set status = 'completed', finished_at = _complete_map_steps.now,
-      output = case when s.needs_array then pgflow._map_output(t.run_id, t.step_slug) end
-    from empty e, pgflow.steps s
+    set status = case when e.fits then 'completed' else 'failed' end, finished_at = _complete_map_steps.now,
+      output = case when s.needs_array and e.fits then pgflow._map_output(t.run_id, t.step_slug) end,
+      error = case when not e.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE', 'step_slug', t.step_slug,
+        'message', pgflow._too_large(format('the output of map step "%s"', t.step_slug), e.bytes, pgflow._limit('map_output'))) end
+    from sized e, pgflow.steps s
     where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
-    returning t.run_id, t.step_id
+    returning t.run_id, t.step_id, e.fits
   )
-  select array_agg(c.run_id), array_agg(c.step_id) into ended_runs, ended_steps from completed c;
+  select array_agg(c.run_id) filter (where c.fits), array_agg(c.step_id) filter (where c.fits), array_agg(c.run_id) filter (where not c.fits)
+    into ended_runs, ended_steps, v_failed
+  from completed c;
+  if v_failed is not null then
+    perform pgflow._carry_on(null, null, null, v_failed, _complete_map_steps.now);
+  end if;
 end
 $$;
 
-comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is 'Complete those of these map steps that have no live item left.';
+comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is 'Complete those of these map steps that have no live item left; fail those, and their runs, whose output would be too large.';
 
 create function pgflow._due_at(now timestamptz, delay double precision) returns timestamptz
 language plpgsql immutable
@@ -2334,7 +2591,7 @@ begin
   insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
     started_at, ended_at, token_hash, log_tail)
   values (task.run_id, task.step_slug, task.task_index, task.attempt, _end_attempt.outcome, _end_attempt.ended_by, v_error, task.worker_id,
-    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, _end_attempt.log_tail)
+    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, pgflow._log_tail(_end_attempt.log_tail))
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
@@ -2786,7 +3043,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.completed_task_logs (run_id, step_slug, task_index, attempt, log_tail, recorded_at)
-  select r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail, _keep_logs.now
+  select r.run_id, r.step_slug, r.task_index, t.attempt, pgflow._log_tail(r.log_tail), _keep_logs.now
   from jsonb_to_recordset(_keep_logs.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, log_tail text)
     join pgflow._tasks t on t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
   where r.outcome = 'complete' and r.log_tail <> '' and t.status = 'completed' and t.token_hash = pgflow._token_hash(r.attempt_token)
@@ -2821,6 +3078,23 @@ $$;
 
 comment on function pgflow._classify_rest(jsonb, bigint[], text[]) is 'The statuses with those of the reports that were not applied filled in.';
 
+create function pgflow._refuse_outputs(reports jsonb) returns jsonb
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select jsonb_agg(case when r.value ->> 'outcome' = 'complete' and pg_column_size(r.value -> 'output') > pgflow._limit('task_output')
+        then (r.value - 'output') || jsonb_build_object('outcome', 'fail', 'retryable', false, 'error', jsonb_build_object(
+          'code', 'OUTPUT_TOO_LARGE',
+          'message', pgflow._too_large('the output', pg_column_size(r.value -> 'output'), pgflow._limit('task_output'))))
+        else r.value end order by r.ordinality)
+    from jsonb_array_elements(_refuse_outputs.reports) with ordinality r);
+end
+$$;
+
+comment on function pgflow._refuse_outputs(jsonb) is 'The reports with a final failure in the place of each completion whose output is too large.';
+
 create function pgflow._apply_reports(reports jsonb) returns text[]
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2842,6 +3116,8 @@ begin
     raise exception 'reports must be an array, not %', coalesce(jsonb_typeof(v_reports), 'null') using errcode = 'PF008';
   elsif jsonb_array_length(v_reports) > 500 then
     raise exception 'at most 500 reports in one call, not %', jsonb_array_length(v_reports) using errcode = 'PF007';
+  elsif pgflow._size(v_reports) > pgflow._limit('task_output') then
+    v_reports := pgflow._refuse_outputs(v_reports);
   end if;
   begin
     v_batch := pgflow._survey_reports(v_reports);
@@ -3103,12 +3379,15 @@ $$;
 comment on function pgflow.next_wake_at(text[]) is
   'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
 
-create function pgflow._check_claim(max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
+create function pgflow._check_claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text) returns void
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  if _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
+  perform pgflow._check_name('worker_id', _check_claim.worker_id);
+  if _check_claim.executor is null or _check_claim.worker_id is null then
+    raise exception 'executor and worker_id must be given' using errcode = 'PF008';
+  elsif _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
     raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';
   elsif _check_claim.lease_seconds is null or not (_check_claim.lease_seconds > 0 and _check_claim.lease_seconds <= 315360000) then
     raise exception 'lease_seconds must be greater than 0' using errcode = 'PF008';
@@ -3120,7 +3399,7 @@ begin
 end
 $$;
 
-comment on function pgflow._check_claim(int, double precision, text, text) is 'PF008 if the arguments of a claim make no sense.';
+comment on function pgflow._check_claim(text, text, int, double precision, text, text) is 'PF008 if the arguments of a claim make no sense.';
 
 create function pgflow.claim_step_tasks(executor text, worker_id text, max_tasks int, lease_seconds double precision default 30,
   mode text default 'start', inputs text default 'full')
@@ -3137,7 +3416,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  perform pgflow._check_claim(claim_step_tasks.max_tasks, claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
+  perform pgflow._check_claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
+    claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
@@ -3169,7 +3449,8 @@ declare
   v_claimed int := 0;
   v_wake timestamptz;
 begin
-  perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
+  perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+    exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
   if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query
@@ -3206,7 +3487,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
-  values (_set_executor_paused.executor, _set_executor_paused.now, _set_executor_paused.reason)
+  values (_set_executor_paused.executor, _set_executor_paused.now, left(_set_executor_paused.reason, pgflow._limit('reason')::int))
   on conflict on constraint executors_pkey do update
   set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
 end
@@ -3379,6 +3660,7 @@ begin
   if start_step_task.instance_id is null then
     raise exception 'instance_id must be given' using errcode = 'PF008';
   end if;
+  perform pgflow._check_name('instance_id', start_step_task.instance_id);
   select t.* into v_task from pgflow._lock_task(start_step_task.run_id, start_step_task.step_slug, start_step_task.task_index) t;
   if v_task.run_id is null then
     raise exception 'no task % of step "%" in run %', start_step_task.task_index, start_step_task.step_slug, start_step_task.run_id
@@ -3674,7 +3956,7 @@ begin
     return 'already_ended';
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
-    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(cancel_run.reason, 'cancelled')), pgflow.clock());
+    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
   return 'cancelled';
 end
 $$;
@@ -3841,6 +4123,10 @@ begin
     raise exception 'run % has been pruned', retry_run.run_id using errcode = 'PF003';
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  if v_retried.step_slugs is null then
+    raise exception 'no step of run % failed: there is nothing to retry', retry_run.run_id
+      using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
@@ -3966,14 +4252,14 @@ $$;
 
 comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
 
-create function pgflow._get_step(run_id uuid, step_slug text) returns jsonb
+create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
     select jsonb_build_object('step_slug', t.step_slug, 'step_index', s.step_index, 'step_type', s.step_type, 'status', t.status,
-      'skip_reason', t.skip_reason, 'output', t.output, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
+      'skip_reason', t.skip_reason, 'output', case when _get_step.with_output then t.output end, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
@@ -3989,7 +4275,7 @@ begin
 end
 $$;
 
-comment on function pgflow._get_step(uuid, text) is 'A step of a run with the counts of its tasks, as get_run shows it.';
+comment on function pgflow._get_step(uuid, text, boolean) is 'A step of a run with the counts of its tasks, as get_run shows it.';
 
 create function pgflow.get_run(run_id uuid) returns jsonb
 language plpgsql stable
@@ -3997,12 +4283,19 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;
+  v_fits boolean;
 begin
+  -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
+  select coalesce(sum(pgflow._size(t.output)), 0) + (
+      select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
+    into v_fits
+  from pgflow.run_steps t where t.run_id = get_run.run_id;
   select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
       'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
       'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'outputs_left_out', not v_fits,
       'steps', (
-        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
+        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug, v_fits) order by s.step_index)
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;

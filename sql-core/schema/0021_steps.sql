@@ -30,6 +30,8 @@ create table pgflow.steps (
   is_plain boolean not null,
   is_output boolean not null,
   needs_array boolean not null,
+  input_fits boolean not null,
+  output_fits boolean not null,
   constraint steps_pkey primary key (step_id),
   constraint steps_slug_is_unique unique (flow_slug, flow_version, step_slug),
   constraint steps_belong_to_a_flow foreign key (flow_slug, flow_version) references pgflow.flows on delete cascade,
@@ -38,6 +40,8 @@ create table pgflow.steps (
 );
 
 comment on table pgflow.steps is 'One row a step of a flow version, options filled in; times are seconds.';
-comment on column pgflow.steps.is_plain is 'A single step without condition or delay: it starts as soon as its dependencies ended.';
+comment on column pgflow.steps.is_plain is 'A single step without condition or delay whose input fits: it starts as soon as its dependencies ended.';
 comment on column pgflow.steps.is_output is 'A leaf, or the step that the flow returns: its output is part of the run output.';
+comment on column pgflow.steps.input_fits is 'Its inputs are so few that together they cannot be too large, whatever each is.';
+comment on column pgflow.steps.output_fits is 'The output steps of its flow are so few that the run output cannot be too large.';
 comment on column pgflow.steps.needs_array is 'A map step whose outputs somebody needs as one array when it completes.';

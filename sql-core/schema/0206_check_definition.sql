@@ -8,6 +8,10 @@ declare
   v_index int;
   v_problem text;
 begin
+  if octet_length(_check_definition.definition::text) > pgflow._limit('definition') then
+    raise exception '%', pgflow._too_large('the definition', octet_length(_check_definition.definition::text), pgflow._limit('definition'))
+      using errcode = 'PF007';
+  end if;
   perform pgflow._check_keys('definition', _check_definition.definition, '{"flow_slug": "string", "options": "object",
     "input_schema": "object", "returns": "string", "steps": "array"}');
   v_slug := pgflow._check_slug('flow_slug', _check_definition.definition -> 'flow_slug');
@@ -15,6 +19,10 @@ begin
   perform pgflow._check_options(v_place, coalesce(nullif(_check_definition.definition -> 'options', 'null'), '{}'));
   if coalesce(jsonb_array_length(nullif(_check_definition.definition -> 'steps', 'null')), 0) = 0 then
     raise exception '%: a flow needs at least one step', v_place using errcode = 'PF001';
+  end if;
+  if jsonb_array_length(_check_definition.definition -> 'steps') > pgflow._limit('steps') then
+    raise exception '%', format('%s has %s steps, more than the %s allowed: map over an array instead', v_place,
+        jsonb_array_length(_check_definition.definition -> 'steps'), pgflow._limit('steps')) using errcode = 'PF007';
   end if;
   select s.ordinality - 1, jsonb_typeof(s.value) into v_index, v_problem
   from jsonb_array_elements(_check_definition.definition -> 'steps') with ordinality s

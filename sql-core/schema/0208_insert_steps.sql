@@ -19,11 +19,19 @@ begin
       max_attempts int, base_delay float8, max_delay float8, backoff text, jitter float8, timeout float8, start_delay float8,
       launch_timeout float8, heartbeat_timeout float8, when_exhausted text, max_failures int, required_input jsonb,
       forbidden_input jsonb, when_unmet text, priority int)
+  ), sized as (
+    -- What its inputs, or the outputs of the run, can come to at most tells whether they need to be measured at all.
+    select t.*, coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug) as is_output,
+      pgflow._limit('run_input') + (
+        select coalesce(sum(case p.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end), 0)
+        from typed p where t.deps ? p.slug) as most_input,
+      case t.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end as most_output
+    from typed t
   )
   insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
     executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
-    dep_count, is_plain, is_output, needs_array)
+    dep_count, is_plain, is_output, needs_array, input_fits, output_fits)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
     t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
@@ -34,14 +42,16 @@ begin
     nullif(t.required_input, 'null'), nullif(t.forbidden_input, 'null'), coalesce(t.when_unmet, 'skip'), coalesce(t.priority, 0),
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
-      and coalesce(t.start_delay, 0) = 0,
-    coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug),
+      and coalesce(t.start_delay, 0) = 0 and t.most_input <= pgflow._limit('task_input'),
+    t.is_output,
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
         and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
-          or c.required_input ? t.slug or c.forbidden_input ? t.slug))
-  from typed t
+          or c.required_input ? t.slug or c.forbidden_input ? t.slug)),
+    t.most_input <= pgflow._limit('task_input'),
+    sum(t.most_output) filter (where t.is_output) over () <= pgflow._limit('run_output')
+  from sized t
   order by t.step_index;
 
   insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)

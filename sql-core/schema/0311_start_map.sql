@@ -36,6 +36,15 @@ begin
     return 'failed';
   end if;
   v_count := jsonb_array_length(v_items);
+  if v_count > pgflow._limit('map_items') then
+    update pgflow.run_steps t
+    set status = 'failed', finished_at = _start_map.now,
+      error = jsonb_build_object('code', 'TOO_MANY_ITEMS', 'step_slug', v_step.step_slug,
+        'message', pgflow._too_large(format('"%s", which step "%s" maps over,', v_step.map_over, v_step.step_slug),
+          v_count, pgflow._limit('map_items'), 'items'))
+    where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
+    return 'failed';
+  end if;
   select coalesce(max(t.task_index) + 1, 0) into v_existing from pgflow.map_tasks t
   where t.run_id = _start_map.run_id and t.step_slug = v_step.step_slug;
   update pgflow.run_steps t

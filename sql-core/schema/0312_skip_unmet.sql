@@ -14,7 +14,8 @@ begin
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
       join pgflow.runs r on r.run_id = u.run_id
-    where s.required_input is not null or s.forbidden_input is not null
+      cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) o
+    where (s.required_input is not null or s.forbidden_input is not null) and o.status = 'pending'
   ), unmet as (
     select w.run_id, w.step_id, w.step_slug, w.when_unmet
     from waiting w

@@ -4,16 +4,19 @@ language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
+  v_oversized uuid[];
   v_unmet record;
   v_map record;
   v_status text;
   v_ready record;
 begin
+  v_oversized := pgflow._fail_oversized(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   v_unmet := pgflow._skip_unmet(_start_steps.run_ids, _start_steps.step_ids, _start_steps.now);
   select array_agg(u.run_id) filter (where u.policy <> 'fail'), array_agg(u.step_id) filter (where u.policy <> 'fail'),
     array_agg(u.policy = 'skip_cascade') filter (where u.policy <> 'fail'), array_agg(u.run_id) filter (where u.policy = 'fail')
     into _start_steps.ended_runs, _start_steps.ended_steps, _start_steps.ended_cascades, _start_steps.failed_runs
   from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
+  failed_runs := failed_runs || v_oversized;
 
   with started as (
     update pgflow.run_steps t

@@ -4,6 +4,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_ended uuid[];
+  v_empty uuid[];
 begin
   with ended as (
     select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
@@ -16,15 +17,20 @@ begin
         select jsonb_object_agg(s.step_slug,
           case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end)
         from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and t.status = 'completed'), 'null') end
+        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
     from ended e
     where r.run_id = e.run_id and r.status = 'running'
-    returning r.run_id, r.status
+    returning r.run_id, r.status, r.output
   )
-  select array_agg(c.run_id) filter (where c.status = 'completed') into v_ended from counted c;
+  select array_agg(c.run_id) filter (where c.status = 'completed'), array_agg(c.run_id) filter (where c.output = 'null')
+    into v_ended, v_empty
+  from counted c;
   if v_ended is not null then
     delete from pgflow.paused_runs p where p.run_id = any (v_ended);
     perform pgflow._notify_ended(v_ended);
+    if v_empty is not null then
+      perform pgflow._set_wide_outputs(v_empty);
+    end if;
   end if;
 end
 $$;

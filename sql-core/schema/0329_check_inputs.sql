@@ -1,23 +1,21 @@
-create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[], priority int, tags jsonb, idempotency_keys text[],
-  start_at timestamptz) returns void
+create function pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) returns void
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
 declare
+  v_input text;
+  v_size bigint;
   v_step text;
   v_type text;
 begin
-  if _check_inputs.priority not between -100 and 100 then
-    raise exception 'priority must be between -100 and 100, not %', _check_inputs.priority using errcode = 'PF008';
-  end if;
-  if not isfinite(_check_inputs.start_at) then
-    raise exception 'start_at must be a time, not %', _check_inputs.start_at using errcode = 'PF008';
-  end if;
-  if exists (select from unnest(_check_inputs.idempotency_keys) k (key) where length(k.key) > 1000) then
-    raise exception 'an idempotency key has at most 1000 characters' using errcode = 'PF007';
-  end if;
-  if jsonb_typeof(_check_inputs.tags) <> 'object' then
-    raise exception 'tags must be an object, not %', jsonb_typeof(_check_inputs.tags) using errcode = 'PF008';
+  -- The array's own size tells of most calls that none of them is too large.
+  if pg_column_size(_check_inputs.inputs) > pgflow._limit('run_input') or pg_column_compression(_check_inputs.inputs) is not null then
+    select format('input %s', i.ordinality), pg_column_size(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where pg_column_size(i.input) > pgflow._limit('run_input') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
+    end if;
   end if;
   select s.step_slug into v_step from pgflow.steps s
   where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
@@ -28,8 +26,14 @@ begin
       raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
         using errcode = 'PF008';
     end if;
+    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
+    where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
+    if found then
+      raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('map_items'), 'items') using errcode = 'PF007';
+    end if;
   end if;
 end
 $$;
 
-comment on function pgflow._check_inputs(pgflow.flows, jsonb[], int, jsonb, text[], timestamptz) is 'PF007 or PF008 if runs cannot start with these arguments.';
+comment on function pgflow._check_inputs(pgflow.flows, jsonb[]) is 'PF007 or PF008 naming the input if runs cannot start with these.';

@@ -13,8 +13,8 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
-  perform pgflow._check_inputs(v_flow, _start_runs.inputs, _start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys,
-    _start_runs.start_at);
+  perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
+  perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
       owner, tags, input, remaining_steps, status)

@@ -2,6 +2,8 @@ create function pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], no
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
+declare
+  v_failed uuid[];
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
@@ -15,16 +17,30 @@ begin
     where not exists (
       select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
     order by 1, 2
+  ), sized as (
+    -- Also where nobody needs the array yet: readers and the run output do.
+    select e.run_id, e.step_slug, z.bytes, z.bytes <= pgflow._limit('map_output') as fits
+    from empty e
+      cross join lateral (
+        select coalesce(sum(pgflow._size(m.output)), 0)::bigint as bytes
+        from pgflow.map_tasks m where m.run_id = e.run_id and m.step_slug = e.step_slug) z
   ), completed as (
     update pgflow.run_steps t
-    set status = 'completed', finished_at = _complete_map_steps.now,
-      output = case when s.needs_array then pgflow._map_output(t.run_id, t.step_slug) end
-    from empty e, pgflow.steps s
+    set status = case when e.fits then 'completed' else 'failed' end, finished_at = _complete_map_steps.now,
+      output = case when s.needs_array and e.fits then pgflow._map_output(t.run_id, t.step_slug) end,
+      error = case when not e.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE', 'step_slug', t.step_slug,
+        'message', pgflow._too_large(format('the output of map step "%s"', t.step_slug), e.bytes, pgflow._limit('map_output'))) end
+    from sized e, pgflow.steps s
     where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
-    returning t.run_id, t.step_id
+    returning t.run_id, t.step_id, e.fits
   )
-  select array_agg(c.run_id), array_agg(c.step_id) into ended_runs, ended_steps from completed c;
+  select array_agg(c.run_id) filter (where c.fits), array_agg(c.step_id) filter (where c.fits), array_agg(c.run_id) filter (where not c.fits)
+    into ended_runs, ended_steps, v_failed
+  from completed c;
+  if v_failed is not null then
+    perform pgflow._carry_on(null, null, null, v_failed, _complete_map_steps.now);
+  end if;
 end
 $$;
 
-comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is 'Complete those of these map steps that have no live item left.';
+comment on function pgflow._complete_map_steps(uuid[], text[], timestamptz) is 'Complete those of these map steps that have no live item left; fail those, and their runs, whose output would be too large.';

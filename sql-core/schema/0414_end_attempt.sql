@@ -16,7 +16,7 @@ begin
   insert into pgflow.step_task_attempts as a (run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id,
     started_at, ended_at, token_hash, log_tail)
   values (task.run_id, task.step_slug, task.task_index, task.attempt, _end_attempt.outcome, _end_attempt.ended_by, v_error, task.worker_id,
-    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, _end_attempt.log_tail)
+    task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, pgflow._log_tail(_end_attempt.log_tail))
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 

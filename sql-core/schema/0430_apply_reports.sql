@@ -19,6 +19,8 @@ begin
     raise exception 'reports must be an array, not %', coalesce(jsonb_typeof(v_reports), 'null') using errcode = 'PF008';
   elsif jsonb_array_length(v_reports) > 500 then
     raise exception 'at most 500 reports in one call, not %', jsonb_array_length(v_reports) using errcode = 'PF007';
+  elsif pgflow._size(v_reports) > pgflow._limit('task_output') then
+    v_reports := pgflow._refuse_outputs(v_reports);
   end if;
   begin
     v_batch := pgflow._survey_reports(v_reports);

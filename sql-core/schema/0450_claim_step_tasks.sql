@@ -13,7 +13,8 @@ set enable_seqscan to off
 set jit to off
 as $$
 begin
-  perform pgflow._check_claim(claim_step_tasks.max_tasks, claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
+  perform pgflow._check_claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
+    claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs);
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;

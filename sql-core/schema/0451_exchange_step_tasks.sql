@@ -19,7 +19,8 @@ declare
   v_claimed int := 0;
   v_wake timestamptz;
 begin
-  perform pgflow._check_claim(exchange_step_tasks.max_tasks, exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
+  perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+    exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
   if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query

@@ -17,6 +17,7 @@ begin
   if start_step_task.instance_id is null then
     raise exception 'instance_id must be given' using errcode = 'PF008';
   end if;
+  perform pgflow._check_name('instance_id', start_step_task.instance_id);
   select t.* into v_task from pgflow._lock_task(start_step_task.run_id, start_step_task.step_slug, start_step_task.task_index) t;
   if v_task.run_id is null then
     raise exception 'no task % of step "%" in run %', start_step_task.task_index, start_step_task.step_slug, start_step_task.run_id

@@ -11,7 +11,7 @@ begin
     return 'already_ended';
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
-    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(cancel_run.reason, 'cancelled')), pgflow.clock());
+    jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
   return 'cancelled';
 end
 $$;

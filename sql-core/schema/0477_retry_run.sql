@@ -29,6 +29,10 @@ begin
     raise exception 'run % has been pruned', retry_run.run_id using errcode = 'PF003';
   end if;
   v_retried := pgflow._steps_to_retry(retry_run.run_id, retry_run.from_step);
+  if v_retried.step_slugs is null then
+    raise exception 'no step of run % failed: there is nothing to retry', retry_run.run_id
+      using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
+  end if;
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;

@@ -1,11 +1,11 @@
-create function pgflow._get_step(run_id uuid, step_slug text) returns jsonb
+create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
     select jsonb_build_object('step_slug', t.step_slug, 'step_index', s.step_index, 'step_type', s.step_type, 'status', t.status,
-      'skip_reason', t.skip_reason, 'output', t.output, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
+      'skip_reason', t.skip_reason, 'output', case when _get_step.with_output then t.output end, 'error', t.error, 'task_count', t.task_count, 'started_at', t.started_at,
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
@@ -21,4 +21,4 @@ begin
 end
 $$;
 
-comment on function pgflow._get_step(uuid, text) is 'A step of a run with the counts of its tasks, as get_run shows it.';
+comment on function pgflow._get_step(uuid, text, boolean) is 'A step of a run with the counts of its tasks, as get_run shows it.';

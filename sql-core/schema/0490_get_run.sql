@@ -4,12 +4,19 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;
+  v_fits boolean;
 begin
+  -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
+  select coalesce(sum(pgflow._size(t.output)), 0) + (
+      select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
+    into v_fits
+  from pgflow.run_steps t where t.run_id = get_run.run_id;
   select jsonb_build_object('run_id', r.run_id, 'flow_slug', r.flow_slug, 'flow_version', r.flow_version, 'status', r.status,
       'input', r.input, 'output', r.output, 'error', r.error, 'priority', r.priority, 'tags', r.tags, 'owner', r.owner,
       'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
+      'outputs_left_out', not v_fits,
       'steps', (
-        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug) order by s.step_index)
+        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug, v_fits) order by s.step_index)
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;

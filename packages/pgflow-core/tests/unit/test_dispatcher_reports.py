@@ -6,6 +6,7 @@ import uuid
 import pytest
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.reports import MAX_REPORTS, Report, ReportQueue, as_array, encode, refused
+from pgflow.errors import BadInput, TooLarge
 from pgflow.executor import TaskReport
 
 RUN, TOKEN = uuid.uuid4(), uuid.uuid4()
@@ -53,10 +54,13 @@ def test_text_that_jsonb_refuses_is_replaced(task):
     assert report["log_tail"] == "\ufffd"
 
 
-def test_refused_report_is_a_failure_for_good(task):
-    report = refused(task, "too large")
+@pytest.mark.parametrize(
+    ("reason", "code"), [(BadInput("NUL"), "OUTPUT_INVALID"), (TooLarge("300 MB"), "OUTPUT_TOO_LARGE")]
+)
+def test_refused_report_is_a_failure_for_good(task, reason, code):
+    report = refused(task, reason)
     assert report.substitute
-    assert json.loads(report.text)["error"]["code"] == "OUTPUT_INVALID"
+    assert json.loads(report.text)["error"]["code"] == code
     assert json.loads(report.text)["retryable"] is False
 
 

@@ -86,6 +86,8 @@ class RunDetail:
     created_at: datetime
     finished_at: datetime | None
     steps: tuple[StepDetail, ...]
+    outputs_left_out: bool
+    """Whether the outputs of the steps were too large together, and are None here."""
 
     @property
     def ended(self) -> bool:

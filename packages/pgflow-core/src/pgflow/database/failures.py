@@ -15,6 +15,7 @@ from pgflow.errors import (
     PgflowError,
     SchemaMissing,
     SchemaTooOld,
+    TooLarge,
 )
 
 __all__ = ["connection_lost", "translate"]
@@ -52,6 +53,8 @@ def translate(error: psycopg.Error) -> PgflowError:
         return ours(message)
     if state.startswith("22"):
         return BadInput(f"PostgreSQL cannot store this value: {message}")
+    if state == "54000":  # program_limit_exceeded: larger than any jsonb
+        return TooLarge(f"PostgreSQL cannot store so large a value: {message}")
     return _of_installation(state, message) or DatabaseError(message, sqlstate=state)
 
 

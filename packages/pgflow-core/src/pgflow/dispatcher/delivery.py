@@ -126,7 +126,7 @@ class Delivery:
             self._logger.error("report cannot be delivered: %s", error, extra=task.fields())
             self._outcomes.drop(report)
             return []
-        return [[refused(task, str(error))]]
+        return [[refused(task, error)]]
 
 
 def is_refusal(error: PgflowError) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pgflow.dispatcher.attempts import LiveTask
+from pgflow.errors import PgflowError, TooLarge
 from pgflow.executor import TaskReport
 
 __all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused", "storable"]
@@ -80,10 +81,11 @@ def encode(task: LiveTask, report: TaskReport) -> Report:
     return Report(task, f"{{{','.join(parts)}}}")
 
 
-def refused(task: LiveTask, reason: str) -> Report:
+def refused(task: LiveTask, reason: PgflowError) -> Report:
     """Fail an attempt, for good, whose result the database cannot store."""
     message = f"the result of the handler cannot be stored: {reason}"
-    error = _error({"code": "OUTPUT_INVALID", "message": message})
+    code = "OUTPUT_TOO_LARGE" if isinstance(reason, TooLarge) else "OUTPUT_INVALID"
+    error = _error({"code": code, "message": message})
     text = f'{{{task.address},"outcome":"fail","error":{error},"retryable":false}}'
     return Report(task, text, substitute=True)
 
