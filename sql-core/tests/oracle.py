@@ -69,7 +69,7 @@ class Run:
         self.gone: dict[tuple[str, int], int] = {}
         """The last attempt of items that a rerun map no longer has."""
         self.back: set[tuple[str, int]] = set()
-        """Items that came back."""
+        """Items of such a map that are new, or that came back."""
         self.contested: set[str] = set()
         """Steps that ended in the same instant as the one that failed the run: how is not promised."""
         self._advance()
@@ -229,9 +229,9 @@ class Run:
             return
         state.status = "running"
         for index, item in enumerate(items):
-            if (slug, index) in self.gone:
+            if index not in state.tasks and any(name == slug for name, _ in self.gone):
                 self.back.add((slug, index))
-            task = state.tasks.setdefault(index, Task(attempt=self.gone.pop((slug, index), 0)))
+            task = state.tasks.setdefault(index, Task(attempt=self.gone.get((slug, index), 0)))
             task.item = item
             if task.status == "reset":
                 task.status = "queued"
