@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier, Event
@@ -55,13 +55,13 @@ def until_blocked(observer: Engine, blocked: Engine) -> None:
     until(lambda: observer.value("select cardinality(pg_blocking_pids(%s)) > 0", pid))
 
 
-def as_client(call: Callable[[], T], tries: int = 20) -> T:
+def as_client(call: Callable[[], T], tries: int = 20, retried: Collection[str] = _RETRIED) -> T:
     """Call again on deadlock, serialization failure and lock timeout, as our clients do."""
     for left in reversed(range(tries)):
         try:
             return call()
         except psycopg.Error as error:
-            if error.sqlstate not in _RETRIED or not left:
+            if error.sqlstate not in retried or not left:
                 raise
     raise AssertionError("unreachable")
 
