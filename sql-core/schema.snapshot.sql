@@ -2538,13 +2538,20 @@ begin
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
-    order by u.ordinality
+    -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
+    order by u.idempotency_key, u.ordinality
     on conflict do nothing
     returning r.run_id
   )
-  select array_agg(i.run_id) into _start_runs.started from inserted i;
+  select array_agg(i.run_id order by i.run_id) into _start_runs.started from inserted i;
   if _start_runs.started is null then
     return;
+  end if;
+  if _start_runs.priority is not null then
+    -- All before any of them is used, for the same reason.
+    perform pgflow._queue_id(e.executor, _start_runs.priority)
+    from (select distinct s.executor from pgflow.steps s
+          where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version order by 1) e;
   end if;
 
   with written as (
@@ -2573,7 +2580,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) IS 'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) IS 'Write runs with these ids, ascending, and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
 CREATE FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3101,6 +3108,8 @@ begin
       using errcode = 'PF005', hint = 'Cancel them first, in several transactions.';
   end if;
   perform pgflow_locks.lock_runs(v_running);
+  -- As prune_runs, which passes over runs that are locked: the two would delete rows of the same runs in different orders.
+  perform from pgflow.runs r where r.run_id = any (v_runs) order by r.run_id for update;
   perform pgflow._delete_runs(v_runs);
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
   if not found then
@@ -3610,7 +3619,9 @@ begin
   if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
     raise exception 'idempotency_keys must be as many as inputs: % inputs, % keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
   end if;
-  select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
+  -- Ascending: _start_runs queues the runs in the order of their ids.
+  select array_agg(i.run_id order by i.run_id) into v_ids
+  from (select pgflow._new_run_id() as run_id from generate_series(1, v_count)) i;
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
     coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
   if v_started is not null then

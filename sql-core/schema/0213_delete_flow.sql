@@ -19,6 +19,8 @@ begin
       using errcode = 'PF005', hint = 'Cancel them first, in several transactions.';
   end if;
   perform pgflow_locks.lock_runs(v_running);
+  -- As prune_runs, which passes over runs that are locked: the two would delete rows of the same runs in different orders.
+  perform from pgflow.runs r where r.run_id = any (v_runs) order by r.run_id for update;
   perform pgflow._delete_runs(v_runs);
   delete from pgflow.flows f where f.flow_slug = delete_flow.flow_slug;
   if not found then

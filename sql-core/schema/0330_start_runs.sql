@@ -24,13 +24,20 @@ begin
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
-    order by u.ordinality
+    -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
+    order by u.idempotency_key, u.ordinality
     on conflict do nothing
     returning r.run_id
   )
-  select array_agg(i.run_id) into _start_runs.started from inserted i;
+  select array_agg(i.run_id order by i.run_id) into _start_runs.started from inserted i;
   if _start_runs.started is null then
     return;
+  end if;
+  if _start_runs.priority is not null then
+    -- All before any of them is used, for the same reason.
+    perform pgflow._queue_id(e.executor, _start_runs.priority)
+    from (select distinct s.executor from pgflow.steps s
+          where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version order by 1) e;
   end if;
 
   with written as (
@@ -61,4 +68,4 @@ end
 $$;
 
 comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
-  'Write runs with these ids and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+  'Write runs with these ids, ascending, and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';

@@ -17,7 +17,9 @@ begin
   if run_flows.idempotency_keys is not null and cardinality(run_flows.idempotency_keys) <> v_count then
     raise exception 'idempotency_keys must be as many as inputs: % inputs, % keys', v_count, cardinality(run_flows.idempotency_keys) using errcode = 'PF008';
   end if;
-  select array_agg(pgflow._new_run_id()) into v_ids from generate_series(1, v_count);
+  -- Ascending: _start_runs queues the runs in the order of their ids.
+  select array_agg(i.run_id order by i.run_id) into v_ids
+  from (select pgflow._new_run_id() as run_id from generate_series(1, v_count)) i;
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
     coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
   if v_started is not null then

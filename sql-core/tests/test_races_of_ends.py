@@ -136,3 +136,17 @@ def test_starts_and_definitions_at_once_each_run_on_a_whole_version(
         assert started.flow_version in (made.flow_version, made.flow_version - 1)
         expected = {f"v{started.flow_version - 1}_{i}" for i in range(5)}
         assert set(engine.steps(started.run_id)) == expected
+
+
+def test_a_flow_deleted_while_its_runs_are_pruned(engine: Engine, open_engine: Open) -> None:
+    """Rule 10: both delete the same rows: neither is the victim of a deadlock."""
+    other = open_engine()
+    for _ in range(5):
+        engine.define("f", step("a"), map_step("m", "run"))
+        for row in engine.run_many("f", [[1, 2]] * 200):
+            engine.cancel(row.run_id)
+        together(
+            partial(engine.rows, "select pgflow.delete_flow('f', true)"),
+            partial(other.rows, "select pgflow.prune_runs('0 seconds', 150)"),
+        )
+        assert engine.value("select count(*) from pgflow.runs") == 0

@@ -137,7 +137,7 @@ def _names(tasks: Sequence[Row]) -> list[str]:
 
 
 def _claim(engine: Engine, _scene: Scene) -> list[str]:
-    return _names(engine.claim(100, worker="worker-2"))
+    return _names(engine.claim(100, worker="worker-2", lease=LONG))
 
 
 def _claim_later(engine: Engine, scene: Scene) -> list[str]:
@@ -147,7 +147,7 @@ def _claim_later(engine: Engine, scene: Scene) -> list[str]:
 
 def _exchange(engine: Engine, scene: Scene) -> list[str]:
     reports = [complete_report(scene.tasks["a"], 1), release_report(scene.tasks["n[1]"])]
-    rows = engine.exchange(reports, 100, worker="worker-2")
+    rows = engine.exchange(reports, 100, worker="worker-2", lease=LONG)
     answers = [f"{row.ordinal}: {row.status}" for row in rows if row.kind == "report"]
     return answers + _names([row for row in rows if row.kind == "task"])
 
