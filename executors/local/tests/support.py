@@ -71,7 +71,9 @@ class Local:
             )
         )
 
-    def attempt(self, handler, /, *, timeout=60.0, heartbeat_timeout=None, module="deeds", **arguments):
+    def attempt(
+        self, handler, /, *, timeout=60.0, heartbeat_timeout=None, module="deeds", options=None, **arguments
+    ):
         """An attempt of a handler in `handlers/` with these arguments."""
         return Attempt(
             run_id=uuid4(),
@@ -85,7 +87,7 @@ class Local:
             handler=f"{module}:{handler}",
             params=json.dumps({name: name for name in arguments}),
             input=json.dumps(arguments),
-            options=LocalStepOptions(),
+            options=LocalStepOptions.model_validate(options or {}),
             timeout=timedelta(seconds=timeout),
             heartbeat_timeout=None if heartbeat_timeout is None else timedelta(seconds=heartbeat_timeout),
             max_attempts=3,

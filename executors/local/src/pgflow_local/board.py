@@ -10,14 +10,16 @@ import json
 import logging
 import sys
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 from uuid import UUID
 
 from pgflow.executor import Attempt, ExecutorContext, HandleRef, TaskReport
+from pgflow.runtime.failures import HANDLER_MISSING_DELAY
 
 from pgflow_local import crash, wire
+from pgflow_local.log_files import LogFiles
 from pgflow_local.process import State, WorkerProcess
 from pgflow_local.settings import LocalSettings
 from pgflow_local.tasks import Fate, LocalTask
@@ -44,11 +46,14 @@ class Board:
         self._ctx = ctx
         self._processes = processes
         self._numbers = count(1)
+        self._log_files = LogFiles(settings, ctx.logger)
         self._mean: float | None = None
         self._told: set[tuple[str, str]] = set()
         self.closing = False
         self.open: dict[Key, LocalTask] = {}
         self.waiting: deque[LocalTask] = deque()
+        self.isolated: deque[LocalTask] = deque()
+        """What waits for a process of its own."""
 
     def ahead(self) -> int:
         """Say how many tasks may wait in the pipe of each process, by how short tasks have been."""
@@ -58,23 +63,40 @@ class Board:
         room = self._settings.concurrency_per_process * _AHEAD / max(mean, 1e-6)
         return min(self._settings.prefetch, int(room))
 
-    def add(self, attempt: Attempt, now: float) -> bool:
+    def add(self, attempt: Attempt, now: float, command: Mapping[str, Any] | None) -> bool:
         """Take an attempt in; False if it is open already."""
         key = _key(attempt)
         if key in self.open:
             return False
-        task = LocalTask(attempt, next(self._numbers), now)
+        task = LocalTask(attempt, next(self._numbers), now, command)
         self.open[key] = task
-        self.waiting.append(task)
+        self._queue_of(task).append(task)
         return True
 
     def find(self, ref: HandleRef) -> LocalTask | None:
         """Find an open attempt by what the core stored of it."""
         return self.open.get(_key(ref))
 
+    def refuse(self, attempt: Attempt, problem: str) -> None:
+        """Hand back an attempt that another worker may be able to run."""
+        task = LocalTask(attempt, next(self._numbers), 0.0)
+        self._tell_missing(task, problem)
+        self._ctx.report(task.released("COMMAND_MISSING", problem, retry_after_seconds=HANDLER_MISSING_DELAY))
+
+    def has(self, task: LocalTask) -> bool:
+        """Tell whether the task is open."""
+        return _key(task.attempt) in self.open
+
+    def put_back(self, task: LocalTask) -> None:
+        """Let a task wait again whose own process could not be started."""
+        if self.has(task):
+            self._requeue([task])
+
     def drop(self, task: LocalTask) -> None:
         """Forget a task that no process has."""
-        self.waiting.remove(task)
+        queue = self._queue_of(task)
+        if task in queue:  # else its own process is being started
+            queue.remove(task)
         self.finish(task, None)
 
     def process_of(self, task: LocalTask) -> WorkerProcess | None:
@@ -87,7 +109,9 @@ class Board:
             return
         slots, ahead = self._settings.concurrency_per_process, self.ahead()
         share = self._settings.max_tasks_per_process or sys.maxsize
-        ready = [process for process in self._processes if process.state is State.READY]
+        ready = [
+            process for process in self._processes if process.state is State.READY and process.own is None
+        ]
         loads = [(len(process.pending), index) for index, process in enumerate(ready)]
         heapq.heapify(loads)
         while self.waiting and loads:
@@ -142,12 +166,19 @@ class Board:
         if task.fate is not None:
             report = task.overdue(task.fate, log_tail if report is None else report.log_tail)
         if report is not None:
-            self._ctx.report(report)
+            self._ctx.report(self._log_files.keep(task.attempt, report))
 
     def release_waiting(self, code: str, message: str, retry_after_seconds: float | None = None) -> None:
         """Hand back every task that no process has."""
-        while self.waiting:
-            task = self.waiting.popleft()
+        for queue in (self.waiting, self.isolated):
+            self.release(queue, code, message, retry_after_seconds)
+
+    def release(
+        self, queue: deque[LocalTask], code: str, message: str, retry_after_seconds: float | None = None
+    ) -> None:
+        """Hand back what waits in one of the queues."""
+        while queue:
+            task = queue.popleft()
             self.finish(task, task.released(code, message, retry_after_seconds=retry_after_seconds))
 
     def _outcome(self, task: LocalTask, frame: wire.Frame) -> TaskReport:
@@ -185,9 +216,13 @@ class Board:
 
     def _requeue(self, tasks: Sequence[LocalTask]) -> None:
         """Put tasks that never started in front again, in their order."""
-        self.waiting.extendleft(reversed(tasks))
+        for task in reversed(tasks):
+            self._queue_of(task).appendleft(task)
         if self.closing:
             self.release_waiting("SHUTDOWN", "the executor shut down before the handler started")
+
+    def _queue_of(self, task: LocalTask) -> deque[LocalTask]:
+        return self.isolated if task.is_isolated else self.waiting
 
     def _learn(self, frame: wire.Frame) -> None:
         if frame.micros:

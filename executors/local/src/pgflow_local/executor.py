@@ -23,6 +23,8 @@ from pgflow.executor import (
 )
 from pydantic import BaseModel
 
+from pgflow_local.commands import UnknownCommand, command_for
+from pgflow_local.memory import can_measure
 from pgflow_local.pool import Pool
 from pgflow_local.process import Plan
 from pgflow_local.settings import LocalSettings, LocalStepOptions
@@ -77,7 +79,16 @@ class LocalExecutor:
         """Queue the attempt; all that are launched in one turn of the event loop go out in one write."""
         if self._pool is None or self._watch is None:
             return Rejected("transient", "the executor is not running")
-        adopted = not self._pool.board.add(attempt, time.monotonic())
+        options = cast("LocalStepOptions", attempt.options)
+        if options.memory_mb is not None and not can_measure():
+            return Rejected("permanent", "memory_mb needs Linux, where a process's memory can be measured")
+        board = self._pool.board
+        try:
+            command = command_for(options.command, self._pool.settings, self._pool.name)
+        except UnknownCommand as error:
+            board.refuse(attempt, str(error))
+            return _ACCEPTED
+        adopted = not board.add(attempt, time.monotonic(), command)
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._distribute)

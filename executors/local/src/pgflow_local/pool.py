@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pgflow.executor import ExecutorContext
@@ -26,6 +27,8 @@ class Pool:
     def __init__(self, plan: Plan, ctx: ExecutorContext) -> None:
         self._plan = plan
         self._logger: logging.Logger = ctx.logger
+        self.settings = plan.settings
+        self.name = ctx.name
         self._failed_starts = 0
         self._retry: asyncio.TimerHandle | None = None
         self._starting: set[asyncio.Task[None]] = set()
@@ -37,7 +40,7 @@ class Pool:
     @property
     def capacity(self) -> int:
         """Attempts that may be under way: one a slot, and more ahead of it while tasks are short."""
-        ready = [process for process in self.processes if process.state is State.READY]
+        ready = [process for process in self._shared() if process.state is State.READY]
         if self._closing or (self._failed_starts and not ready):
             return 0
         settings = self._plan.settings
@@ -48,17 +51,32 @@ class Pool:
         """Start the processes that are missing: one at a time while starting fails."""
         if self._closing or self._retry is not None:
             return
-        states = [process.state for process in self.processes]
+        states = [process.state for process in self._shared()]
         starting = states.count(State.STARTING)
         missing = self._plan.settings.processes - starting - states.count(State.READY)
         if self._failed_starts:
             missing = min(missing, 1 - starting)
         for _ in range(missing):
-            process = WorkerProcess(self._plan, self)
-            self.processes.add(process)
-            task = asyncio.create_task(self._start(process), name="pgflow-local-start")
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            self._add(WorkerProcess(self._plan, self))
+        self._start_isolated()
+
+    def _start_isolated(self) -> None:
+        """Start a process for each task that wants its own, as many at once as there are shared ones."""
+        settings = self._plan.settings
+        room = settings.processes - sum(process.own is not None for process in self.processes)
+        alone = replace(self._plan, settings=settings.model_copy(update={"concurrency_per_process": 1}))
+        while self.board.isolated and room > 0:
+            self._add(WorkerProcess(alone, self, self.board.isolated.popleft()))
+            room -= 1
+
+    def _add(self, process: WorkerProcess) -> None:
+        self.processes.add(process)
+        task = asyncio.create_task(self._start(process), name="pgflow-local-start")
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    def _shared(self) -> Iterator[WorkerProcess]:
+        return (process for process in self.processes if process.own is None)
 
     async def aclose(self) -> None:
         """End all processes; what still runs after the grace is killed and handed back."""
@@ -91,6 +109,9 @@ class Pool:
         if self._failed_starts:
             self._failed_starts = 0
             self._logger.info("worker processes start again (pid %d)", process.pid)
+        if process.own is not None:
+            process.flush()
+            process.retire()
         self.distribute()
 
     def received(self, process: WorkerProcess, frames: Sequence[wire.Frame]) -> None:
@@ -121,7 +142,15 @@ class Pool:
         except (OSError, ValueError) as error:
             self.processes.discard(process)
             self._changed.set()
+            if process.own is not None:
+                self.board.put_back(process.own)
             self._start_failed(f"a worker process cannot be started: {error}", "")
+            return
+        if process.own is not None:
+            if self.board.has(process.own):
+                process.give(process.own)
+            else:  # it was cancelled meanwhile
+                process.stop(0)
 
     def _start_failed(self, what: str, output: str) -> None:
         """Wait longer each time; meanwhile nothing waits here for a process that may never come."""
@@ -131,7 +160,7 @@ class Pool:
         self._logger.error("%s; next try in %g s%s", what, delay, said)
         if self._retry is None and not self._closing:
             self._retry = asyncio.get_running_loop().call_later(delay, self._try_again)
-        if not any(process.state is State.READY for process in self.processes):
+        if not any(process.state is State.READY for process in self._shared()):
             self.board.release_waiting("NO_WORKER", what, retry_after_seconds=delay)
 
     def _try_again(self) -> None:

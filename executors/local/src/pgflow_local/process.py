@@ -69,9 +69,11 @@ class Plan:
 class WorkerProcess(asyncio.Protocol):
     """A worker process; made once, started once."""
 
-    def __init__(self, plan: Plan, owner: ProcessOwner) -> None:
+    def __init__(self, plan: Plan, owner: ProcessOwner, own: LocalTask | None = None) -> None:
         self._plan = plan
         self._owner = owner
+        self.own = own
+        """The only task it will ever run, for a process that was started for one."""
         self.state = State.STARTING
         self.returncode: int | None = None
         self.was_ready = False
@@ -146,7 +148,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def output(self) -> str:
         """Return the tail of what the running task, or the process itself, wrote."""
-        return log.tail(self._log.fileno(), self._plan.settings.log_bytes).decode(errors="replace")
+        return log.tail(self._log.fileno(), self._plan.settings.captured_bytes).decode(errors="replace")
 
     def ending(self) -> str:
         """Say in words how it ended."""
@@ -160,7 +162,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def shorten_output(self) -> None:
         """Keep a task that writes without end from filling the disk."""
-        log.shorten(self._log.fileno(), self._plan.settings.log_bytes)
+        log.shorten(self._log.fileno(), self._plan.settings.captured_bytes)
 
     def give(self, task: LocalTask) -> None:
         """Put the task in the process's outbox; `flush` sends it."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["LocalSettings", "LocalStepOptions"]
+__all__ = ["CommandSettings", "LocalSettings", "LocalStepOptions", "LogFilesSettings"]
 
 _MODULE: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 Module = Annotated[str, StringConstraints(pattern=rf"^{_MODULE}$")]
 HandlerPattern = Annotated[str, StringConstraints(pattern=r"^[\w.*?\[\]]+(:[\w.*?\[\]]+)?$")]
+CommandName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.-]*$", max_length=128)]
 Seconds = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=1))]
 
 
@@ -21,6 +22,36 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class CommandSettings(BaseModel):
+    """One `[executors.<name>.commands.<command>]` table: a program that steps may name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    """The program and its arguments, given to it as they are: no shell reads them."""
+    cwd: Path | None = None
+    """The folder it runs in; that of the dispatcher, unless set."""
+    environment: dict[str, str] = Field(default_factory=dict[str, str], repr=False)
+    """Variables set for it."""
+    pass_environment: tuple[str, ...] = ()
+    """Variables of the dispatcher that it sees besides those that all user code sees."""
+    timeout: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
+    """Longest time an attempt may take, whatever the step says."""
+
+
+class LogFilesSettings(BaseModel):
+    """The `[executors.<name>.log_files]` table: a file for each attempt that wrote something."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path
+    """Made if need be; it gets a folder a day."""
+    max_bytes: int = Field(default=1_048_576, ge=1, le=67_108_864)
+    """Most bytes of a file: the tail of the output."""
+    keep_days: int = Field(default=7, ge=1, le=36_500)
+    """Days after which files are deleted."""
 
 
 class LocalSettings(BaseModel):
@@ -50,10 +81,26 @@ class LocalSettings(BaseModel):
     prefetch: int = Field(default=256, ge=0, le=10_000)
     """Most short tasks that wait in a process's pipe; long ones never do."""
     log_bytes: int = Field(default=65_536, ge=0, le=1_048_576)
-    """Most bytes of a task's output that are kept: its tail."""
+    """Most bytes of a task's output that are kept in the database: its tail."""
+    log_files: LogFilesSettings | None = None
+    """Where to keep more of it; nowhere, unless set."""
+    commands: dict[CommandName, CommandSettings] = Field(default_factory=dict[str, CommandSettings])
+    """Programs that steps may run by these names."""
+
+    @property
+    def captured_bytes(self) -> int:
+        """Most bytes of a task's output that a process keeps until the task ends."""
+        return self.log_bytes if self.log_files is None else max(self.log_bytes, self.log_files.max_bytes)
 
 
 class LocalStepOptions(BaseModel):
-    """A step that runs locally takes no options."""
+    """What a step may ask for: `Local(isolation="process", memory_mb=512, command="resize")`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    isolation: Literal["process"] | None = None
+    """A fresh process for each attempt, instead of a warm one that others used."""
+    memory_mb: int | None = Field(default=None, ge=1, le=16_777_216)
+    """Most memory, in MiB, of the attempt's process and all that it starts; gives it a process of its own."""
+    command: CommandName | None = None
+    """A command of the operator's that runs in place of the handler."""

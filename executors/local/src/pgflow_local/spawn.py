@@ -12,7 +12,7 @@ from typing import Final
 
 from pgflow_local.settings import LocalSettings
 
-__all__ = ["command", "environment"]
+__all__ = ["command", "environment", "matching"]
 
 HARMLESS: Final = (
     "HOME",
@@ -41,7 +41,11 @@ HARMLESS: Final = (
 
 def environment(parent: Mapping[str, str], also: Sequence[str]) -> dict[str, str]:
     """Return the variables of `parent` that are harmless or match a name or pattern in `also`."""
-    patterns = (*HARMLESS, *also)
+    return matching(parent, (*HARMLESS, *also))
+
+
+def matching(parent: Mapping[str, str], patterns: Sequence[str]) -> dict[str, str]:
+    """Return the variables whose names match one of the patterns."""
     return {
         name: value
         for name, value in parent.items()
@@ -54,7 +58,7 @@ def command(settings: LocalSettings, pythonpath: Sequence[Path], files: tuple[in
     config = {
         "files": files,
         "concurrency": settings.concurrency_per_process,
-        "log_bytes": settings.log_bytes,
+        "log_bytes": settings.captured_bytes,
         "handlers": settings.handlers,
         "preload": settings.preload,
         "pythonpath": [os.fspath(path) for path in pythonpath],

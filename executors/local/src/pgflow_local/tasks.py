@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pgflow.executor import Attempt, TaskReport
 
 from pgflow_local import wire
+from pgflow_local.settings import LocalStepOptions
 
 __all__ = ["Fate", "LocalTask"]
 
@@ -24,6 +26,8 @@ class Fate(Enum):
     """It gave no heartbeat for too long."""
     IMPORT = auto()
     """The import of its module took too long."""
+    MEMORY = auto()
+    """Its processes took more memory than the step allows."""
     CANCEL = auto()
     """The dispatcher asked for it, and wants no report."""
 
@@ -36,26 +40,39 @@ class LocalTask:
 
     __slots__ = (
         "attempt",
+        "command",
         "fate",
         "grace",
         "kill_at",
         "loading_since",
         "number",
+        "options",
         "progress",
         "timeout",
         "waiting_since",
     )
 
-    def __init__(self, attempt: Attempt, number: int, now: float) -> None:
+    def __init__(
+        self, attempt: Attempt, number: int, now: float, command: Mapping[str, Any] | None = None
+    ) -> None:
         self.attempt = attempt
         self.number = number
+        self.options = cast("LocalStepOptions", attempt.options)
+        self.command = command
         self.timeout = attempt.timeout.total_seconds()
+        if command is not None and command["timeout"] is not None:
+            self.timeout = min(self.timeout, command["timeout"])
         self.waiting_since = now
         self.loading_since: float | None = None
         self.progress: str | None = None
         self.fate: Fate | None = None
         self.grace = 0.0
         self.kill_at: float | None = None
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it gets a process of its own."""
+        return self.options.isolation is not None or self.options.memory_mb is not None
 
     def doom(self, fate: Fate, grace: float) -> None:
         """Decide how it ends; it gets `grace` seconds to stop by itself."""
@@ -76,6 +93,7 @@ class LocalTask:
             attempt.task_index,
             attempt.attempt,
             self.timeout,
+            self.command,
         )
         return wire.encode(wire.TASK, self.number, _dumps(meta).encode(), (attempt.input or "{}").encode())
 
@@ -124,6 +142,11 @@ class LocalTask:
         elif fate is Fate.IMPORT:
             code = "TIMEOUT"
             message = f"the import of the module of {self.attempt.handler} did not end within start_timeout"
+        elif fate is Fate.MEMORY:
+            code = "OUT_OF_MEMORY"
+            message = (
+                f"the attempt was killed: its processes took more than memory_mb = {self.options.memory_mb}"
+            )
         else:
             code = "TIMEOUT"
             message = f"the handler was stopped after its timeout of {self.timeout:g} s"

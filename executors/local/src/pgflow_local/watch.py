@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from pgflow_local import memory
 from pgflow_local.board import Board
 from pgflow_local.process import State, WorkerProcess
 from pgflow_local.settings import LocalSettings
@@ -31,6 +32,11 @@ also what it allows between a handshake and the timeout.
 """
 
 
+_MEASURING: Final = 0.05
+"""Most of a processor's time that measuring memory may take, as a share."""
+_MIB: Final = 1_048_576
+
+
 class Watch:
     """Looks at what the processes say they run (`slots`) and acts on what is overdue."""
 
@@ -39,6 +45,7 @@ class Watch:
         self._board = board
         self._processes = processes
         self._timer: asyncio.TimerHandle | None = None
+        self._measure_at = 0.0
 
     def wake(self) -> None:
         """Begin to look, unless it does already."""
@@ -71,6 +78,7 @@ class Watch:
                 self.enforce(process)
                 self._recall(process)
                 process.shorten_output()
+        self._limit_memory()
         self._hand_back()
         if self._board.open:
             self.wake()
@@ -100,7 +108,7 @@ class Watch:
     def _recall(self, process: WorkerProcess) -> None:
         """Take back what waits behind long tasks, so that it can start elsewhere."""
         states = process.slots.states()
-        if len(states) < self._settings.concurrency_per_process:
+        if len(states) < (self._settings.concurrency_per_process if process.own is None else 1):
             return
         now = time.monotonic()
         running = [(process.pending.get(number), state) for number, state in states.items()]
@@ -108,14 +116,36 @@ class Watch:
         if process.stuck and len(process.pending) > len(states) and not process.recalling:
             process.recall()
 
+    def _limit_memory(self) -> None:
+        """Kill what takes more memory than its step allows, with all that it started."""
+        limits = [
+            (process, process.own, process.own.options.memory_mb * _MIB)
+            for process in self._processes
+            if process.own is not None and process.own.options.memory_mb is not None and process.pending
+        ]
+        began = time.monotonic()
+        if not limits or began < self._measure_at:
+            return
+        taken = memory.resident_by_group()
+        self._measure_at = began + (time.monotonic() - began) / _MEASURING
+        for process, task, limit in limits:
+            if taken[process.pid] > limit and task.fate is None:
+                task.doom(Fate.MEMORY, 0)
+                process.stop(0)
+
     def _hand_back(self) -> None:
         """Release what has waited long while every process is filled with long tasks."""
-        waiting = self._board.waiting
-        if not waiting or time.monotonic() - waiting[0].waiting_since < _PATIENCE:
-            return
-        ready = [process for process in self._processes if process.state is State.READY]
-        if ready and all(process.stuck for process in ready):
-            self._board.release_waiting("NO_ROOM", "long tasks fill every process of this executor")
+        board = self._board
+        shared = [process for process in self._processes if process.own is None]
+        ready = [process for process in shared if process.state is State.READY]
+        alone = [process for process in self._processes if process.own is not None]
+        for queue, processes in ((board.waiting, ready), (board.isolated, alone)):
+            if _waited_long(queue) and processes and all(process.stuck for process in processes):
+                board.release(queue, "NO_ROOM", "long tasks fill every process of this executor")
+
+
+def _waited_long(queue: Sequence[LocalTask]) -> bool:
+    return bool(queue) and time.monotonic() - queue[0].waiting_since >= _PATIENCE
 
 
 def _since(task: LocalTask, state: SlotState, now: float) -> float:

@@ -270,3 +270,22 @@ def close_everything() -> None:
 
 def close_stdout() -> None:
     sys.stdout.close()
+
+
+def fill_memory(megabytes: int, started: str) -> None:
+    sign(started)
+    kept = bytearray(megabytes * 1_048_576)
+    while kept:
+        kept[::4096] = b"x" * len(kept[::4096])
+
+
+def fill_memory_of_a_child(megabytes: int, started: str) -> None:
+    code = f"kept = bytearray({megabytes} << 20)\nwhile kept: kept[::4096] = b'x' * len(kept[::4096])"
+    child = subprocess.Popen([sys.executable, "-c", code])
+    sign(started, child.pid)
+    child.wait()
+
+
+def count(text: str, unit: str = "words") -> dict[str, int]:
+    """What the commands of the tests promise to answer."""
+    raise NotImplementedError

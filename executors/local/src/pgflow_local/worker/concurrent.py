@@ -110,7 +110,7 @@ class ConcurrentRunner:
 
     async def _call(self, frame: wire.Frame, index: int) -> str:
         job = Job.parse(frame)
-        found = self._finder.find(job.handler, index=index, number=frame.number)
+        found = self._finder.find(job, index=index, number=frame.number)
         if not found.is_async:
             async with self._turn:
                 return await self._perform(job, found, frame, index)

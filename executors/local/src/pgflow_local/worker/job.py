@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pgflow.errors import HandlerMissing
@@ -16,6 +16,7 @@ from pgflow.runtime import Handler, Task, failure_of, resolve
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
+from pgflow_local.worker.command import UNTYPED, CommandFailed, CommandHandler
 from pgflow_local.worker.link import Link
 
 __all__ = ["Finder", "Host", "Job", "failure"]
@@ -37,6 +38,8 @@ class Job:
     task_index: int
     attempt: int
     timeout: float
+    command: dict[str, Any] | None
+    """What to run in place of the handler."""
 
     @classmethod
     def parse(cls, frame: wire.Frame) -> Job:
@@ -98,8 +101,18 @@ class Finder:
         self._slots = slots
         self._found: dict[str, Found] = {}
 
-    def find(self, reference: str, *, index: int, number: int) -> Found:
-        """Return the handler; raises HandlerMissing.  A first import is marked in the slot: it may crash."""
+    def find(self, job: Job, *, index: int, number: int) -> Found:
+        """Return what runs the job; raises HandlerMissing.
+
+        A first import is marked in the slot: it may crash.
+        """
+        if job.command is None:
+            return self._function(job.handler, index=index, number=number)
+        typed = not job.handler.startswith(UNTYPED)
+        stub = self._function(job.handler, index=index, number=number).handler if typed else None
+        return Found(CommandHandler(job.command, stub), is_async=False)
+
+    def _function(self, reference: str, *, index: int, number: int) -> Found:
         found = self._found.get(reference)
         if found is None:
             self._slots.load(index, number)
@@ -120,11 +133,13 @@ class Finder:
 
 def failure(error: BaseException) -> bytes:
     """Return the first part of a FAILED frame."""
+    if isinstance(error, CommandFailed):
+        told = {"code": "COMMAND_FAILED", "message": str(error).replace("\x00", "")}
+        return _answer("fail", told, error.retryable, error.retry_after_seconds)
     judged = failure_of(error)
-    answer: Mapping[str, object] = {
-        "outcome": judged.outcome,
-        "error": judged.error,
-        "retryable": judged.retryable,
-        "retry_after_seconds": judged.retry_after_seconds,
-    }
+    return _answer(judged.outcome, judged.error, judged.retryable, judged.retry_after_seconds)
+
+
+def _answer(outcome: str, error: Mapping[str, object], retryable: bool, after: float | None) -> bytes:
+    answer = {"outcome": outcome, "error": error, "retryable": retryable, "retry_after_seconds": after}
     return json.dumps(answer).encode()

@@ -107,7 +107,7 @@ class SerialRunner:
     def _call(self, frame: wire.Frame) -> str:
         number = frame.number
         job = Job.parse(frame)
-        found = self._finder.find(job.handler, index=_SLOT, number=number)
+        found = self._finder.find(job, index=_SLOT, number=number)
         host = Host(self._link, self._slots, _SLOT, number, self._cancelled)
         text = frame.second.decode()
         if found.is_async:

@@ -50,6 +50,7 @@ _CODES: Final[tuple[tuple[type[BaseException], str, bool], ...]] = (
     (DefinitionError, "DEFINITION_INVALID", False),
     (TaskCancelled, "CANCELLED", True),
     (SystemExit, "HANDLER_EXITED", True),
+    (MemoryError, "OUT_OF_MEMORY", True),
 )
 
 

@@ -55,6 +55,17 @@ class Handler:
         except CodecError as error:
             raise OutputInvalid(f"the result of {self.reference} is not valid: {error}") from error
 
+    def check(self, text: str, maker: str) -> str:
+        """Return JSON text that something else wrote in place of the handler, as `encode` would write it.
+
+        Raises OutputInvalid that names `maker`.
+        """
+        try:
+            return self._result_codec.encode(self._result_codec.decode(text))
+        except CodecError as error:
+            problem = f"the output of {maker} is not what {self.reference} returns: {error}"
+            raise OutputInvalid(problem) from error
+
     @functools.cached_property
     def _result_codec(self) -> ValueCodec:
         return ValueCodec(handler_types(self.function).result, f"the result of {self.reference}")
