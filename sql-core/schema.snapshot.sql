@@ -2888,6 +2888,45 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) IS 'The message about something too large: its size, the limit and the mend.';
+CREATE FUNCTION pgflow.backlog(max_counted integer DEFAULT 10000) RETURNS TABLE(executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  if backlog.max_counted is null or backlog.max_counted not between 1 and 1000000 then
+    raise exception 'max_counted must be between 1 and 1000000' using errcode = 'PF008';
+  end if;
+  -- From each queue's low-water mark on: below it lie only entries that vacuum has yet to remove.
+  return query
+  select e.executor, least(coalesce(sum(n.counted), 0), backlog.max_counted)::bigint,
+    greatest(0, extract(epoch from pgflow.clock() - min(f.ready_at)))::double precision, e.paused_at is not null
+  from pgflow.executors e
+    left join pgflow.queues q on q.executor = e.executor
+    left join lateral (
+      select count(*) as counted from (
+        select from pgflow.ready_tasks t
+        where t.queue_id = q.queue_id and t.xid >= q.low_xid limit backlog.max_counted) c) n on true
+    left join lateral (
+      select greatest(k.queued_at, k.waits_from) as ready_at from (
+        select t.run_id, t.step_id, t.task_index from pgflow.ready_tasks t
+        where t.queue_id = q.queue_id and t.xid >= q.low_xid
+        order by t.xid, t.seq limit 1) o
+        join pgflow.steps s on s.step_id = o.step_id
+        cross join lateral (
+          select r.started_at as queued_at, case when o.task_index = -1 then r.visible_at else m.visible_at end as waits_from
+          from pgflow.run_steps r
+            left join pgflow.map_tasks m on m.run_id = r.run_id and m.step_slug = r.step_slug and m.task_index = o.task_index
+          where r.run_id = o.run_id and r.step_slug = s.step_slug) k) f on true
+  group by e.executor, e.paused_at
+  order by e.executor;
+end
+$$;
+COMMENT ON FUNCTION pgflow.backlog(max_counted integer) IS 'How many tasks of each executor are ready, counted up to max_counted, and for how many seconds the first in line has been (0 if none is).';
 CREATE FUNCTION pgflow.cancel_run(run_id uuid, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3376,6 +3415,28 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) IS 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
+CREATE FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) RETURNS TABLE(ordinal integer, wait_seconds double precision)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  return query
+  select u.ordinality::int,
+    greatest(0, extract(epoch from coalesce(t.task_started_at, pgflow.clock()) - greatest(t.queued_at, t.visible_at)))::double precision
+  from unnest(queue_waits.run_ids, queue_waits.step_slugs, queue_waits.task_indexes) with ordinality u (run_id, step_slug, task_index, ordinality)
+    cross join lateral (
+      select x.* from pgflow._tasks x
+      where x.run_id = u.run_id and x.step_slug = u.step_slug and x.task_index = u.task_index offset 0) t
+  where t.lease_expires_at is not null
+  order by u.ordinality;
+end
+$$;
+COMMENT ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) IS 'For how long each of these claimed tasks was ready before it was claimed or started; nothing for one that nobody holds.';
 CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3743,6 +3804,22 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) IS 'A step of a definition, for people who write SQL; use inside pgflow.flow().';
+CREATE FUNCTION pgflow.sweep_lag() RETURNS double precision
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  v_now timestamptz := pgflow.clock();
+begin
+  return coalesce((
+    select extract(epoch from v_now - t.due_at) from pgflow.timers t
+    where t.due_at between (select least(m.timer_low, v_now) from pgflow.sweep_marks m) and v_now
+    order by t.due_at limit 1), 0);
+end
+$$;
+COMMENT ON FUNCTION pgflow.sweep_lag() IS 'For how many seconds the first timer has been due that nobody has followed yet; 0 if none is.';
 CREATE FUNCTION pgflow_locks.lock_definition(flow_slug text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4230,6 +4307,7 @@ REVOKE ALL ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], ta
 REVOKE ALL ON FUNCTION pgflow._task_key(run_id uuid, step_slug text, task_index integer, attempt_token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._token_hash(token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow.backlog(max_counted integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.check_invariants(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
@@ -4248,6 +4326,7 @@ REVOKE ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) FROM PU
 REVOKE ALL ON FUNCTION pgflow.pause_run(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.record_launches(launches jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.report_step_tasks(reports jsonb) FROM PUBLIC;
@@ -4260,6 +4339,7 @@ REVOKE ALL ON FUNCTION pgflow.schema_version() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow.sweep_lag() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_definition(flow_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_migration() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) FROM PUBLIC;
