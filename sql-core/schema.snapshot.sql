@@ -3432,11 +3432,11 @@ begin
     cross join lateral (
       select x.* from pgflow._tasks x
       where x.run_id = u.run_id and x.step_slug = u.step_slug and x.task_index = u.task_index offset 0) t
-  where t.lease_expires_at is not null
+  where t.lease_expires_at is not null or t.task_started_at is not null
   order by u.ordinality;
 end
 $$;
-COMMENT ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) IS 'For how long each of these claimed tasks was ready before it was claimed or started; nothing for one that nobody holds.';
+COMMENT ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) IS 'For how many seconds each of these tasks was ready before its latest attempt was claimed or started; nothing for one that waits.';
 CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -4344,13 +4344,13 @@ begin
     cross join lateral (
       select x.* from pgflow._tasks x
       where x.run_id = u.run_id and x.step_slug = u.step_slug and x.task_index = u.task_index offset 0) t
-  where t.lease_expires_at is not null
+  where t.lease_expires_at is not null or t.task_started_at is not null
   order by u.ordinality;
 end
 $$;
 
 comment on function pgflow.queue_waits(uuid[], text[], int[]) is
-  'For how long each of these claimed tasks was ready before it was claimed or started; nothing for one that nobody holds.';
+  'For how many seconds each of these tasks was ready before its latest attempt was claimed or started; nothing for one that waits.';
 
 create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable

@@ -112,7 +112,8 @@ class Gate:
 
 def hold(gate: Gate) -> str:
     """Say that it runs, then wait until told to go on."""
-    gate.path("started").write_text(str(os.getpid()))
+    gate.path("starting").write_text(str(os.getpid()))
+    gate.path("starting").rename(gate.path("started"))  # whoever sees it finds it whole
     try:
         deadline = time.monotonic() + SECONDS
         while not gate.path("go").exists():

@@ -77,6 +77,9 @@ class DispatcherConfig(BaseModel):
     """How long running tasks may go on after a request to stop."""
     listen_dsn: SecretStr | None = None
     """A direct connection for LISTEN, where the DSN leads to a pooler."""
+    http: str | None = None
+    """HOST:PORT that health, readiness and metrics are served on; nothing is served unless set."""
+    log_format: Literal["text", "json"] = "text"
 
 
 class EmbeddedConfig(BaseModel):

@@ -5,17 +5,27 @@ from __future__ import annotations
 import logging
 import sys
 
-from pgflow.dispatcher.logs import JsonFormatter
+import click
 
-__all__ = ["log_to_stderr"]
+from pgflow.cli._session import Session
+from pgflow.logs import JsonFormatter
+
+__all__ = ["log_format_option", "log_to_stderr"]
+
+log_format_option = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Log lines for people, or JSON lines (default: the configuration, or json with --json).",
+)
 
 
-def log_to_stderr(*, as_json: bool) -> logging.Logger:
+def log_to_stderr(session: Session, log_format: str | None) -> logging.Logger:
     """Send PGFlow's log to stderr, and return its logger."""
+    chosen = log_format or ("json" if session.as_json else session.config.settings.dispatcher.log_format)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter()
-        if as_json
+        if chosen == "json"
         else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     )
     logger = logging.getLogger("pgflow")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pgflow.dispatcher.logs import JsonFormatter
 from pgflow.dispatcher.problems import Problem
 from pgflow.dispatcher.service import Dispatcher
 from pgflow.dispatcher.status import DispatcherState, DispatcherStatus, LaneStatus
+from pgflow.logs import JsonFormatter
 
 __all__ = [
     "Dispatcher",

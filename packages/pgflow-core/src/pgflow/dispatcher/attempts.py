@@ -27,8 +27,11 @@ class LiveTask:
     attempt: int
     token: UUID = field(repr=False)
     external_id: str | None
+    executor: str
     address: str = field(repr=False)
     """The JSON members that name the attempt to the engine, braces left out."""
+    claimed_at: float
+    """On the event loop's clock."""
     renewed_at: float
     """When its lease was last taken or renewed, on the event loop's clock."""
     reported: bool = False
@@ -37,7 +40,7 @@ class LiveTask:
     """What the executor calls it, for launched attempts."""
 
     @classmethod
-    def of(cls, task: ClaimedTask, now: float) -> LiveTask:
+    def of(cls, task: ClaimedTask, executor: str, now: float) -> LiveTask:
         """Remember a claimed task."""
         # Slugs and uuids need no JSON escapes.
         address = (
@@ -52,7 +55,9 @@ class LiveTask:
             task.attempt,
             task.attempt_token,
             task.external_id,
+            executor,
             address,
+            now,
             now,
         )
 
@@ -70,6 +75,7 @@ class LiveTask:
             "step": self.step_slug,
             "task_index": self.task_index,
             "attempt": self.attempt,
+            "executor": self.executor,
         }
 
 

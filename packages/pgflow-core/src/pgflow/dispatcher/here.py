@@ -34,6 +34,8 @@ class HereLane(Lane):
             elif isinstance(result, Unknown):
                 # It may be running: only the end of its lease makes it safe to run it again.
                 self.forget(task)
+            else:
+                self.tally.count(task.flow_slug, "started")
 
     def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:
         """Act on what a heartbeat answered."""
@@ -41,5 +43,7 @@ class HereLane(Lane):
             task.renewed_at = now
         elif not task.reported:
             self._logger.info("attempt is over (%s): stopping it", renewal.status, extra=task.fields())
+            if renewal.status == "stale":
+                self.note_gone(task)
             task.renewed_at = math.inf  # never again
             self.in_background(self.cancel(task))

@@ -11,9 +11,8 @@ import contextlib
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -25,6 +24,7 @@ from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode, storable
+from pgflow.dispatcher.tally import Tally
 from pgflow.dispatcher.verdicts import options_invalid
 from pgflow.errors import DatabaseUnreachable, PgflowError
 from pgflow.executor import Attempt, Executor, Rejected, TaskReport
@@ -67,15 +67,6 @@ class _Order:
     asked: int
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What a lane did since it began."""
-
-    exchanges: int = 0
-    claimed: int = 0
-    statuses: Counter[str] = field(default_factory=Counter[str])
-
-
 class Lane(ABC):
     """The part that all executors share: exchanges, slots, reports, back-off."""
 
@@ -87,7 +78,9 @@ class Lane(ABC):
         self.executor = executor
         self.open: dict[UUID, LiveTask] = {}
         """What was claimed and is not settled yet, by attempt token."""
-        self.counts = _Counts()
+        self.tally = Tally()
+        self.newest: Sequence[LiveTask] = ()
+        """What the latest claim brought."""
         self.longest_poll = 10.0
         """Seconds between two polls of an idle lane, at most."""
         self.closed = False
@@ -177,6 +170,11 @@ class Lane(ABC):
         """Take note that an executor raised where its contract forbids it."""
         self._problems.note("EXECUTOR_BUG", self.name, f"{method} raised {error!r}", task.fields())
 
+    def note_gone(self, task: LiveTask) -> None:
+        """Count an attempt that is over as lost, if nobody renewed its lease in time."""
+        if self._loop.time() - task.renewed_at >= self._settings.lease:
+            self.tally.count(task.flow_slug, "lost")
+
     def report(self, report: TaskReport) -> None:
         """Queue what the executor says of an attempt; of an attempt that is over, nothing is worth saying."""
         task = self.open.get(report.attempt_token)
@@ -186,6 +184,7 @@ class Lane(ABC):
             self._note_failure(task, report)
         task.reported = True
         self._reported += 1
+        self.tally.ran(task.flow_slug, self._loop.time() - task.claimed_at)
         self._reports.add(encode(task, report))
         waiting, used = len(self._reports), self.used
         # Waking the shuttle for every report would cost more than the report.
@@ -264,6 +263,7 @@ class Lane(ABC):
             mode=self.mode,
             inputs=self.inputs,
         )
+        began = self._loop.time()
         try:
             try:
                 answer = await link.run(statement)
@@ -275,16 +275,19 @@ class Lane(ABC):
         except PgflowError as error:
             await self._failed(link, order, error)
         else:
+            self.tally.exchanges.add(self._loop.time() - began)
             self._settle(order.reports, answer.statuses)
             await self.begin(self._accept(order, answer))
 
     def _accept(self, order: _Order, answer: Exchanged) -> list[tuple[LiveTask, Attempt]]:
         """Count what was claimed as open, and decide when to look again."""
         now = self._loop.time()
-        claimed = [(LiveTask.of(task, now), task) for task in answer.tasks]
+        claimed = [(LiveTask.of(task, self.name, now), task) for task in answer.tasks]
         self.open.update((task.token, task) for task, _ in claimed)
-        self.counts.exchanges += 1
-        self.counts.claimed += len(claimed)
+        if claimed:
+            self.newest = [task for task, _ in claimed]
+            for task in self.newest:
+                self.tally.count(task.flow_slug, "claimed")
         if self._failures:
             self._failures = 0
             self._problems.clear("EXCHANGE_FAILED", self.name)
@@ -328,12 +331,13 @@ class Lane(ABC):
         for report in reports:
             if self.open.pop(report.task.token, None) is not None:
                 self._reported -= 1
-        self.counts.statuses.update(statuses)
         for report, status in zip(reports, statuses, strict=False):
+            self.tally.answered(report.task.flow_slug, status)
             if status in {"invalid", "unknown"}:
                 fields = report.task.fields()
                 self._problems.note("REPORT_REFUSED", self.name, f"the engine answered {status!r}", fields)
             elif status == "stale":
+                self.note_gone(report.task)
                 self._logger.info("report came too late: the attempt is over", extra=report.task.fields())
 
     def _note_failure(self, task: LiveTask, report: TaskReport) -> None:

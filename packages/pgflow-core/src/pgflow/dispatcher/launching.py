@@ -89,6 +89,7 @@ class LaunchLane(Lane):
             self.slow_down(task, result)
         elif isinstance(result, Accepted):
             task.handle = result.handle
+            self.tally.count(task.flow_slug, "started")
         self._launching -= 1
         self.record(task, result)
 
@@ -113,6 +114,7 @@ class LaunchLane(Lane):
             for (task, _), status in zip(batch, statuses, strict=True):
                 # What is stale has ended or was cancelled: the watch finds out which.
                 if status in {"requeued", "failed"}:
+                    self.tally.count(task.flow_slug, "failed" if status == "failed" else "released")
                     self.forget(task)
 
 

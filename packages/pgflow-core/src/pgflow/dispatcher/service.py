@@ -22,6 +22,7 @@ from pgflow.dispatcher.leases import LeaseKeeper
 from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.status import DispatcherState, DispatcherStatus, LaneStatus
+from pgflow.dispatcher.waits import WaitSampler
 from pgflow.errors import ConfigError, DatabaseUnreachable, PgflowError
 from pgflow.executor import Capability, ExecutorContext
 from pgflow.plugins import ExecutorInstance
@@ -45,6 +46,7 @@ class Dispatcher:
     `dsn` must lead to a direct connection for LISTEN to work; else `listen_dsn` may, and else it polls.
     `lease` is in seconds: how long after this process dies its tasks are run again elsewhere.
     `grace` is in seconds: how long running tasks may go on after a request to stop.
+    `samples_waits` times how long tasks were ready before they were claimed: one more query a busy second.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Dispatcher:
         lease: float = 30.0,
         grace: float = 20.0,
         shuttles: int = 2,
+        samples_waits: bool = False,
         listen_dsn: str | None = None,
         pythonpath: Sequence[Path] = (),
         logger: logging.Logger | None = None,
@@ -69,6 +72,7 @@ class Dispatcher:
         self._lease = lease
         self._grace = grace
         self._shuttles = shuttles
+        self._samples_waits = samples_waits
         self._pythonpath = tuple(pythonpath)
         self._logger = logger or logging.getLogger("pgflow.dispatcher")
         self._problems = Problems(self._logger)
@@ -92,6 +96,10 @@ class Dispatcher:
             state=self._state,
             database_up=self._database is not None and self._database.up.is_set(),
             listening=self._doorbell is not None and self._doorbell.hears,
+            reconnects=0 if self._database is None else self._database.outages,
+            executors_missing=tuple(
+                instance.name for instance in self._executors if instance.name not in self._lanes
+            ),
             lanes=tuple(_lane_status(lane) for lane in self._lanes.values()),
             problems=tuple(self._problems),
         )
@@ -130,6 +138,8 @@ class Dispatcher:
                 _on_link(database, self._keep_up),
                 *(lane.serve() for lane in lanes.values()),
             ]
+            if self._samples_waits:
+                work.append(_on_link(database, WaitSampler(tuple(lanes.values())).keep))
             tasks = [group.create_task(each) for each in work]
             self._state = "running"
             self._logger.info("dispatcher %s serves %s", self.worker_id, ", ".join(lanes))
@@ -235,7 +245,5 @@ def _lane_status(lane: Lane) -> LaneStatus:
         capacity=lane.executor.capacity,
         under_way=lane.used,
         unsent=lane.unsent,
-        exchanges=lane.counts.exchanges,
-        claimed=lane.counts.claimed,
-        answers=dict(lane.counts.statuses),
+        tally=lane.tally,
     )

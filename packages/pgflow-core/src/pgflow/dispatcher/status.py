@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgflow.dispatcher.problems import Problem
+from pgflow.dispatcher.tally import Tally
 
 __all__ = ["DispatcherState", "DispatcherStatus", "LaneStatus"]
 
@@ -23,12 +24,23 @@ class LaneStatus:
     """Attempts that the executor has in hand."""
     unsent: int
     """Reports that the database has not acknowledged."""
-    exchanges: int
-    """Round trips that reported or claimed, since the start."""
-    claimed: int
-    """Attempts claimed since the start."""
-    answers: Mapping[str, int]
-    """How many reports the engine answered with each status, since the start."""
+    tally: Tally
+    """What it counted and timed since the start; goes on counting."""
+
+    @property
+    def exchanges(self) -> int:
+        """Round trips that reported or claimed."""
+        return sum(self.tally.exchanges.counts)
+
+    @property
+    def claimed(self) -> int:
+        """Attempts claimed."""
+        return sum(number for (_, event), number in self.tally.events.items() if event == "claimed")
+
+    @property
+    def answers(self) -> Mapping[str, int]:
+        """How many reports the engine answered with each status."""
+        return self.tally.answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,10 @@ class DispatcherStatus:
     state: DispatcherState
     database_up: bool
     listening: bool
+    reconnects: int
+    """How often the database was lost, and is back or waited for."""
+    executors_missing: tuple[str, ...]
+    """Configured executors that did not start."""
     lanes: tuple[LaneStatus, ...]
     problems: tuple[Problem, ...]
 

@@ -12,6 +12,7 @@ from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.links import Link
 from pgflow.dispatcher.problems import Problems
+from pgflow.dispatcher.tally import Event
 from pgflow.dispatcher.verdicts import no_report
 from pgflow.errors import DatabaseUnreachable, PgflowError
 from pgflow.executor import Capability, LaunchResult, Observation, Phase, Rejected
@@ -27,6 +28,11 @@ _GRACE: Final = 15.0
 """Seconds that an attempt seen to be over has left to report: its last words may be on their way."""
 
 _BATCH: Final = 500
+_EVENT_OF_STATUS: Final[Mapping[str, Event]] = {
+    "completed": "completed",
+    "failed": "failed",
+    "queued": "retried",
+}
 _OVER: Final = frozenset({Phase.EXITED_OK, Phase.EXITED_ERROR, Phase.NOT_FOUND})
 
 
@@ -74,8 +80,18 @@ class Watch:
     def _ended(self, task: LiveTask, state: TaskState) -> None:
         self._over_since.pop(task, None)
         self._lane.forget(task)
+        self._count(task, state)
         if state.attempt == task.attempt and state.status == "cancelled":
             self._lane.in_background(self._lane.cancel(task))
+
+    def _count(self, task: LiveTask, state: TaskState) -> None:
+        """Count what the attempt reported for itself; one that is not its task's last will have others."""
+        tally = self._lane.tally
+        status = state.status if state.attempt == task.attempt else "queued"
+        event = _EVENT_OF_STATUS.get(status or "")
+        if event is not None:
+            tally.count(task.flow_slug, event)
+            tally.ran(task.flow_slug, asyncio.get_running_loop().time() - task.claimed_at)
 
     async def _observe(self, live: Mapping[LiveTask, TaskState], now: float) -> None:
         by_name = {(t.run_id, t.step_slug, t.task_index, t.attempt): t for t in live}

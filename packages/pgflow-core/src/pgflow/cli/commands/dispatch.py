@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import socket
 import sys
 import threading
 
@@ -11,12 +13,17 @@ import click
 
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._executors import configured_executors
-from pgflow.cli._logging import log_to_stderr
+from pgflow.cli._http import endpoints, listening_socket
+from pgflow.cli._logging import log_format_option, log_to_stderr
 from pgflow.cli._session import Session
 from pgflow.dispatcher import Dispatcher
 
 
-@pgflow_command("dispatch", example="pgflow dispatch\npgflow dispatch --executor gpu --grace 120")
+@pgflow_command(
+    "dispatch",
+    example="pgflow dispatch\npgflow dispatch --executor gpu --grace 120\n"
+    "pgflow dispatch --http 127.0.0.1:8080 --log-format json",
+)
 @click.option(
     "--executor", "names", multiple=True, metavar="NAME", help="Serve only this executor; may be repeated."
 )
@@ -33,46 +40,66 @@ from pgflow.dispatcher import Dispatcher
     help="Time after which the tasks of a dead dispatcher run elsewhere.",
 )
 @click.option(
+    "--http",
+    "address",
+    metavar="HOST:PORT",
+    help="Serve /healthz, /readyz and /metrics there (default: not).",
+)
+@log_format_option
+@click.option(
     "--until-eof", is_flag=True, help="Stop when standard input ends, so as not to outlive the parent."
 )
 def command(
     session: Session,
+    *,
     names: tuple[str, ...],
     grace: float | None,
     lease: float | None,
+    address: str | None,
+    log_format: str | None,
     until_eof: bool,
 ) -> None:
     """Claim ready tasks and run them, until told to stop.
 
     Start as many dispatchers as you like.  Ctrl-C or SIGTERM: running tasks get the grace period, then they
-    are handed back; a second one hurries.  With --json the log is JSON lines.
+    are handed back; a second one hurries.
     """
-    logger = log_to_stderr(as_json=session.as_json)
+    logger = log_to_stderr(session, log_format)
     config = session.config
     settings = config.settings.dispatcher
     listen_dsn = settings.listen_dsn
-    with session.database() as opened:
-        asyncio.run(
-            _serve(
-                Dispatcher(
-                    opened.dsn,
-                    configured_executors(config, names),
-                    lease=settings.lease if lease is None else lease,
-                    grace=settings.grace if grace is None else grace,
-                    listen_dsn=None if listen_dsn is None else listen_dsn.get_secret_value(),
-                    pythonpath=config.pythonpath,
-                    logger=logger,
-                ),
-                until_eof=until_eof,
-            )
+    address = address or settings.http
+    with contextlib.ExitStack() as stack:
+        listening = None if address is None else stack.enter_context(listening_socket(address))
+        dsn = stack.enter_context(session.database()).dsn
+        dispatcher = Dispatcher(
+            dsn,
+            configured_executors(config, names),
+            lease=settings.lease if lease is None else lease,
+            grace=settings.grace if grace is None else grace,
+            listen_dsn=None if listen_dsn is None else listen_dsn.get_secret_value(),
+            pythonpath=config.pythonpath,
+            samples_waits=listening is not None,
+            logger=logger,
         )
+        asyncio.run(_serve(dispatcher, dsn, listening, logger, until_eof=until_eof))
 
 
-async def _serve(dispatcher: Dispatcher, *, until_eof: bool) -> None:
+async def _serve(
+    dispatcher: Dispatcher,
+    dsn: str,
+    listening: socket.socket | None,
+    logger: logging.Logger,
+    *,
+    until_eof: bool,
+) -> None:
     if until_eof:
         loop = asyncio.get_running_loop()
         threading.Thread(target=_stop_at_eof, args=(dispatcher, loop), daemon=True).start()
-    await dispatcher.run(handle_signals=True)
+    async with contextlib.AsyncExitStack() as stack:
+        if listening is not None:
+            await stack.enter_async_context(endpoints(listening, dsn, dispatcher, logger))
+        await dispatcher.run(handle_signals=True)
 
 
 def _stop_at_eof(dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:

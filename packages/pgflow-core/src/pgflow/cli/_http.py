@@ -1,0 +1,54 @@
+"""The HTTP endpoints of the serving commands."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from pgflow.cli._problems import Problem
+
+if TYPE_CHECKING:
+    from pgflow.dispatcher import Dispatcher
+
+__all__ = ["endpoints", "listening_socket"]
+
+_NEEDED = ("prometheus_client", "starlette", "uvicorn")
+
+
+def listening_socket(address: str) -> socket.socket:
+    """Bind the address before anything else is started.
+
+    Raises Problem where the extra is not installed, ConfigError for an address that cannot be had.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise Problem(
+            f"serving HTTP needs packages that are not installed: {', '.join(missing)}",
+            mend="pip install 'pgflow-core[http]'",
+        )
+    from pgflow.http.address import bound_socket
+
+    return bound_socket(address)
+
+
+@asynccontextmanager
+async def endpoints(
+    listening: socket.socket, dsn: str, dispatcher: Dispatcher | None, logger: logging.Logger
+) -> AsyncGenerator[None]:
+    """Serve health, readiness and metrics while the block runs."""
+    from pgflow.http.app import build_app
+    from pgflow.http.database import DatabaseView
+    from pgflow.http.server import serving
+
+    database = DatabaseView(dsn)
+    app = build_app(database, None if dispatcher is None else dispatcher.status)
+    try:
+        async with serving(app, listening) as address:
+            logger.info("http://%s serves /healthz, /readyz and /metrics", address)
+            yield
+    finally:
+        await database.close()

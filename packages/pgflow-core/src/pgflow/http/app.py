@@ -1,0 +1,46 @@
+"""The routes: /healthz, /readyz, /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pgflow.dispatcher import DispatcherStatus
+from pgflow.http.database import DatabaseView
+from pgflow.http.metrics import CONTENT_TYPE, exposition
+from pgflow.http.readiness import dispatcher_parts
+
+__all__ = ["build_app"]
+
+
+def build_app(
+    database: DatabaseView,
+    status: Callable[[], DispatcherStatus] | None = None,
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Make the app; `status` is that of the dispatcher whose event loop serves it, `routes` are added."""
+
+    async def healthz(_: Request) -> Response:
+        """Answer at all: the event loop turns."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        parts = [*await database.parts(), *(() if status is None else dispatcher_parts(status()))]
+        is_ready = all(part.ok for part in parts)
+        body = {
+            "ready": is_ready,
+            "parts": {part.name: {"ok": part.ok, "reason": part.reason} for part in parts},
+        }
+        return JSONResponse(body, status_code=200 if is_ready else 503)
+
+    async def metrics(_: Request) -> Response:
+        load = await database.load()
+        text = exposition(None if status is None else status(), load)
+        return Response(text, media_type=CONTENT_TYPE)
+
+    own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*own, *routes])
