@@ -28,7 +28,7 @@ def bound_socket(address: str) -> socket.socket:
     host, port = parse_address(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        host = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4][0]
+        socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise ConfigError(f"cannot listen on {address}: {host!r} is no address: {error.strerror}") from None
     try:
