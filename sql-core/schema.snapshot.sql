@@ -2890,7 +2890,7 @@ $$;
 COMMENT ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) IS 'The message about something too large: its size, the limit and the mend.';
 CREATE FUNCTION pgflow.backlog(max_counted integer DEFAULT 10000) RETURNS TABLE(executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3417,7 +3417,7 @@ $$;
 COMMENT ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) IS 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
 CREATE FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) RETURNS TABLE(ordinal integer, wait_seconds double precision)
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -3806,7 +3806,7 @@ $$;
 COMMENT ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) IS 'A step of a definition, for people who write SQL; use inside pgflow.flow().';
 CREATE FUNCTION pgflow.sweep_lag() RETURNS double precision
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     AS $$

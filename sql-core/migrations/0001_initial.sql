@@ -4268,7 +4268,7 @@ comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many en
 create function pgflow.backlog(max_counted int default 10000)
   returns table (executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
@@ -4310,7 +4310,7 @@ comment on function pgflow.backlog(int) is
 
 create function pgflow.sweep_lag() returns double precision
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
 as $$
@@ -4329,7 +4329,7 @@ comment on function pgflow.sweep_lag() is 'For how many seconds the first timer 
 create function pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes int[])
   returns table (ordinal int, wait_seconds double precision)
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
