@@ -53,7 +53,7 @@ def test_a_container_is_shared_and_stopped_by_who_started_it(
     """An embedded server stands in for the container: what counts is who starts it, and when it stops."""
     started: list[EmbeddedServer] = []
 
-    def start() -> SimpleNamespace:
+    def start(version: str) -> SimpleNamespace:
         server = EmbeddedServer.temporary()
         started.append(server)
         return SimpleNamespace(get_connection_url=lambda driver: server.dsn(), stop=server.stop)
@@ -80,7 +80,7 @@ def test_an_image_that_cannot_be_had_is_asked_for_once(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(servers, "docker_answers", lambda: True)
-    monkeypatch.setattr(servers, "_start_container", lambda: asked.append("image"))
+    monkeypatch.setattr(servers, "_start_container", asked.append)
     first, second = servers.take_server(tmp_path / "session"), servers.take_server(tmp_path / "session")
     assert (first.origin, second.origin, len(asked)) == ("embedded", "embedded", 1)
     first.leave()

@@ -27,8 +27,18 @@ _SESSION_ID = pytest.StashKey[str]()
 _WORKER_INPUT = "pgflow_session_id"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the version of PostgreSQL be chosen."""
+    parser.getgroup("pgflow").addoption(
+        "--postgres", metavar="VERSION", help="major version of PostgreSQL to test on, as PGFLOW_TEST_POSTGRES"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the session; a worker has the name from its controller."""
+    """Name the session; a worker has the name, and the choice of a version, from its controller."""
+    chosen: str | None = config.getoption("--postgres")
+    if chosen is not None:
+        os.environ["PGFLOW_TEST_POSTGRES"] = chosen
     worker_input: dict[str, Any] = getattr(config, "workerinput", {})
     config.stash[_SESSION_ID] = worker_input.get(_WORKER_INPUT) or uuid.uuid4().hex[:12]
 
@@ -57,10 +67,18 @@ def _session_folder(config: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def pgflow_server(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """A PostgreSQL server, shared by all workers; `dsn(database)` gives a connection string."""
+    """A PostgreSQL server, shared by all workers; `dsn(database)` gives a connection string.
+
+    Tests are skipped where the version that was asked for cannot be had.
+    """
+    from pgflow.embedded import BinariesMissing
+
     from pgflow_testing.servers import take_server
 
-    server = take_server(_session_folder(pytestconfig))
+    try:
+        server = take_server(_session_folder(pytestconfig))
+    except BinariesMissing as error:
+        pytest.skip(str(error))
     yield server
     server.leave()
 

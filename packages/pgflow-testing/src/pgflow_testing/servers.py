@@ -6,18 +6,19 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
-from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer, Version
+from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
 from pgflow.embedded.supervisor.locks import FileLock
+
+from pgflow_testing.binaries import take_binaries
 
 DSN_VARIABLE = "PGFLOW_TEST_DSN"
 VERSION_VARIABLE = "PGFLOW_TEST_POSTGRES"
 
 # Many databases come and go, and many tests hold several connections each.
 _SETTINGS = {**THROWAWAY_SETTINGS, "max_connections": "200"}
-_IMAGE = "postgres:18-alpine"
 _START_SECONDS = 300
 _LAST_USER_SECONDS = 3600
 
@@ -34,16 +35,19 @@ class Server:
 def take_server(session: Path) -> Server:
     """The server of PGFLOW_TEST_DSN, else a container if a Docker daemon answers, else the embedded one.
 
-    PGFLOW_TEST_POSTGRES chooses the version of the embedded one.
+    PGFLOW_TEST_POSTGRES chooses the version of the latter two; raises BinariesMissing if it cannot be had.
     `session` is a folder that all processes of one test session name; it goes with the server.
     """
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
         return Server(DSN_VARIABLE, lambda database: _with_database(dsn, database), lambda: None)
-    if docker_answers() and (container := _shared_container(container_folder(session))) is not None:
+    version = os.environ.get(VERSION_VARIABLE) or "18"
+    if docker_answers() and (container := _shared_container(container_folder(session), version)) is not None:
         return container
-    version = cast("Version", os.environ.get(VERSION_VARIABLE, "18"))
-    server = EmbeddedServer.ensure(session, version=version, temporary=True, settings=_SETTINGS)
+    binaries = take_binaries(version)
+    server = EmbeddedServer.ensure(
+        session, version=version, binaries=binaries, temporary=True, settings=_SETTINGS
+    )
     return Server("embedded", server.dsn, server.stop)
 
 
@@ -69,14 +73,14 @@ def docker_answers() -> bool:
     return True
 
 
-def _shared_container(folder: Path) -> Server | None:
+def _shared_container(folder: Path, version: str) -> Server | None:
     folder.mkdir(parents=True, exist_ok=True)
     users, address = FileLock(folder / "users.lock"), folder / "dsn"
     container = None
     with FileLock(folder / "start.lock").held(timeout=_START_SECONDS):
         users.acquire(exclusive=False, timeout=_START_SECONDS)
         if not address.exists():
-            container = _start_container()
+            container = _start_container(version)
             address.write_text(container.get_connection_url(driver=None) if container else "")
     dsn = address.read_text()
 
@@ -93,7 +97,7 @@ def _shared_container(folder: Path) -> Server | None:
     return Server("container", lambda database: _with_database(dsn, database), leave)
 
 
-def _start_container() -> Any:
+def _start_container(version: str) -> Any:
     """A started container, or None if testcontainers or the image is missing and cannot be had."""
     try:
         from testcontainers.community.postgres import PostgresContainer
@@ -101,7 +105,7 @@ def _start_container() -> Any:
         return None
     command = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
     try:
-        return PostgresContainer(_IMAGE).with_command(f"postgres {command}").start()
+        return PostgresContainer(f"postgres:{version}-alpine").with_command(f"postgres {command}").start()
     except Exception as error:  # no image, no network, no disk: tests can do without a container
         logging.getLogger(__name__).warning("No container, the embedded server is used instead: %s", error)
         return None

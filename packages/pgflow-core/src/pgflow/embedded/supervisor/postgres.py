@@ -54,24 +54,25 @@ class PidFile:
         return self.ready
 
 
-def make_cluster(folder: Folder, binaries: Path) -> None:
+def make_cluster(folder: Folder, plan: Plan) -> None:
     """Run initdb beside the final place and move the result there, so that half a cluster is never seen."""
     fresh = folder.root / "cluster.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     command = [
-        str(binaries / "initdb"),
+        str(Path(plan.binaries) / "initdb"),
         f"--pgdata={fresh}",
         f"--username={SUPERUSER}",
         f"--pwfile={folder.password}",
         "--auth=scram-sha-256",
-        # The password is long and random: more rounds would slow each connection and protect nothing.
-        "--set=scram_iterations=1",
         "--encoding=UTF8",
         "--locale=C",
         "--no-instructions",
         "--no-sync",
     ]
+    if int(plan.version) >= 16:
+        # The password is long and random: more rounds would slow each connection and protect nothing.
+        command.append("--set=scram_iterations=1")
     made = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
