@@ -2948,6 +2948,8 @@ COMMENT ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) IS 'Cancel a run
 CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS TABLE(invariant text, violating_run uuid, step_slug text, task_index integer, details text)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
   with states as (
     select t.*, s.step_type, s.executor, r.status as run_status
@@ -2995,15 +2997,13 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   where s.step_type = 'map' and s.status in ('running', 'completed')
   group by s.run_id, s.step_slug, s.task_count having count(m.run_id) is distinct from s.task_count
   union all
-  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
-  from states s,
-    lateral (
-      select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c
-      where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
-    lateral (
-      select count(*) as live from pgflow.map_tasks m
-      where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
-  where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', coalesce(c.remaining, 0), coalesce(m.live, 0))
+  from states s
+    left join (select c.run_id, c.step_slug, sum(c.remaining) as remaining from pgflow.map_counters c group by 1, 2) c
+      on c.run_id = s.run_id and c.step_slug = s.step_slug
+    left join (select m.run_id, m.step_slug, count(*) as live from pgflow.map_tasks m where m.end_status is null group by 1, 2) m
+      on m.run_id = s.run_id and m.step_slug = s.step_slug
+  where s.step_type = 'map' and s.status = 'running' and (c.remaining is distinct from m.live or m.live is null)
   union all
   select 'only running runs are paused', p.run_id, null, null, r.status
   from pgflow.paused_runs p left join pgflow.runs r on r.run_id = p.run_id

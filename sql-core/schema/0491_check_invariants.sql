@@ -2,6 +2,9 @@ create function pgflow.check_invariants(run_id uuid default null)
   returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
 language sql stable
 set search_path to pg_catalog, pg_temp
+-- Every join here is over whole tables, whose sizes nobody may have told the planner.
+set enable_nestloop to off
+set jit to off
 as $$
   with states as (
     select t.*, s.step_type, s.executor, r.status as run_status
@@ -49,15 +52,13 @@ as $$
   where s.step_type = 'map' and s.status in ('running', 'completed')
   group by s.run_id, s.step_slug, s.task_count having count(m.run_id) is distinct from s.task_count
   union all
-  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', c.remaining, m.live)
-  from states s,
-    lateral (
-      select coalesce(sum(c.remaining), 0) as remaining from pgflow.map_counters c
-      where c.run_id = s.run_id and c.step_slug = s.step_slug) c,
-    lateral (
-      select count(*) as live from pgflow.map_tasks m
-      where m.run_id = s.run_id and m.step_slug = s.step_slug and m.end_status is null) m
-  where s.step_type = 'map' and s.status = 'running' and (c.remaining <> m.live or m.live = 0)
+  select 'the counters of a running map step count its live tasks', s.run_id, s.step_slug, null, format('%s, not %s', coalesce(c.remaining, 0), coalesce(m.live, 0))
+  from states s
+    left join (select c.run_id, c.step_slug, sum(c.remaining) as remaining from pgflow.map_counters c group by 1, 2) c
+      on c.run_id = s.run_id and c.step_slug = s.step_slug
+    left join (select m.run_id, m.step_slug, count(*) as live from pgflow.map_tasks m where m.end_status is null group by 1, 2) m
+      on m.run_id = s.run_id and m.step_slug = s.step_slug
+  where s.step_type = 'map' and s.status = 'running' and (c.remaining is distinct from m.live or m.live is null)
   union all
   select 'only running runs are paused', p.run_id, null, null, r.status
   from pgflow.paused_runs p left join pgflow.runs r on r.run_id = p.run_id
