@@ -2034,6 +2034,12 @@ declare
 begin
   select q.queue_id into v_queue_id from pgflow.queues q
   where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  if v_queue_id is null and not pgflow_locks.try_lock_queue(_queue_id.executor, _queue_id.priority) then
+    -- Another transaction is the first to use this priority, and nobody waits for its end: the nearest queue will do this once.
+    select q.queue_id into v_queue_id from pgflow.queues q
+    where q.executor = _queue_id.executor
+    order by q.priority > _queue_id.priority, abs(q.priority - _queue_id.priority) limit 1;
+  end if;
   if v_queue_id is null then
     insert into pgflow.queues (executor, priority) values (_queue_id.executor, _queue_id.priority)
     on conflict on constraint queue_is_one_executor_and_priority do nothing;
@@ -2043,7 +2049,7 @@ begin
   return v_queue_id;
 end
 $$;
-COMMENT ON FUNCTION pgflow._queue_id(executor text, priority integer) IS 'The queue of an executor and a priority, made if it is new.';
+COMMENT ON FUNCTION pgflow._queue_id(executor text, priority integer) IS 'The queue of an executor and a priority, made if it is new; the nearest one if another transaction is making it.';
 CREATE FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2547,21 +2553,15 @@ begin
   if _start_runs.started is null then
     return;
   end if;
-  if _start_runs.priority is not null then
-    -- All before any of them is used, for the same reason.
-    perform pgflow._queue_id(e.executor, _start_runs.priority)
-    from (select distinct s.executor from pgflow.steps s
-          where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version order by 1) e;
-  end if;
 
   with written as (
     insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
     select u.run_id, s.step_id,
-      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      coalesce(q.queue_id, pgflow._queue_id(s.executor, coalesce(_start_runs.priority, s.priority))),
       s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
       case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
     from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+      left join pgflow.queues q on q.executor = s.executor and q.priority = coalesce(_start_runs.priority, s.priority)
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index
@@ -3863,6 +3863,15 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow_locks.try_lock_maintenance() IS 'Take the maintenance lock if nobody holds it: one pass at a time.';
+CREATE FUNCTION pgflow_locks.try_lock_queue(executor text, priority integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return pg_try_advisory_xact_lock(7150106, hashtext(format('%s %s', try_lock_queue.priority, try_lock_queue.executor)));
+end
+$$;
+COMMENT ON FUNCTION pgflow_locks.try_lock_queue(executor text, priority integer) IS 'Take the lock to make a queue if nobody is making it.';
 CREATE FUNCTION pgflow_locks.try_lock_run(run_id uuid) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4344,5 +4353,6 @@ REVOKE ALL ON FUNCTION pgflow_locks.lock_definition(flow_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_migration() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_maintenance() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow_locks.try_lock_queue(executor text, priority integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) FROM PUBLIC;

@@ -19,7 +19,7 @@
 --      Never upgraded: a shared holder that needs the exclusive lock undoes its subtransaction and starts again.
 --   3. rows of run_steps in key order, then map_tasks in key order, then map_counters in key order, then runs.
 --      Ended runs are pruned, deleted and reopened by whoever has their row in runs, before any other row.
---      New rows that others may be making too are made in key order: runs by idempotency key, then queues by executor.
+--      New rows that others may be making too are made in key order: runs by idempotency key. Queues are made by try.
 --   Claims, heartbeats and the timer sweep take no run lock that they would have to wait for: rows by
 --   `skip locked`, run locks by try.  They wait for nobody, so they cannot be part of a deadlock.
 create schema pgflow;
@@ -562,6 +562,17 @@ $$;
 
 comment on function pgflow_locks.use_flow(text, boolean) is 'Shared by whoever starts runs of a flow; exclusive to delete it.';
 
+create function pgflow_locks.try_lock_queue(executor text, priority int) returns boolean
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return pg_try_advisory_xact_lock(7150106, hashtext(format('%s %s', try_lock_queue.priority, try_lock_queue.executor)));
+end
+$$;
+
+comment on function pgflow_locks.try_lock_queue(text, int) is 'Take the lock to make a queue if nobody is making it.';
+
 create function pgflow._check_delay(argument text, seconds double precision) returns void
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
@@ -586,6 +597,12 @@ declare
 begin
   select q.queue_id into v_queue_id from pgflow.queues q
   where q.executor = _queue_id.executor and q.priority = _queue_id.priority;
+  if v_queue_id is null and not pgflow_locks.try_lock_queue(_queue_id.executor, _queue_id.priority) then
+    -- Another transaction is the first to use this priority, and nobody waits for its end: the nearest queue will do this once.
+    select q.queue_id into v_queue_id from pgflow.queues q
+    where q.executor = _queue_id.executor
+    order by q.priority > _queue_id.priority, abs(q.priority - _queue_id.priority) limit 1;
+  end if;
   if v_queue_id is null then
     insert into pgflow.queues (executor, priority) values (_queue_id.executor, _queue_id.priority)
     on conflict on constraint queue_is_one_executor_and_priority do nothing;
@@ -596,7 +613,8 @@ begin
 end
 $$;
 
-comment on function pgflow._queue_id(text, int) is 'The queue of an executor and a priority, made if it is new.';
+comment on function pgflow._queue_id(text, int) is
+  'The queue of an executor and a priority, made if it is new; the nearest one if another transaction is making it.';
 
 create function pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) returns text
 language plpgsql immutable
@@ -1856,21 +1874,15 @@ begin
   if _start_runs.started is null then
     return;
   end if;
-  if _start_runs.priority is not null then
-    -- All before any of them is used, for the same reason.
-    perform pgflow._queue_id(e.executor, _start_runs.priority)
-    from (select distinct s.executor from pgflow.steps s
-          where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version order by 1) e;
-  end if;
 
   with written as (
     insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
     select u.run_id, s.step_id,
-      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      coalesce(q.queue_id, pgflow._queue_id(s.executor, coalesce(_start_runs.priority, s.priority))),
       s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
       case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
     from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+      left join pgflow.queues q on q.executor = s.executor and q.priority = coalesce(_start_runs.priority, s.priority)
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index

@@ -17,7 +17,7 @@
 --      Never upgraded: a shared holder that needs the exclusive lock undoes its subtransaction and starts again.
 --   3. rows of run_steps in key order, then map_tasks in key order, then map_counters in key order, then runs.
 --      Ended runs are pruned, deleted and reopened by whoever has their row in runs, before any other row.
---      New rows that others may be making too are made in key order: runs by idempotency key, then queues by executor.
+--      New rows that others may be making too are made in key order: runs by idempotency key. Queues are made by try.
 --   Claims, heartbeats and the timer sweep take no run lock that they would have to wait for: rows by
 --   `skip locked`, run locks by try.  They wait for nobody, so they cannot be part of a deadlock.
 create schema pgflow;

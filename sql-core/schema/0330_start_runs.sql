@@ -33,21 +33,15 @@ begin
   if _start_runs.started is null then
     return;
   end if;
-  if _start_runs.priority is not null then
-    -- All before any of them is used, for the same reason.
-    perform pgflow._queue_id(e.executor, _start_runs.priority)
-    from (select distinct s.executor from pgflow.steps s
-          where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version order by 1) e;
-  end if;
 
   with written as (
     insert into pgflow.run_steps (run_id, step_id, queue_id, step_slug, remaining_deps, started_at, status)
     select u.run_id, s.step_id,
-      case when _start_runs.priority is null then q.queue_id else pgflow._queue_id(s.executor, _start_runs.priority) end,
+      coalesce(q.queue_id, pgflow._queue_id(s.executor, coalesce(_start_runs.priority, s.priority))),
       s.step_slug, s.dep_count, case when s.dep_count = 0 and s.is_plain and v_not_before is null then v_now end,
       case when s.dep_count = 0 and s.is_plain and v_not_before is null then 'running' else 'pending' end
     from unnest(_start_runs.started) with ordinality u (run_id, ordinality), pgflow.steps s
-      join pgflow.queues q on q.executor = s.executor and q.priority = s.priority
+      left join pgflow.queues q on q.executor = s.executor and q.priority = coalesce(_start_runs.priority, s.priority)
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index
