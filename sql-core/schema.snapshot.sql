@@ -1288,7 +1288,7 @@ begin
     with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
   order by t.ordinality;
   if exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(_enqueue.run_ids);
+    perform pgflow._park_paused(_enqueue.run_ids, true);
   end if;
 end
 $$;
@@ -1553,7 +1553,7 @@ begin
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
     if exists (select from pgflow.paused_runs) then
-      perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
+      perform pgflow._park_paused(array[_insert_map_tasks.run_id], true);
     end if;
   else
     perform pgflow._set_timers('delay', array_fill(_insert_map_tasks.run_id, array[v_count]), array_fill(step.step_id, array[v_count]),
@@ -1940,12 +1940,14 @@ begin
 end
 $_$;
 COMMENT ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) IS 'What is wrong with a number, or null.';
-CREATE FUNCTION pgflow._park_paused(run_ids uuid[]) RETURNS void
+CREATE FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
   v_runs uuid[];
+  v_places tid[];
 begin
   -- Claims park without the run lock: this makes resume_run wait for them, and a pause that is being lifted is none.
   v_runs := array(
@@ -1953,18 +1955,26 @@ begin
   if cardinality(v_runs) = 0 then
     return;
   end if;
-  -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+  if _park_paused.only_new then
+    v_places := array(
+      select x.place
+      from pgflow.queues q
+        cross join lateral (
+          select t.ctid as place, t.run_id from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid offset 0) x
+      where x.run_id = any (v_runs));
+  else
+    -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+    v_places := array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked);
+  end if;
   with moved as (
-    delete from pgflow.ready_tasks t
-    where t.ctid = any (array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked))
-    returning t.run_id, t.step_id, t.task_index
+    delete from pgflow.ready_tasks t where t.ctid = any (v_places) returning t.run_id, t.step_id, t.task_index
   )
   insert into pgflow.parked_tasks (run_id, step_id, task_index)
   select m.run_id, m.step_id, m.task_index from moved m
   on conflict on constraint parked_tasks_pkey do nothing;
 end
 $$;
-COMMENT ON FUNCTION pgflow._park_paused(run_ids uuid[]) IS 'Move ready tasks of those of these runs that are paused out of the way of claims.';
+COMMENT ON FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) IS 'Move ready tasks of those of these runs that are paused out of the way of claims: all, or those that this transaction made ready.';
 CREATE FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2153,7 +2163,7 @@ begin
     into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
   from moved m;
   if v_ready > 0 and exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(v_started);
+    perform pgflow._park_paused(v_started, true);
   end if;
 end
 $$;
@@ -3372,7 +3382,7 @@ begin
   if not found then
     return 'already_paused';
   end if;
-  perform pgflow._park_paused(array[pause_run.run_id]);
+  perform pgflow._park_paused(array[pause_run.run_id], false);
   return 'paused';
 end
 $$;
@@ -4284,7 +4294,7 @@ REVOKE ALL ON FUNCTION pgflow._normalise(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ended(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ready() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._park_paused(run_ids uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._queue_id(executor text, priority integer) FROM PUBLIC;

@@ -1198,12 +1198,14 @@ $$;
 
 comment on function pgflow._backoff(pgflow.steps, int) is 'Seconds to wait after the given number of failures.';
 
-create function pgflow._park_paused(run_ids uuid[]) returns void
+create function pgflow._park_paused(run_ids uuid[], only_new boolean) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
+  v_xid bigint := pg_current_xact_id()::text::bigint;
   v_runs uuid[];
+  v_places tid[];
 begin
   -- Claims park without the run lock: this makes resume_run wait for them, and a pause that is being lifted is none.
   v_runs := array(
@@ -1211,11 +1213,19 @@ begin
   if cardinality(v_runs) = 0 then
     return;
   end if;
-  -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+  if _park_paused.only_new then
+    v_places := array(
+      select x.place
+      from pgflow.queues q
+        cross join lateral (
+          select t.ctid as place, t.run_id from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid = v_xid offset 0) x
+      where x.run_id = any (v_runs));
+  else
+    -- A sequential scan: pausing is rare, and an index on run_id would cost every task.
+    v_places := array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked);
+  end if;
   with moved as (
-    delete from pgflow.ready_tasks t
-    where t.ctid = any (array(select x.ctid from pgflow.ready_tasks x where x.run_id = any (v_runs) for update skip locked))
-    returning t.run_id, t.step_id, t.task_index
+    delete from pgflow.ready_tasks t where t.ctid = any (v_places) returning t.run_id, t.step_id, t.task_index
   )
   insert into pgflow.parked_tasks (run_id, step_id, task_index)
   select m.run_id, m.step_id, m.task_index from moved m
@@ -1223,7 +1233,8 @@ begin
 end
 $$;
 
-comment on function pgflow._park_paused(uuid[]) is 'Move ready tasks of those of these runs that are paused out of the way of claims.';
+comment on function pgflow._park_paused(uuid[], boolean) is
+  'Move ready tasks of those of these runs that are paused out of the way of claims: all, or those that this transaction made ready.';
 
 create function pgflow._enqueue(run_ids uuid[], step_ids int[], task_indexes int[], queue_ids int[]) returns void
 language plpgsql volatile
@@ -1238,7 +1249,7 @@ begin
     with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
   order by t.ordinality;
   if exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(_enqueue.run_ids);
+    perform pgflow._park_paused(_enqueue.run_ids, true);
   end if;
 end
 $$;
@@ -1352,7 +1363,7 @@ begin
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
     if exists (select from pgflow.paused_runs) then
-      perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
+      perform pgflow._park_paused(array[_insert_map_tasks.run_id], true);
     end if;
   else
     perform pgflow._set_timers('delay', array_fill(_insert_map_tasks.run_id, array[v_count]), array_fill(step.step_id, array[v_count]),
@@ -1649,7 +1660,7 @@ begin
     into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
   from moved m;
   if v_ready > 0 and exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(v_started);
+    perform pgflow._park_paused(v_started, true);
   end if;
 end
 $$;
@@ -4003,7 +4014,7 @@ begin
   if not found then
     return 'already_paused';
   end if;
-  perform pgflow._park_paused(array[pause_run.run_id]);
+  perform pgflow._park_paused(array[pause_run.run_id], false);
   return 'paused';
 end
 $$;

@@ -11,7 +11,7 @@ begin
     with ordinality t (run_id, step_id, task_index, queue_id, ordinality)
   order by t.ordinality;
   if exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(_enqueue.run_ids);
+    perform pgflow._park_paused(_enqueue.run_ids, true);
   end if;
 end
 $$;

@@ -39,7 +39,7 @@ begin
     select v_xid, _insert_map_tasks.run_id, _insert_map_tasks.queue_id, step.step_id, i.task_index
     from generate_series(0, v_count - 1) i (task_index);
     if exists (select from pgflow.paused_runs) then
-      perform pgflow._park_paused(array[_insert_map_tasks.run_id]);
+      perform pgflow._park_paused(array[_insert_map_tasks.run_id], true);
     end if;
   else
     perform pgflow._set_timers('delay', array_fill(_insert_map_tasks.run_id, array[v_count]), array_fill(step.step_id, array[v_count]),

@@ -42,7 +42,7 @@ begin
     into cascaded_runs, cascaded_steps, waiting_runs, waiting_steps, v_started, v_ready
   from moved m;
   if v_ready > 0 and exists (select from pgflow.paused_runs) then
-    perform pgflow._park_paused(v_started);
+    perform pgflow._park_paused(v_started, true);
   end if;
 end
 $$;

@@ -12,7 +12,7 @@ begin
   if not found then
     return 'already_paused';
   end if;
-  perform pgflow._park_paused(array[pause_run.run_id]);
+  perform pgflow._park_paused(array[pause_run.run_id], false);
   return 'paused';
 end
 $$;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .support.definitions import chain, map_step, step
 from .support.engine import Engine
+from .test_cost import reads, settle
 
 
 def pause(engine: Engine, run_id: object) -> None:
@@ -209,3 +210,23 @@ def test_a_map_that_becomes_ready_while_paused_waits(engine: Engine) -> None:
     assert poll(engine) == []
     resume(engine, run_id)
     assert poll(engine) == ["m"] * 3
+
+
+def test_what_a_paused_run_makes_ready_is_parked_without_reading_the_queue(engine: Engine) -> None:
+    """Rule 63: nor rule 26: other ready tasks are not looked at."""
+    engine.define("f", step("a", base_delay=0), step("b", "a"))
+    engine.define("g", map_step("m", "run"))
+    run_id = engine.run("f", priority=5)
+    task = engine.take("a")
+    engine.run("g", list(range(2000)))
+    pause(engine, run_id)
+    settle(engine)
+    assert reads(engine, lambda: engine.release(task)) < 60
+    assert engine.value("select count(*) from pgflow.parked_tasks") == 1
+    resume(engine, run_id)
+    task = engine.take("a")
+    pause(engine, run_id)
+    settle(engine)
+    assert reads(engine, lambda: engine.complete(task)) < 60
+    resume(engine, run_id)
+    assert poll(engine)[0] == "b"
