@@ -47,6 +47,19 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) IS 'Carry on from steps that ended: start, skip or complete what depends on them until nothing changes, then end the runs that are done. A true in cascades skips the dependents.';
+CREATE FUNCTION pgflow._any_ready(executors text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return exists (
+    select from pgflow.queues q
+    where q.executor = any (_any_ready.executors)
+      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= pgflow._low_mark(q.low_xid)));
+end
+$$;
+COMMENT ON FUNCTION pgflow._any_ready(executors text[]) IS 'Whether tasks of these executors, if they are not paused, wait to be claimed.';
 CREATE FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1878,28 +1891,20 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._normalise(definition jsonb) IS 'The definition with keys that say nothing left out; no default is filled in.';
-CREATE FUNCTION pgflow._notify_ended(run_ids uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
-  if cardinality(_notify_ended.run_ids) > 200 then
-    perform pg_notify('pgflow_events', '*');
-  elsif cardinality(_notify_ended.run_ids) > 0 then
-    perform pg_notify('pgflow_events', array_to_string(_notify_ended.run_ids, ','));
-  end if;
-end
-$$;
-COMMENT ON FUNCTION pgflow._notify_ended(run_ids uuid[]) IS 'Tell listeners which runs ended; * when they are too many to name.';
-CREATE FUNCTION pgflow._notify_ready() RETURNS void
+CREATE FUNCTION pgflow._notify() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
   v_executors text;
+  v_ended text := current_setting('pgflow.ended_runs', true);
 begin
+  if v_ended <> '' then
+    perform set_config('pgflow.ended_runs', '', true);
+    -- A payload is limited to 8000 bytes.
+    perform pg_notify('pgflow_events', case when length(v_ended) < 8000 then v_ended else '*' end);
+  end if;
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
   if v_xid is null then
     return;
@@ -1921,7 +1926,17 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._notify_ready() IS 'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
+COMMENT ON FUNCTION pgflow._notify() IS 'The last thing that a verb does: tell listeners which runs it ended (* when they are too many to name), and wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
+CREATE FUNCTION pgflow._notify_ended(run_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform set_config('pgflow.ended_runs',
+    concat_ws(',', nullif(current_setting('pgflow.ended_runs', true), ''), array_to_string(_notify_ended.run_ids, ',')), true);
+end
+$$;
+COMMENT ON FUNCTION pgflow._notify_ended(run_ids uuid[]) IS 'Have _notify tell listeners that these runs ended.';
 CREATE FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2224,7 +2239,7 @@ begin
         _report_one.report ->> 'run_id'
       using errcode = 'PF003';
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return v_statuses[1];
 end
 $$;
@@ -2951,6 +2966,7 @@ begin
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
     jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
+  perform pgflow._notify();
   return 'cancelled';
 end
 $$;
@@ -3060,7 +3076,7 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
 end
 $$;
 COMMENT ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Claim up to max_tasks ready tasks of an executor: highest priority first, then the oldest. mode start: the caller runs them; launch: they are handed on and start by start_step_task.';
@@ -3200,10 +3216,11 @@ begin
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
-  perform pgflow._notify_ready();
-  -- A full claim left more; a short one left nothing, so only timers matter. No second look at the queue.
+  perform pgflow._notify();
+  -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
   v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
-    else pgflow._next_timer(array[exchange_step_tasks.executor]) end;
+    else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
+      case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
   return query
   select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
     null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
@@ -3328,7 +3345,7 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
     for update skip locked));
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end
 $$;
@@ -3339,13 +3356,7 @@ CREATE FUNCTION pgflow.next_wake_at(executors text[]) RETURNS timestamp with tim
     SET enable_seqscan TO 'off'
     AS $$
 begin
-  if exists (
-    select from pgflow.queues q
-    where q.executor = any (next_wake_at.executors)
-      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
-          and t.xid >= pgflow._low_mark(q.low_xid)))
-  then
+  if pgflow._any_ready(next_wake_at.executors) then
     return pgflow.clock();
   end if;
   return pgflow._next_timer(next_wake_at.executors);
@@ -3481,7 +3492,7 @@ begin
       v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
     return next;
   end loop;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
 end
 $$;
 COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
@@ -3509,7 +3520,7 @@ begin
     into v_reports
   from jsonb_array_elements(release_step_tasks.tasks) with ordinality t;
   v_statuses := pgflow._apply_reports(v_reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query
   select u.ordinality::int, case when u.status = 'released' then 'released' else 'stale' end
   from unnest(v_statuses) with ordinality u (status, ordinality);
@@ -3530,7 +3541,7 @@ declare
   v_statuses text[];
 begin
   v_statuses := pgflow._apply_reports(report_step_tasks.reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query select u.ordinality::int, u.status from unnest(v_statuses) with ordinality u (status, ordinality);
 end
 $$;
@@ -3586,7 +3597,7 @@ begin
   if v_parked.run_ids is not null then
     perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'resumed';
 end
 $$;
@@ -3634,7 +3645,7 @@ begin
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'retrying';
 end
 $$;
@@ -3657,7 +3668,7 @@ begin
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
   select r.* into v_run from pgflow.runs r where r.run_id = v_id;
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   elsif found then
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
@@ -3696,7 +3707,7 @@ begin
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
     coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   end if;
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
@@ -3745,7 +3756,7 @@ begin
   update pgflow.run_steps t set remaining_deps = 0 where t.run_id = v_step.run_id and t.step_slug = v_step.step_slug;
   v_next := pgflow._start_steps(array[v_step.run_id], array[v_step.step_id], null, v_now);
   perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return true;
 end
 $$;
@@ -4230,6 +4241,7 @@ ALTER TABLE ONLY pgflow.queues
 ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_belong_to_a_flow FOREIGN KEY (flow_slug, flow_version) REFERENCES pgflow.flows(flow_slug, flow_version) ON DELETE CASCADE;
 REVOKE ALL ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._any_ready(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_reports(reports jsonb) FROM PUBLIC;
@@ -4291,8 +4303,8 @@ REVOKE ALL ON FUNCTION pgflow._may_share(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._new_run_id() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._next_timer(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._normalise(definition jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._notify() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ended(run_ids uuid[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._notify_ready() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) FROM PUBLIC;

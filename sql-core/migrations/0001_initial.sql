@@ -1273,14 +1273,20 @@ $$;
 comment on function pgflow._set_timers(text, uuid[], int[], int[], timestamptz[]) is
   'Have tasks looked at when their time comes: kind delay for what their visible_at says, lease for their lease or deadline.';
 
-create function pgflow._notify_ready() returns void
+create function pgflow._notify() returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
   v_executors text;
+  v_ended text := current_setting('pgflow.ended_runs', true);
 begin
+  if v_ended <> '' then
+    perform set_config('pgflow.ended_runs', '', true);
+    -- A payload is limited to 8000 bytes.
+    perform pg_notify('pgflow_events', case when length(v_ended) < 8000 then v_ended else '*' end);
+  end if;
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
   if v_xid is null then
     return;
@@ -1303,24 +1309,20 @@ begin
 end
 $$;
 
-comment on function pgflow._notify_ready() is
-  'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
+comment on function pgflow._notify() is
+  'The last thing that a verb does: tell listeners which runs it ended (* when they are too many to name), and wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
 
 create function pgflow._notify_ended(run_ids uuid[]) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- A payload is limited to 8000 bytes; 200 ids of 37 bytes fit.
-  if cardinality(_notify_ended.run_ids) > 200 then
-    perform pg_notify('pgflow_events', '*');
-  elsif cardinality(_notify_ended.run_ids) > 0 then
-    perform pg_notify('pgflow_events', array_to_string(_notify_ended.run_ids, ','));
-  end if;
+  perform set_config('pgflow.ended_runs',
+    concat_ws(',', nullif(current_setting('pgflow.ended_runs', true), ''), array_to_string(_notify_ended.run_ids, ',')), true);
 end
 $$;
 
-comment on function pgflow._notify_ended(uuid[]) is 'Tell listeners which runs ended; * when they are too many to name.';
+comment on function pgflow._notify_ended(uuid[]) is 'Have _notify tell listeners that these runs ended.';
 
 create function pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id int, items jsonb, existing int,
   visible_at timestamptz) returns void
@@ -1941,7 +1943,7 @@ begin
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
   select r.* into v_run from pgflow.runs r where r.run_id = v_id;
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   elsif found then
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
@@ -1985,7 +1987,7 @@ begin
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
     coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   end if;
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
@@ -3274,7 +3276,7 @@ begin
         _report_one.report ->> 'run_id'
       using errcode = 'PF003';
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return v_statuses[1];
 end
 $$;
@@ -3296,7 +3298,7 @@ declare
   v_statuses text[];
 begin
   v_statuses := pgflow._apply_reports(report_step_tasks.reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query select u.ordinality::int, u.status from unnest(v_statuses) with ordinality u (status, ordinality);
 end
 $$;
@@ -3369,7 +3371,7 @@ begin
     into v_reports
   from jsonb_array_elements(release_step_tasks.tasks) with ordinality t;
   v_statuses := pgflow._apply_reports(v_reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query
   select u.ordinality::int, case when u.status = 'released' then 'released' else 'stale' end
   from unnest(v_statuses) with ordinality u (status, ordinality);
@@ -3378,6 +3380,21 @@ $$;
 
 comment on function pgflow.release_step_tasks(jsonb, double precision) is
   'Hand attempts back without using up a budget: released, or stale if the attempt is no longer current.';
+
+create function pgflow._any_ready(executors text[]) returns boolean
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return exists (
+    select from pgflow.queues q
+    where q.executor = any (_any_ready.executors)
+      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= pgflow._low_mark(q.low_xid)));
+end
+$$;
+
+comment on function pgflow._any_ready(text[]) is 'Whether tasks of these executors, if they are not paused, wait to be claimed.';
 
 create function pgflow._next_timer(executors text[]) returns timestamptz
 language plpgsql stable
@@ -3399,13 +3416,7 @@ set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 as $$
 begin
-  if exists (
-    select from pgflow.queues q
-    where q.executor = any (next_wake_at.executors)
-      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id
-          and t.xid >= pgflow._low_mark(q.low_xid)))
-  then
+  if pgflow._any_ready(next_wake_at.executors) then
     return pgflow.clock();
   end if;
   return pgflow._next_timer(next_wake_at.executors);
@@ -3457,7 +3468,7 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
 end
 $$;
 
@@ -3503,10 +3514,11 @@ begin
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
-  perform pgflow._notify_ready();
-  -- A full claim left more; a short one left nothing, so only timers matter. No second look at the queue.
+  perform pgflow._notify();
+  -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
   v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
-    else pgflow._next_timer(array[exchange_step_tasks.executor]) end;
+    else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
+      case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
   return query
   select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
     null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
@@ -3806,7 +3818,7 @@ begin
       v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
     return next;
   end loop;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
 end
 $$;
 
@@ -3971,7 +3983,7 @@ begin
   update pgflow.run_steps t set remaining_deps = 0 where t.run_id = v_step.run_id and t.step_slug = v_step.step_slug;
   v_next := pgflow._start_steps(array[v_step.run_id], array[v_step.step_id], null, v_now);
   perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return true;
 end
 $$;
@@ -3993,6 +4005,7 @@ begin
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
     jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
+  perform pgflow._notify();
   return 'cancelled';
 end
 $$;
@@ -4058,7 +4071,7 @@ begin
   if v_parked.run_ids is not null then
     perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'resumed';
 end
 $$;
@@ -4171,7 +4184,7 @@ begin
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'retrying';
 end
 $$;
@@ -4221,7 +4234,7 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
     for update skip locked));
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end
 $$;

@@ -1,11 +1,17 @@
-create function pgflow._notify_ready() returns void
+create function pgflow._notify() returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_xid bigint := pg_current_xact_id_if_assigned()::text::bigint;
   v_executors text;
+  v_ended text := current_setting('pgflow.ended_runs', true);
 begin
+  if v_ended <> '' then
+    perform set_config('pgflow.ended_runs', '', true);
+    -- A payload is limited to 8000 bytes.
+    perform pg_notify('pgflow_events', case when length(v_ended) < 8000 then v_ended else '*' end);
+  end if;
   -- What this transaction made ready carries its id: nothing needs to be remembered on the way here.
   if v_xid is null then
     return;
@@ -28,5 +34,5 @@ begin
 end
 $$;
 
-comment on function pgflow._notify_ready() is
-  'Wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';
+comment on function pgflow._notify() is
+  'The last thing that a verb does: tell listeners which runs it ended (* when they are too many to name), and wake the dispatchers of the executors for which this transaction leaves tasks ready, unless older ones wait.';

@@ -18,7 +18,7 @@ begin
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
   select r.* into v_run from pgflow.runs r where r.run_id = v_id;
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   elsif found then
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)

@@ -23,7 +23,7 @@ begin
   v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
     coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
   if v_started is not null then
-    perform pgflow._notify_ready();
+    perform pgflow._notify();
   end if;
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);

@@ -14,7 +14,7 @@ begin
         _report_one.report ->> 'run_id'
       using errcode = 'PF003';
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return v_statuses[1];
 end
 $$;

@@ -13,7 +13,7 @@ declare
   v_statuses text[];
 begin
   v_statuses := pgflow._apply_reports(report_step_tasks.reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query select u.ordinality::int, u.status from unnest(v_statuses) with ordinality u (status, ordinality);
 end
 $$;

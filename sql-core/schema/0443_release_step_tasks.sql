@@ -22,7 +22,7 @@ begin
     into v_reports
   from jsonb_array_elements(release_step_tasks.tasks) with ordinality t;
   v_statuses := pgflow._apply_reports(v_reports);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return query
   select u.ordinality::int, case when u.status = 'released' then 'released' else 'stale' end
   from unnest(v_statuses) with ordinality u (status, ordinality);

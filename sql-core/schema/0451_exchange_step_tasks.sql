@@ -37,10 +37,11 @@ begin
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
-  perform pgflow._notify_ready();
-  -- A full claim left more; a short one left nothing, so only timers matter. No second look at the queue.
+  perform pgflow._notify();
+  -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
   v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
-    else pgflow._next_timer(array[exchange_step_tasks.executor]) end;
+    else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
+      case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
   return query
   select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
     null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,

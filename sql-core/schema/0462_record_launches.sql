@@ -32,7 +32,7 @@ begin
       v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
     return next;
   end loop;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
 end
 $$;
 

@@ -27,7 +27,7 @@ begin
   update pgflow.run_steps t set remaining_deps = 0 where t.run_id = v_step.run_id and t.step_slug = v_step.step_slug;
   v_next := pgflow._start_steps(array[v_step.run_id], array[v_step.step_id], null, v_now);
   perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return true;
 end
 $$;

@@ -12,6 +12,7 @@ begin
   end if;
   perform pgflow._close_run(cancel_run.run_id, 'cancelled',
     jsonb_build_object('code', 'CANCELLED', 'message', coalesce(left(cancel_run.reason, pgflow._limit('reason')::int), 'cancelled')), pgflow.clock());
+  perform pgflow._notify();
   return 'cancelled';
 end
 $$;

@@ -34,7 +34,7 @@ begin
   if v_parked.run_ids is not null then
     perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'resumed';
 end
 $$;

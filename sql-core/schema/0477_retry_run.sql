@@ -41,7 +41,7 @@ begin
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return 'retrying';
 end
 $$;

@@ -22,7 +22,7 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
     for update skip locked));
-  perform pgflow._notify_ready();
+  perform pgflow._notify();
   return jsonb_build_object('skipped', false, 'timers', v_timers);
 end
 $$;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from .support.definitions import chain, map_step, step
@@ -106,3 +107,22 @@ def test_the_wake_up_is_the_one_next_wake_at_gives(engine: Engine) -> None:
     engine.run("f")
     (row,) = (row for row in engine.exchange((), 1) if row.kind == "wake")
     assert row.wake_at == engine.next_wake_at("local") == EPOCH + timedelta(seconds=30)
+
+
+def test_the_wake_up_is_soon_while_work_lies_behind_what_is_held(
+    engine: Engine, open_engine: Callable[[], Engine]
+) -> None:
+    """Rule 87: who polls by it meets the others' work, though an open transaction holds a whole map."""
+    other = open_engine()
+    engine.define("f", map_step("m", "run"))
+    engine.define("g", step("a"))
+    large = engine.run("f", list(range(1200)))
+    behind = engine.run("g")
+    now = engine.at(0)
+    with other.transaction():
+        other.cancel(large)
+        rows = engine.exchange((), 10)
+        assert kinds(rows) == ["wake"]
+        assert rows[0].wake_at == now + timedelta(seconds=1)
+        rows = engine.exchange((), 10)
+        assert [row.run_id for row in rows if row.kind == "task"] == [behind]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from .support.definitions import map_step, step
-from .support.engine import Engine, complete_report
+from .support.engine import Engine, complete_report, fail_report
 
 COLUMNS = {
     "flows": "flow_slug, flow_version, definition, definition_hash, is_active, created_at",
@@ -208,13 +208,20 @@ def test_the_end_of_a_run_is_announced_once(engine: Engine, listener: Listener) 
 
 def test_ends_in_one_transaction_are_one_event(engine: Engine, listener: Listener) -> None:
     """DESIGN 3.4: ids, comma separated; `*` when they are too many for a payload."""
-    engine.define("f", step("a"))
+    engine.define("f", step("a", max_attempts=1))
     started = {str(row.run_id) for row in engine.run_many("f", list(range(5)))}
     reports = [complete_report(task) for task in engine.claim(5)]
     listener.heard()
     engine.report(reports)
     ((channel, payload),) = listener.heard()
     assert (channel, set(payload.split(","))) == ("pgflow_events", started)
+    started = {str(row.run_id) for row in engine.run_many("f", list(range(6)))}
+    tasks = engine.claim(6)
+    listener.heard()
+    made = [fail_report] * 3 + [complete_report] * 3
+    engine.report(report(task) for report, task in zip(made, tasks, strict=True))
+    ((channel, payload),) = listener.heard()
+    assert (channel, sorted(payload.split(","))) == ("pgflow_events", sorted(started))
     engine.run_many("f", list(range(500)))
     reports = [complete_report(task) for task in engine.claim(500)]
     listener.heard()
