@@ -251,6 +251,40 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._backoff(step pgflow.steps, failures integer) IS 'Seconds to wait after the given number of failures.';
+CREATE FUNCTION pgflow._caller() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_claims text := current_setting('request.jwt.claims', true);
+  v_subject text;
+begin
+  -- Two ifs: the common one is a plain expression.
+  if coalesce(v_claims, '') = '' then
+    return session_user;
+  end if;
+  begin
+    if jsonb_typeof(v_claims::jsonb) <> 'object' then
+      raise invalid_text_representation;
+    end if;
+    v_subject := nullif(v_claims::jsonb ->> 'sub', '');
+  exception when data_exception then
+    raise exception 'request.jwt.claims is not a JSON object' using errcode = 'PF008', hint = 'Set it to the claims of a token, or to nothing.';
+  end;
+  if v_subject is null then
+    return session_user;
+  end if;
+  -- Anybody may set the setting. It is believed of a login that has no rights here of its own and passes its users in by
+  -- `set role`, as PostgREST does, and of those who may act for everybody anyway.
+  if has_schema_privilege(session_user, 'pgflow', 'usage') and not pgflow._has_role(session_user, '{pgflow_owner}') then
+    raise exception 'login "%" may not speak for "%"', session_user, v_subject using errcode = 'PF006',
+      hint = format('Unset request.jwt.claims; or, if %I passes other users in, alter role %I noinherit, and set role before each call.',
+        session_user, session_user);
+  end if;
+  return v_subject;
+end
+$$;
+COMMENT ON FUNCTION pgflow._caller() IS 'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user. PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
 CREATE FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -536,6 +570,19 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_options(place text, options jsonb) IS 'PF001 naming the place and the key if an option is unknown or out of range.';
+CREATE FUNCTION pgflow._check_owner(owner text, what text, roles text[] DEFAULT '{pgflow_owner}'::text[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- Whose it is stays untold.
+  if _check_owner.owner is distinct from pgflow._caller() and not pgflow._has_role(pgflow._effective_role(), _check_owner.roles) then
+    raise exception '% belongs to another user than "%"', _check_owner.what, pgflow._caller() using errcode = 'PF006',
+      hint = 'Connect as the user who started it, or as a member of pgflow_owner.';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_owner(owner text, what text, roles text[]) IS 'PF006 unless the caller owns it, owns the schema, or has one of the roles that are for everybody''s runs.';
 CREATE FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -574,6 +621,22 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) IS 'PF001 if params or conditions of a step name what it does not receive.';
+CREATE FUNCTION pgflow._check_run(run_id uuid, roles text[] DEFAULT '{pgflow_owner}'::text[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_owner text;
+begin
+  -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
+  select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
+  if not found then
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_run(run_id uuid, roles text[]) IS 'PF003 if there is no such run, PF006 as _check_owner says.';
 CREATE FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -958,6 +1021,26 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
+CREATE FUNCTION pgflow._create_role(name text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not exists (select from pg_roles r where r.rolname = _create_role.name) then
+    execute format('create role %I nologin', _create_role.name);
+  end if;
+  return true;
+exception
+  -- Roles are of the whole cluster: another of its databases was migrated at this moment.
+  when duplicate_object or unique_violation then
+    return true;
+  when insufficient_privilege then
+    raise notice 'role % does not exist and "%" may not create it', _create_role.name, current_user
+      using hint = format('Have it made (create role %I nologin), then call pgflow.grant_roles().', _create_role.name);
+    return false;
+end
+$$;
+COMMENT ON FUNCTION pgflow._create_role(name text) IS 'Make a role unless it exists; false, with a notice, if the caller may not.';
 CREATE FUNCTION pgflow._cut_error(error jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1061,6 +1144,22 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) IS 'When a delay of so many seconds ends.';
+CREATE FUNCTION pgflow._effective_role() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- Not current_user: inside a verb that is the owner of the schema.
+  return case when current_setting('role') = 'none' then session_user else current_setting('role') end;
+end
+$$;
+COMMENT ON FUNCTION pgflow._effective_role() IS 'The role whose rights the caller has: that of `set role`, or the login.';
+CREATE FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select case when lease_expires_at is null then 'queued' when task_started_at is null then 'claimed' else 'running' end
+$$;
+COMMENT ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) IS 'The status of a task that has not ended: the one place that says what queued, claimed and running mean.';
 CREATE TABLE pgflow.map_tasks (
     run_id uuid NOT NULL,
     step_id integer NOT NULL,
@@ -1134,12 +1233,7 @@ CREATE VIEW pgflow._tasks AS
     false AS is_map,
     (t.status = 'running'::text) AS is_live,
         CASE t.status
-            WHEN 'running'::text THEN
-            CASE
-                WHEN (t.lease_expires_at IS NULL) THEN 'queued'::text
-                WHEN (t.task_started_at IS NULL) THEN 'claimed'::text
-                ELSE 'running'::text
-            END
+            WHEN 'running'::text THEN pgflow.live_status(t.lease_expires_at, t.task_started_at)
             WHEN 'skipped'::text THEN 'failed'::text
             ELSE t.status
         END AS status,
@@ -1170,12 +1264,7 @@ UNION ALL
     r.queue_id,
     true AS is_map,
     (t.end_status IS NULL) AS is_live,
-    COALESCE(t.end_status,
-        CASE
-            WHEN (t.lease_expires_at IS NULL) THEN 'queued'::text
-            WHEN (t.task_started_at IS NULL) THEN 'claimed'::text
-            ELSE 'running'::text
-        END) AS status,
+    COALESCE(t.end_status, pgflow.live_status(t.lease_expires_at, t.task_started_at)) AS status,
     t.attempt,
     t.failures,
     t.launch_failures,
@@ -1194,7 +1283,7 @@ UNION ALL
    FROM (pgflow.map_tasks t
      JOIN pgflow.run_steps r ON (((r.run_id = t.run_id) AND (r.step_slug = t.step_slug))))
   WHERE (r.started_at IS NOT NULL);
-COMMENT ON VIEW pgflow._tasks IS 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
+COMMENT ON VIEW pgflow._tasks IS 'Every task with the columns that only the engine may see.';
 CREATE FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1526,6 +1615,21 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) IS 'Whether something that depends on a step, directly or not, completed.';
+CREATE FUNCTION pgflow._has_role(login text, roles text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- By name: the roles may not exist.
+  return exists (
+      select from pg_namespace n
+      where n.nspname = 'pgflow' and pg_has_role(_has_role.login, n.nspowner, 'usage'))
+    or exists (
+      select from pg_roles r
+      where r.rolname = any (_has_role.roles) and pg_has_role(_has_role.login, r.oid, 'usage'));
+end
+$$;
+COMMENT ON FUNCTION pgflow._has_role(login text, roles text[]) IS 'Whether somebody owns the schema, is a superuser, or has the rights of one of these roles.';
 CREATE FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2294,6 +2398,36 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) IS 'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
+CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[], tables text[])
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  with lists as (
+    select
+      array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
+      array['flows', 'steps', 'deps'] as definitions,
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'completed_task_logs', 'step_states', 'step_tasks', 'task_attempts',
+        'task_logs'] as state,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
+      array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
+      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run'] as running,
+      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+        'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
+      array['get_run', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+  )
+  select r.role_name, r.verbs, r.tables
+  from lists l,
+    lateral (values
+      ('pgflow_deployer', l.common || l.deploying, l.definitions),
+      ('pgflow_dispatcher', l.common || l.dispatching || l.working || l.reading, l.definitions || l.state || l.inner_tables),
+      ('pgflow_worker', l.common || l.working, '{}'),
+      ('pgflow_client', l.common || l.running, l.definitions || l.state),
+      ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
+      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading,
+        l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
+$$;
+COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2551,6 +2685,7 @@ CREATE FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[
 declare
   v_now timestamptz := pgflow.clock();
   v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
   v_waiting record;
@@ -2565,8 +2700,7 @@ begin
       owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
-      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
@@ -2914,7 +3048,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) IS 'The message about something too large: its size, the limit and the mend.';
 CREATE FUNCTION pgflow.backlog(max_counted integer DEFAULT 10000) RETURNS TABLE(executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -2953,12 +3087,13 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.backlog(max_counted integer) IS 'How many tasks of each executor are ready, counted up to max_counted, and for how many seconds the first in line has been (0 if none is).';
 CREATE FUNCTION pgflow.cancel_run(run_id uuid, reason text DEFAULT NULL::text) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_status text;
 begin
+  perform pgflow._check_run(cancel_run.run_id);
   perform pgflow_locks.lock_runs(array[cancel_run.run_id]);
   v_status := pgflow._run_status(cancel_run.run_id);
   if v_status <> 'running' then
@@ -2970,9 +3105,9 @@ begin
   return 'cancelled';
 end
 $$;
-COMMENT ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) IS 'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';
+COMMENT ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) IS 'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS TABLE(invariant text, violating_run uuid, step_slug text, task_index integer, details text)
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_nestloop TO 'off'
     SET jit TO 'off'
@@ -3062,7 +3197,7 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
 $$;
 COMMENT ON FUNCTION pgflow.check_invariants(run_id uuid) IS 'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
 CREATE FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3098,7 +3233,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.clock() IS 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';
 CREATE FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3115,7 +3250,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) IS 'Complete an attempt in the caller''s transaction: completed, duplicate or stale. PF003 if there is no such task.';
 CREATE FUNCTION pgflow.define_flow(definition jsonb) RETURNS TABLE(flow_slug text, flow_version integer, created boolean)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -3153,7 +3288,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.define_flow(definition jsonb) IS 'Define a flow. The same content activates its version again; new content becomes the next version. PF001 if it is wrong.';
 CREATE FUNCTION pgflow.delete_flow(flow_slug text, force boolean DEFAULT false) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -3184,7 +3319,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) IS 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
 CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(kind text, ordinal integer, status text, wake_at timestamp with time zone, run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3229,7 +3364,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
 CREATE FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean DEFAULT true, retry_after_seconds double precision DEFAULT NULL::double precision) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3255,13 +3390,14 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_run jsonb;
   v_fits boolean;
 begin
+  perform pgflow._check_run(get_run.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
   select coalesce(sum(pgflow._size(t.output)), 0) + (
       select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
@@ -3276,15 +3412,50 @@ begin
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;
-  if v_run is null then
-    raise exception 'no run %', coalesce(get_run.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_run;
 end
 $$;
-COMMENT ON FUNCTION pgflow.get_run(run_id uuid) IS 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';
-CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision DEFAULT 30) RETURNS TABLE(ordinal integer, status text, lease_expires_at timestamp with time zone)
+COMMENT ON FUNCTION pgflow.get_run(run_id uuid) IS 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run, PF006 if it is not yours.';
+CREATE FUNCTION pgflow.grant_roles() RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_right record;
+  v_statement text;
+begin
+  -- PostgreSQL grants execute on a new function to everybody.
+  revoke all on schema pgflow, pgflow_locks from public;
+  revoke all on all tables in schema pgflow from public;
+  revoke all on all functions in schema pgflow, pgflow_locks from public;
+  for v_right in select * from pgflow._role_rights() loop
+    continue when not pgflow._create_role(v_right.role_name);
+    execute format('revoke all on all tables in schema pgflow from %I', v_right.role_name);
+    execute format('revoke all on all functions in schema pgflow from %I', v_right.role_name);
+    execute format('grant usage on schema pgflow to %I', v_right.role_name);
+    for v_statement in
+      select format('grant execute on function %s to %I', p.oid::regprocedure, v_right.role_name)
+      from pg_proc p
+      where p.pronamespace = 'pgflow'::regnamespace and p.proname = any (v_right.verbs)
+      union all
+      -- Where there is a token_hash by column: it is for nobody.
+      select format('grant select %s on pgflow.%I to %I',
+        case when bool_or(a.attname = 'token_hash') then
+          format('(%s)', string_agg(quote_ident(a.attname), ', ' order by a.attnum) filter (where a.attname <> 'token_hash')) end,
+        c.relname, v_right.role_name)
+      from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.relnamespace = 'pgflow'::regnamespace and c.relname = any (v_right.tables) and a.attnum > 0 and not a.attisdropped
+      group by c.oid, c.relname
+      order by 1
+    loop
+      execute v_statement;
+    end loop;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow.grant_roles() IS 'Make the roles of PGFlow where they are missing, and give each its rights in this database, no more. For the owner of the schema; migrations end with it.';
+CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision DEFAULT 30) RETURNS TABLE(ordinal integer, status text, lease_expires_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3322,7 +3493,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3351,7 +3522,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
 CREATE FUNCTION pgflow.next_wake_at(executors text[]) RETURNS timestamp with time zone
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
@@ -3364,7 +3535,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.next_wake_at(executors text[]) IS 'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
 CREATE FUNCTION pgflow.pause_executor(executor text, reason text DEFAULT NULL::text) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
@@ -3380,10 +3551,11 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.pause_executor(executor text, reason text) IS 'Claim nothing for an executor until it is resumed. paused or already_paused.';
 CREATE FUNCTION pgflow.pause_run(run_id uuid) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  perform pgflow._check_run(pause_run.run_id);
   perform pgflow_locks.lock_runs(array[pause_run.run_id]);
   if pgflow._run_status(pause_run.run_id) <> 'running' then
     return 'already_ended';
@@ -3397,9 +3569,9 @@ begin
   return 'paused';
 end
 $$;
-COMMENT ON FUNCTION pgflow.pause_run(run_id uuid) IS 'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run.';
+COMMENT ON FUNCTION pgflow.pause_run(run_id uuid) IS 'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 CREATE FUNCTION pgflow.postpone_lease_expiry(seconds double precision) RETURNS timestamp with time zone
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -3414,7 +3586,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) IS 'Declare no lease expired for so many seconds (at most an hour): for dispatchers that were cut off from the database and come back.';
 CREATE FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -3437,7 +3609,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) IS 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
 CREATE FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) RETURNS TABLE(ordinal integer, wait_seconds double precision)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3458,8 +3630,18 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) IS 'For how many seconds each of these tasks was ready before its latest attempt was claimed or started; nothing for one that waits.';
+CREATE FUNCTION pgflow.readable_owner() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return case when pgflow._has_role(pgflow._effective_role(), '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}') then null
+    else pgflow._caller() end;
+end
+$$;
+COMMENT ON FUNCTION pgflow.readable_owner() IS 'Whose runs the caller may read: null means everybody''s. Row level security asks it once a query.';
 CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal integer, status text)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3497,7 +3679,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
 CREATE FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision DEFAULT 0) RETURNS TABLE(ordinal integer, status text)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3528,7 +3710,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) IS 'Hand attempts back without using up a budget: released, or stale if the attempt is no longer current.';
 CREATE FUNCTION pgflow.report_step_tasks(reports jsonb) RETURNS TABLE(ordinal integer, status text)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3547,7 +3729,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.report_step_tasks(reports jsonb) IS 'Report up to 500 attempts in one transaction; answers in order: completed, retrying, failed, released, duplicate, stale, unknown, invalid.';
 CREATE FUNCTION pgflow.resume_executor(executor text) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
@@ -3562,13 +3744,14 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.resume_executor(executor text) IS 'Undo pause_executor. resumed or not_paused.';
 CREATE FUNCTION pgflow.resume_run(run_id uuid) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_parked record;
   v_paused interval;
 begin
+  perform pgflow._check_run(resume_run.run_id);
   perform pgflow_locks.lock_runs(array[resume_run.run_id]);
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
@@ -3601,9 +3784,9 @@ begin
   return 'resumed';
 end
 $$;
-COMMENT ON FUNCTION pgflow.resume_run(run_id uuid) IS 'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';
+COMMENT ON FUNCTION pgflow.resume_run(run_id uuid) IS 'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 CREATE FUNCTION pgflow.retry_run(run_id uuid, from_step text DEFAULT NULL::text) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3618,6 +3801,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow._check_run(retry_run.run_id);
   perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
@@ -3649,9 +3833,9 @@ begin
   return 'retrying';
 end
 $$;
-COMMENT ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) IS 'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
+COMMENT ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) IS 'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
 CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS SETOF pgflow.started_run
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3670,6 +3854,7 @@ begin
   if v_started is not null then
     perform pgflow._notify();
   elsif found then
+    perform pgflow._check_owner(v_run.owner, format('run %s', v_id));
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
       or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
@@ -3679,13 +3864,14 @@ begin
   else
     select r.* into strict v_run from pgflow.runs r
     where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
+    perform pgflow._check_owner(v_run.owner, format('the run of flow "%s" with idempotency key "%s"', v_run.flow_slug, v_run.idempotency_key));
   end if;
   return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
 end
 $$;
-COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
+COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF006 it is another user''s, PF008 bad input.';
 CREATE FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer DEFAULT NULL::integer, idempotency_keys text[] DEFAULT NULL::text[], priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(ordinal integer, run_id uuid, created boolean)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3712,6 +3898,8 @@ begin
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
   else
+    perform pgflow._check_owner(r.owner, format('the run of flow "%s" with idempotency key "%s"', r.flow_slug, r.idempotency_key))
+    from pgflow.runs r where r.flow_slug = run_flows.flow_slug and r.idempotency_key = any (run_flows.idempotency_keys);
     return query
     select u.ordinality::int, r.run_id, r.run_id = u.run_id
     from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
@@ -3721,14 +3909,14 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
+COMMENT ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run; PF006 if that is another user''s.';
 CREATE FUNCTION pgflow.schema_version() RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$select 1$$;
 COMMENT ON FUNCTION pgflow.schema_version() IS 'Version of the installed schema; clients refuse one that they do not know.';
 CREATE FUNCTION pgflow.start_step(run_id uuid, step_slug text) RETURNS boolean
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3741,6 +3929,7 @@ declare
   v_step pgflow.run_steps;
   v_next record;
 begin
+  perform pgflow._check_run(start_step.run_id);
   perform pgflow_locks.lock_runs(array[start_step.run_id]);
   v_now := pgflow.clock();
   select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
@@ -3760,9 +3949,9 @@ begin
   return true;
 end
 $$;
-COMMENT ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) IS 'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step.';
+COMMENT ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) IS 'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step; PF003 no such run or step, PF006 not yours.';
 CREATE FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) RETURNS TABLE(status text, input jsonb, lease_expires_at timestamp with time zone)
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
@@ -3826,7 +4015,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) IS 'A step of a definition, for people who write SQL; use inside pgflow.flow().';
 CREATE FUNCTION pgflow.sweep_lag() RETURNS double precision
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -4025,7 +4214,7 @@ COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless th
 COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';
 COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
 COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
-CREATE VIEW pgflow.step_states AS
+CREATE VIEW pgflow.step_states WITH (security_invoker='true') AS
  SELECT t.run_id,
     t.step_slug,
     t.status,
@@ -4034,7 +4223,9 @@ CREATE VIEW pgflow.step_states AS
             ELSE t.task_count
         END AS task_count,
         CASE
-            WHEN ((s.step_type = 'map'::text) AND (t.status = 'completed'::text) AND (t.output IS NULL)) THEN pgflow._map_output(t.run_id, t.step_slug)
+            WHEN ((s.step_type = 'map'::text) AND (t.status = 'completed'::text) AND (t.output IS NULL)) THEN ( SELECT COALESCE(jsonb_agg(COALESCE(m.output, 'null'::jsonb) ORDER BY m.task_index), '[]'::jsonb) AS "coalesce"
+               FROM pgflow.map_tasks m
+              WHERE ((m.run_id = t.run_id) AND (m.step_slug = t.step_slug)))
             ELSE t.output
         END AS output,
         CASE
@@ -4066,7 +4257,7 @@ CREATE TABLE pgflow.step_task_attempts (
 );
 COMMENT ON TABLE pgflow.step_task_attempts IS 'Every ended attempt that did not complete its task.';
 COMMENT ON COLUMN pgflow.step_task_attempts.ended_by IS 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
-CREATE VIEW pgflow.step_tasks AS
+CREATE VIEW pgflow.step_tasks WITH (security_invoker='true') AS
  SELECT t.run_id,
     t.step_slug,
     t.task_index,
@@ -4074,7 +4265,7 @@ CREATE VIEW pgflow.step_tasks AS
     t.attempt,
     t.failures,
     t.launch_failures,
-    s.executor,
+    x.executor,
     t.worker_id,
     t.external_id,
         CASE
@@ -4097,8 +4288,54 @@ CREATE VIEW pgflow.step_tasks AS
             ELSE NULL::timestamp with time zone
         END AS started_at,
     t.finished_at
-   FROM (pgflow._tasks t
-     JOIN pgflow.steps s ON ((s.step_id = t.step_id)));
+   FROM (( SELECT r.run_id,
+            r.step_slug,
+            0 AS task_index,
+            r.step_id,
+                CASE r.status
+                    WHEN 'running'::text THEN pgflow.live_status(r.lease_expires_at, r.task_started_at)
+                    WHEN 'skipped'::text THEN 'failed'::text
+                    ELSE r.status
+                END AS status,
+            r.attempt,
+            r.failures,
+            r.launch_failures,
+            r.worker_id,
+            r.external_id,
+            r.visible_at,
+            r.lease_expires_at,
+            NULL::jsonb AS input,
+            r.output,
+            r.error,
+            r.started_at AS queued_at,
+            r.task_started_at,
+            r.finished_at
+           FROM (pgflow.run_steps r
+             JOIN pgflow.steps s ON ((s.step_id = r.step_id)))
+          WHERE ((s.step_type = 'single'::text) AND (r.started_at IS NOT NULL))
+        UNION ALL
+         SELECT m.run_id,
+            m.step_slug,
+            m.task_index,
+            m.step_id,
+            COALESCE(m.end_status, pgflow.live_status(m.lease_expires_at, m.task_started_at)) AS "coalesce",
+            m.attempt,
+            m.failures,
+            m.launch_failures,
+            m.worker_id,
+            m.external_id,
+            m.visible_at,
+            m.lease_expires_at,
+            m.input,
+            m.output,
+            m.error,
+            r.started_at,
+            m.task_started_at,
+            m.finished_at
+           FROM (pgflow.map_tasks m
+             JOIN pgflow.run_steps r ON (((r.run_id = m.run_id) AND (r.step_slug = m.step_slug))))
+          WHERE (r.started_at IS NOT NULL)) t
+     JOIN pgflow.steps x ON ((x.step_id = t.step_id)));
 COMMENT ON VIEW pgflow.step_tasks IS 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
 ALTER TABLE pgflow.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.steps_step_id_seq
@@ -4120,7 +4357,7 @@ COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
 COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
 COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the mark were last looked at too.';
-CREATE VIEW pgflow.task_attempts AS
+CREATE VIEW pgflow.task_attempts WITH (security_invoker='true') AS
  SELECT a.run_id,
     a.step_slug,
     a.task_index,
@@ -4142,16 +4379,16 @@ UNION ALL
     NULL::jsonb AS error,
     t.worker_id,
     t.external_id,
-    t.task_started_at AS started_at,
+    t.started_at,
     t.finished_at AS ended_at,
     l.log_tail
-   FROM (pgflow._tasks t
+   FROM (pgflow.step_tasks t
      LEFT JOIN pgflow.completed_task_logs l ON (((l.run_id = t.run_id) AND (l.step_slug = t.step_slug) AND (l.task_index = t.task_index) AND (l.attempt = t.attempt))))
   WHERE ((t.attempt > 0) AND (t.status = ANY (ARRAY['claimed'::text, 'running'::text, 'completed'::text])) AND (NOT (EXISTS ( SELECT
            FROM pgflow.step_task_attempts a
           WHERE ((a.run_id = t.run_id) AND (a.step_slug = t.step_slug) AND (a.task_index = t.task_index) AND (a.attempt = t.attempt))))));
 COMMENT ON VIEW pgflow.task_attempts IS 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
-CREATE VIEW pgflow.task_logs AS
+CREATE VIEW pgflow.task_logs WITH (security_invoker='true') AS
  SELECT l.run_id,
     l.step_slug,
     l.task_index,
@@ -4240,23 +4477,84 @@ ALTER TABLE ONLY pgflow.queues
     ADD CONSTRAINT queues_of_an_executor FOREIGN KEY (executor) REFERENCES pgflow.executors(executor);
 ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_belong_to_a_flow FOREIGN KEY (flow_slug, flow_version) REFERENCES pgflow.flows(flow_slug, flow_version) ON DELETE CASCADE;
+CREATE POLICY all_or_nothing ON pgflow.executors FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.map_counters FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.parked_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.paused_runs FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.queues FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.ready_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.sweep_marks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.timers FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+ALTER TABLE pgflow.completed_task_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.deps ENABLE ROW LEVEL SECURITY;
+CREATE POLICY every_row ON pgflow.deps FOR SELECT USING (true);
+CREATE POLICY every_row ON pgflow.flows FOR SELECT USING (true);
+CREATE POLICY every_row ON pgflow.migrations FOR SELECT USING (true);
+CREATE POLICY every_row ON pgflow.steps FOR SELECT USING (true);
+ALTER TABLE pgflow.executors ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.flows ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.map_counters ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.map_tasks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.migrations ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_own_runs ON pgflow.completed_task_logs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = completed_task_logs.run_id))));
+CREATE POLICY of_own_runs ON pgflow.map_tasks FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = map_tasks.run_id))));
+CREATE POLICY of_own_runs ON pgflow.run_steps FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = run_steps.run_id))));
+CREATE POLICY of_own_runs ON pgflow.step_task_attempts FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = step_task_attempts.run_id))));
+CREATE POLICY own_runs ON pgflow.runs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR (owner = ( SELECT pgflow.readable_owner() AS readable_owner))));
+ALTER TABLE pgflow.parked_tasks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.paused_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.queues ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.ready_tasks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.run_steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.step_task_attempts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.sweep_marks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.timers ENABLE ROW LEVEL SECURITY;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_deployer;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_dispatcher;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_worker;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_client;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_viewer;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._any_ready(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_in_turn(reports jsonb, run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_reports(reports jsonb) FROM PUBLIC;
+GRANT SELECT ON TABLE pgflow.steps TO pgflow_deployer;
+GRANT SELECT ON TABLE pgflow.steps TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.steps TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.steps TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.steps TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._backoff(step pgflow.steps, failures integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._caller() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[], ended_cascades boolean[], failed_runs uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_delay(argument text, seconds double precision) FROM PUBLIC;
+GRANT SELECT ON TABLE pgflow.flows TO pgflow_deployer;
+GRANT SELECT ON TABLE pgflow.flows TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.flows TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.flows TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.flows TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_name(argument text, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_options(place text, options jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_owner(owner text, what text, roles text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_references(place text, step jsonb, deps text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_run(run_id uuid, roles text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_slug(kind text, slug jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) FROM PUBLIC;
@@ -4269,11 +4567,183 @@ REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, 
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._create_role(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._cut_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._delete_runs(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._dependency_outputs(run_id uuid, step_id integer) FROM PUBLIC;
+GRANT SELECT ON TABLE pgflow.queues TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.queues TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.queues TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._due_at(now timestamp with time zone, delay double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._effective_role() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_owner;
+GRANT SELECT(run_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(run_id) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(run_id) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(run_id) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(step_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(step_id) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(step_id) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(step_id) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(task_index) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(task_index) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(task_index) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(task_index) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(step_slug) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(step_slug) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(step_slug) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(step_slug) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(input) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(input) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(input) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(input) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(attempt) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(attempt) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(attempt) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(attempt) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(failures) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(failures) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(failures) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(failures) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(launch_failures) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(launch_failures) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(launch_failures) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(launch_failures) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(task_started_at) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(task_started_at) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(task_started_at) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(task_started_at) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(visible_at) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(visible_at) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(visible_at) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(visible_at) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(worker_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(worker_id) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(worker_id) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(worker_id) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(external_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(external_id) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(external_id) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(external_id) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(instance_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(instance_id) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(instance_id) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(instance_id) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(finished_at) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(finished_at) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(finished_at) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(finished_at) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(end_status) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(end_status) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(end_status) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(end_status) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(output) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(output) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(output) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(output) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(error) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
+GRANT SELECT(error) ON TABLE pgflow.map_tasks TO pgflow_client;
+GRANT SELECT(error) ON TABLE pgflow.map_tasks TO pgflow_viewer;
+GRANT SELECT(error) ON TABLE pgflow.map_tasks TO pgflow_owner;
+GRANT SELECT(run_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(run_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(run_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(run_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(step_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(step_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(step_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(step_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(queue_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(queue_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(queue_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(queue_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(step_slug) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(step_slug) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(step_slug) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(step_slug) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(remaining_deps) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(remaining_deps) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(remaining_deps) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(remaining_deps) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(started_at) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(started_at) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(started_at) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(started_at) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(task_count) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(task_count) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(task_count) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(task_count) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(attempt) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(attempt) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(attempt) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(attempt) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(failures) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(failures) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(failures) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(failures) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(launch_failures) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(launch_failures) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(launch_failures) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(launch_failures) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(failed_tasks) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(failed_tasks) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(failed_tasks) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(failed_tasks) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(task_started_at) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(task_started_at) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(task_started_at) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(task_started_at) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(lease_expires_at) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(visible_at) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(visible_at) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(visible_at) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(visible_at) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(worker_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(worker_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(worker_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(worker_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(external_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(external_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(external_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(external_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(instance_id) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(instance_id) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(instance_id) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(instance_id) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(finished_at) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(finished_at) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(finished_at) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(finished_at) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(status) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(status) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(status) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(status) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(skip_reason) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(skip_reason) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(skip_reason) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(skip_reason) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(output) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(output) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(output) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(output) ON TABLE pgflow.run_steps TO pgflow_owner;
+GRANT SELECT(error) ON TABLE pgflow.run_steps TO pgflow_dispatcher;
+GRANT SELECT(error) ON TABLE pgflow.run_steps TO pgflow_client;
+GRANT SELECT(error) ON TABLE pgflow.run_steps TO pgflow_viewer;
+GRANT SELECT(error) ON TABLE pgflow.run_steps TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) FROM PUBLIC;
@@ -4286,6 +4756,7 @@ REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) F
 REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._has_role(login text, roles text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
@@ -4317,6 +4788,7 @@ REVOKE ALL ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double pr
 REVOKE ALL ON FUNCTION pgflow._report_one(report jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._role_rights() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._run_status(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) FROM PUBLIC;
@@ -4339,38 +4811,132 @@ REVOKE ALL ON FUNCTION pgflow._task_key(run_id uuid, step_slug text, task_index 
 REVOKE ALL ON FUNCTION pgflow._token_hash(token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.backlog(max_counted integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.check_invariants(run_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.check_invariants(run_id uuid) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.check_invariants(run_id uuid) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.check_invariants(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.clock() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.define_flow(definition jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.define_flow(definition jsonb) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.define_flow(definition jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean, retry_after_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean, retry_after_seconds double precision) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean, retry_after_seconds double precision) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean, retry_after_seconds double precision) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.get_run(run_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.grant_roles() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.next_wake_at(executors text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.pause_run(run_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.pause_run(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.pause_run(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes integer[]) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.readable_owner() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.record_launches(launches jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.record_launches(launches jsonb) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.record_launches(launches jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.report_step_tasks(reports jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.report_step_tasks(reports jsonb) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.report_step_tasks(reports jsonb) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.report_step_tasks(reports jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.resume_executor(executor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.resume_executor(executor text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.resume_executor(executor text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.resume_run(run_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.resume_run(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.resume_run(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.schema_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, instance_id text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.step(step_slug text, deps text[], step_type text, map_over text, needs_run_input boolean, params jsonb, executor text, executor_options jsonb, handler text, options jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.sweep_lag() FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.sweep_lag() TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.sweep_lag() TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.sweep_lag() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_definition(flow_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_migration() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.lock_runs(run_ids uuid[], shared boolean) FROM PUBLIC;
@@ -4378,3 +4944,104 @@ REVOKE ALL ON FUNCTION pgflow_locks.try_lock_maintenance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_queue(executor text, priority integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) FROM PUBLIC;
+GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.deps TO pgflow_deployer;
+GRANT SELECT ON TABLE pgflow.deps TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.deps TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.deps TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.deps TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.migrations TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.migrations TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.migrations TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.step_states TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.step_states TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.step_states TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.step_states TO pgflow_owner;
+GRANT SELECT(run_id) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(run_id) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(run_id) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(run_id) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(step_slug) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(step_slug) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(step_slug) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(step_slug) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(task_index) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(task_index) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(task_index) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(task_index) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(attempt) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(attempt) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(attempt) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(attempt) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(outcome) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(outcome) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(outcome) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(outcome) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(ended_by) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(ended_by) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(ended_by) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(ended_by) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(error) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(error) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(error) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(error) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(worker_id) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(worker_id) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(worker_id) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(worker_id) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(external_id) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(external_id) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(external_id) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(external_id) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(started_at) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(started_at) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(started_at) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(started_at) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(ended_at) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(ended_at) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(ended_at) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(ended_at) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
+GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_client;
+GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
+GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_owner;

@@ -573,6 +573,127 @@ $$;
 
 comment on function pgflow_locks.try_lock_queue(text, int) is 'Take the lock to make a queue if nobody is making it.';
 
+create function pgflow._caller() returns text
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_claims text := current_setting('request.jwt.claims', true);
+  v_subject text;
+begin
+  -- Two ifs: the common one is a plain expression.
+  if coalesce(v_claims, '') = '' then
+    return session_user;
+  end if;
+  begin
+    if jsonb_typeof(v_claims::jsonb) <> 'object' then
+      raise invalid_text_representation;
+    end if;
+    v_subject := nullif(v_claims::jsonb ->> 'sub', '');
+  exception when data_exception then
+    raise exception 'request.jwt.claims is not a JSON object' using errcode = 'PF008', hint = 'Set it to the claims of a token, or to nothing.';
+  end;
+  if v_subject is null then
+    return session_user;
+  end if;
+  -- Anybody may set the setting. It is believed of a login that has no rights here of its own and passes its users in by
+  -- `set role`, as PostgREST does, and of those who may act for everybody anyway.
+  if has_schema_privilege(session_user, 'pgflow', 'usage') and not pgflow._has_role(session_user, '{pgflow_owner}') then
+    raise exception 'login "%" may not speak for "%"', session_user, v_subject using errcode = 'PF006',
+      hint = format('Unset request.jwt.claims; or, if %I passes other users in, alter role %I noinherit, and set role before each call.',
+        session_user, session_user);
+  end if;
+  return v_subject;
+end
+$$;
+
+comment on function pgflow._caller() is
+  'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user. PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
+
+create function pgflow._has_role(login text, roles text[]) returns boolean
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- By name: the roles may not exist.
+  return exists (
+      select from pg_namespace n
+      where n.nspname = 'pgflow' and pg_has_role(_has_role.login, n.nspowner, 'usage'))
+    or exists (
+      select from pg_roles r
+      where r.rolname = any (_has_role.roles) and pg_has_role(_has_role.login, r.oid, 'usage'));
+end
+$$;
+
+comment on function pgflow._has_role(text, text[]) is 'Whether somebody owns the schema, is a superuser, or has the rights of one of these roles.';
+
+create function pgflow._effective_role() returns text
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- Not current_user: inside a verb that is the owner of the schema.
+  return case when current_setting('role') = 'none' then session_user else current_setting('role') end;
+end
+$$;
+
+comment on function pgflow._effective_role() is 'The role whose rights the caller has: that of `set role`, or the login.';
+
+create function pgflow.readable_owner() returns text
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return case when pgflow._has_role(pgflow._effective_role(), '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}') then null
+    else pgflow._caller() end;
+end
+$$;
+
+comment on function pgflow.readable_owner() is 'Whose runs the caller may read: null means everybody''s. Row level security asks it once a query.';
+
+create function pgflow._check_owner(owner text, what text, roles text[] default '{pgflow_owner}') returns void
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- Whose it is stays untold.
+  if _check_owner.owner is distinct from pgflow._caller() and not pgflow._has_role(pgflow._effective_role(), _check_owner.roles) then
+    raise exception '% belongs to another user than "%"', _check_owner.what, pgflow._caller() using errcode = 'PF006',
+      hint = 'Connect as the user who started it, or as a member of pgflow_owner.';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_owner(text, text, text[]) is
+  'PF006 unless the caller owns it, owns the schema, or has one of the roles that are for everybody''s runs.';
+
+create function pgflow._check_run(run_id uuid, roles text[] default '{pgflow_owner}') returns void
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_owner text;
+begin
+  -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
+  select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
+  if not found then
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
+end
+$$;
+
+comment on function pgflow._check_run(uuid, text[]) is 'PF003 if there is no such run, PF006 as _check_owner says.';
+
+-- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
+create function pgflow.live_status(lease_expires_at timestamptz, task_started_at timestamptz) returns text
+language sql immutable parallel safe
+as $$
+  select case when lease_expires_at is null then 'queued' when task_started_at is null then 'claimed' else 'running' end
+$$;
+
+comment on function pgflow.live_status(timestamptz, timestamptz) is 'The status of a task that has not ended: the one place that says what queued, claimed and running mean.';
+
 create function pgflow._check_delay(argument text, seconds double precision) returns void
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
@@ -1006,7 +1127,7 @@ $$;
 comment on function pgflow._insert_steps(text, int, jsonb) is 'Write steps, deps and queues of a new flow version, defaults filled in.';
 
 create function pgflow.define_flow(definition jsonb) returns table (flow_slug text, flow_version int, created boolean)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -1078,7 +1199,7 @@ comment on function pgflow.flow(text, jsonb[]) is
   'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 
 create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -1860,6 +1981,7 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
   v_waiting record;
@@ -1874,8 +1996,7 @@ begin
       owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
-      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
@@ -1926,7 +2047,7 @@ comment on type pgflow.started_run is 'A row of run_flow.';
 create function pgflow.run_flow(flow_slug text, input jsonb default '{}', run_id uuid default null, flow_version int default null,
   idempotency_key text default null, priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns setof pgflow.started_run
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -1945,6 +2066,7 @@ begin
   if v_started is not null then
     perform pgflow._notify();
   elsif found then
+    perform pgflow._check_owner(v_run.owner, format('run %s', v_id));
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
       or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
@@ -1954,18 +2076,19 @@ begin
   else
     select r.* into strict v_run from pgflow.runs r
     where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
+    perform pgflow._check_owner(v_run.owner, format('the run of flow "%s" with idempotency key "%s"', v_run.flow_slug, v_run.idempotency_key));
   end if;
   return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
 end
 $$;
 
 comment on function pgflow.run_flow(text, jsonb, uuid, int, text, int, timestamptz, jsonb) is
-  'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF008 bad input.';
+  'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF006 it is another user''s, PF008 bad input.';
 
 create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version int default null, idempotency_keys text[] default null,
   priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (ordinal int, run_id uuid, created boolean)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -1992,6 +2115,8 @@ begin
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
   else
+    perform pgflow._check_owner(r.owner, format('the run of flow "%s" with idempotency key "%s"', r.flow_slug, r.idempotency_key))
+    from pgflow.runs r where r.flow_slug = run_flows.flow_slug and r.idempotency_key = any (run_flows.idempotency_keys);
     return query
     select u.ordinality::int, r.run_id, r.run_id = u.run_id
     from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
@@ -2003,12 +2128,12 @@ end
 $$;
 
 comment on function pgflow.run_flows(text, jsonb[], int, text[], int, timestamptz, jsonb) is
-  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
+  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run; PF006 if that is another user''s.';
 
 create view pgflow._tasks as
 select t.run_id, t.step_slug, 0 as task_index, -1 as ready_index, t.step_id, t.queue_id, false as is_map, t.status = 'running' as is_live,
   case t.status
-    when 'running' then case when t.lease_expires_at is null then 'queued' when t.task_started_at is null then 'claimed' else 'running' end
+    when 'running' then pgflow.live_status(t.lease_expires_at, t.task_started_at)
     when 'skipped' then 'failed'
     else t.status
   end as status,
@@ -2019,7 +2144,7 @@ from pgflow.run_steps t
 where s.step_type = 'single' and t.started_at is not null
 union all
 select t.run_id, t.step_slug, t.task_index, t.task_index, t.step_id, r.queue_id, true, t.end_status is null,
-  coalesce(t.end_status, case when t.lease_expires_at is null then 'queued' when t.task_started_at is null then 'claimed' else 'running' end),
+  coalesce(t.end_status, pgflow.live_status(t.lease_expires_at, t.task_started_at)),
   t.attempt, t.failures, t.launch_failures, t.task_started_at, t.lease_expires_at, t.visible_at, t.token_hash, t.worker_id,
   t.external_id, t.instance_id, t.input, t.output, t.error, r.started_at, t.finished_at
 from pgflow.map_tasks t
@@ -2027,23 +2152,42 @@ from pgflow.map_tasks t
 -- Not yet started again: its items are those of the round before.
 where r.started_at is not null;
 
-comment on view pgflow._tasks is 'Every task with the columns that only the engine may see; the one place that says what queued, claimed and running mean.';
+comment on view pgflow._tasks is 'Every task with the columns that only the engine may see.';
 
-create view pgflow.step_tasks as
-select t.run_id, t.step_slug, t.task_index, t.status, t.attempt, t.failures, t.launch_failures, s.executor, t.worker_id, t.external_id,
+-- Of the tables, not of _tasks: a reader has no right to token_hash, which is part of that view.
+create view pgflow.step_tasks with (security_invoker) as
+select t.run_id, t.step_slug, t.task_index, t.status, t.attempt, t.failures, t.launch_failures, x.executor, t.worker_id, t.external_id,
   case when t.status = 'queued' then coalesce(t.visible_at, t.queued_at) end as visible_at,
   case when t.status in ('claimed', 'running') then t.lease_expires_at end as lease_expires_at,
   t.input, t.output, case when t.status <> 'completed' then t.error end as error, t.queued_at,
   case when t.status <> 'queued' then t.task_started_at end as started_at, t.finished_at
-from pgflow._tasks t
-  join pgflow.steps s on s.step_id = t.step_id;
+from (
+    select r.run_id, r.step_slug, 0 as task_index, r.step_id,
+      case r.status when 'running' then pgflow.live_status(r.lease_expires_at, r.task_started_at) when 'skipped' then 'failed'
+        else r.status end as status,
+      r.attempt, r.failures, r.launch_failures, r.worker_id, r.external_id, r.visible_at, r.lease_expires_at, null::jsonb as input,
+      r.output, r.error, r.started_at as queued_at, r.task_started_at, r.finished_at
+    from pgflow.run_steps r
+      join pgflow.steps s on s.step_id = r.step_id
+    where s.step_type = 'single' and r.started_at is not null
+    union all
+    select m.run_id, m.step_slug, m.task_index, m.step_id, coalesce(m.end_status, pgflow.live_status(m.lease_expires_at, m.task_started_at)),
+      m.attempt, m.failures, m.launch_failures, m.worker_id, m.external_id, m.visible_at, m.lease_expires_at, m.input,
+      m.output, m.error, r.started_at, m.task_started_at, m.finished_at
+    from pgflow.map_tasks m
+      join pgflow.run_steps r on r.run_id = m.run_id and r.step_slug = m.step_slug
+    where r.started_at is not null) t
+  join pgflow.steps x on x.step_id = t.step_id;
 
 comment on view pgflow.step_tasks is 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
 
-create view pgflow.step_states as
+create view pgflow.step_states with (security_invoker) as
 select t.run_id, t.step_slug, t.status,
   case when s.step_type = 'single' then 1 else t.task_count end as task_count,
-  case when s.step_type = 'map' and t.status = 'completed' and t.output is null then pgflow._map_output(t.run_id, t.step_slug)
+  case when s.step_type = 'map' and t.status = 'completed' and t.output is null then (
+      -- As _map_output, which readers may not call.
+      select coalesce(jsonb_agg(coalesce(m.output, 'null') order by m.task_index), '[]') from pgflow.map_tasks m
+      where m.run_id = t.run_id and m.step_slug = t.step_slug)
     else t.output end as output,
   case when t.status in ('failed', 'skipped') then t.error end as error,
   t.skip_reason, t.started_at, t.finished_at
@@ -2052,12 +2196,12 @@ from pgflow.run_steps t
 
 comment on view pgflow.step_states is 'One row a step of a run. The output of a map step is put together from its items when nobody needed it as a whole yet.';
 
-create view pgflow.task_attempts as
+create view pgflow.task_attempts with (security_invoker) as
 select a.run_id, a.step_slug, a.task_index, a.attempt, a.outcome, a.error, a.worker_id, a.external_id, a.started_at, a.ended_at, a.log_tail
 from pgflow.step_task_attempts a
 union all
-select t.run_id, t.step_slug, t.task_index, t.attempt, t.status, null, t.worker_id, t.external_id, t.task_started_at, t.finished_at, l.log_tail
-from pgflow._tasks t
+select t.run_id, t.step_slug, t.task_index, t.attempt, t.status, null, t.worker_id, t.external_id, t.started_at, t.finished_at, l.log_tail
+from pgflow.step_tasks t
   left join pgflow.completed_task_logs l
     on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
 where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
@@ -2067,7 +2211,7 @@ where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
 
 comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
 
-create view pgflow.task_logs as
+create view pgflow.task_logs with (security_invoker) as
 select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
 from pgflow.completed_task_logs l
 union all
@@ -3284,7 +3428,7 @@ $$;
 comment on function pgflow._report_one(jsonb) is 'Apply one report; PF003 if there is no such task, PF008 if the delay is out of range.';
 
 create function pgflow.report_step_tasks(reports jsonb) returns table (ordinal int, status text)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3307,7 +3451,7 @@ comment on function pgflow.report_step_tasks(jsonb) is
   'Report up to 500 attempts in one transaction; answers in order: completed, retrying, failed, released, duplicate, stale, unknown, invalid.';
 
 create function pgflow.complete_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, output jsonb) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3328,7 +3472,7 @@ comment on function pgflow.complete_step_task(uuid, text, int, uuid, jsonb) is
 
 create function pgflow.fail_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, error jsonb,
   retryable boolean default true, retry_after_seconds double precision default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3348,7 +3492,7 @@ comment on function pgflow.fail_step_task(uuid, text, int, uuid, jsonb, boolean,
   'Fail an attempt in the caller''s transaction: retrying, failed, duplicate or stale. PF003 if there is no such task.';
 
 create function pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision default 0) returns table (ordinal int, status text)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3411,7 +3555,7 @@ $$;
 comment on function pgflow._next_timer(text[]) is 'When the next timer of these executors is due.';
 
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 as $$
@@ -3454,7 +3598,7 @@ create function pgflow.claim_step_tasks(executor text, worker_id text, max_tasks
     attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3482,7 +3626,7 @@ create function pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
     attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3691,7 +3835,7 @@ comment on function pgflow._set_started(pgflow._tasks, text, timestamptz, timest
 
 create function pgflow.start_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, instance_id text)
   returns table (status text, input jsonb, lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3744,7 +3888,7 @@ comment on function pgflow.start_step_task(uuid, text, int, uuid, text) is
 
 create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
   returns table (ordinal int, status text, lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3785,7 +3929,7 @@ comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
   'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
 
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3955,7 +4099,7 @@ $$;
 comment on function pgflow._run_status(uuid) is 'Status of a run; PF003 if there is none.';
 
 create function pgflow.start_step(run_id uuid, step_slug text) returns boolean
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -3968,6 +4112,7 @@ declare
   v_step pgflow.run_steps;
   v_next record;
 begin
+  perform pgflow._check_run(start_step.run_id);
   perform pgflow_locks.lock_runs(array[start_step.run_id]);
   v_now := pgflow.clock();
   select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
@@ -3989,15 +4134,16 @@ end
 $$;
 
 comment on function pgflow.start_step(uuid, text) is
-  'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step.';
+  'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step; PF003 no such run or step, PF006 not yours.';
 
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_status text;
 begin
+  perform pgflow._check_run(cancel_run.run_id);
   perform pgflow_locks.lock_runs(array[cancel_run.run_id]);
   v_status := pgflow._run_status(cancel_run.run_id);
   if v_status <> 'running' then
@@ -4011,13 +4157,14 @@ end
 $$;
 
 comment on function pgflow.cancel_run(uuid, text) is
-  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';
+  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 
 create function pgflow.pause_run(run_id uuid) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
+  perform pgflow._check_run(pause_run.run_id);
   perform pgflow_locks.lock_runs(array[pause_run.run_id]);
   if pgflow._run_status(pause_run.run_id) <> 'running' then
     return 'already_ended';
@@ -4033,16 +4180,17 @@ end
 $$;
 
 comment on function pgflow.pause_run(uuid) is
-  'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run.';
+  'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 
 create function pgflow.resume_run(run_id uuid) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_parked record;
   v_paused interval;
 begin
+  perform pgflow._check_run(resume_run.run_id);
   perform pgflow_locks.lock_runs(array[resume_run.run_id]);
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
@@ -4077,10 +4225,10 @@ end
 $$;
 
 comment on function pgflow.resume_run(uuid) is
-  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';
+  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';
 
 create function pgflow.pause_executor(executor text, reason text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
@@ -4098,7 +4246,7 @@ $$;
 comment on function pgflow.pause_executor(text, text) is 'Claim nothing for an executor until it is resumed. paused or already_paused.';
 
 create function pgflow.resume_executor(executor text) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
@@ -4142,7 +4290,7 @@ comment on function pgflow._reset_steps(uuid, text[], text[]) is
   'Put steps of a run back to pending, budgets at zero; attempt numbers go on. Returns those that can start.';
 
 create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -4157,6 +4305,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow._check_run(retry_run.run_id);
   perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
@@ -4190,10 +4339,10 @@ end
 $$;
 
 comment on function pgflow.retry_run(uuid, text) is
-  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
+  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
 
 create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -4211,7 +4360,7 @@ comment on function pgflow.postpone_lease_expiry(double precision) is
   'Declare no lease expired for so many seconds (at most an hour): for dispatchers that were cut off from the database and come back.';
 
 create function pgflow.maintain() returns jsonb
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -4277,7 +4426,7 @@ $$;
 comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their rows.';
 
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
@@ -4303,7 +4452,7 @@ comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many en
 
 create function pgflow.backlog(max_counted int default 10000)
   returns table (executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -4345,7 +4494,7 @@ comment on function pgflow.backlog(int) is
   'How many tasks of each executor are ready, counted up to max_counted, and for how many seconds the first in line has been (0 if none is).';
 
 create function pgflow.sweep_lag() returns double precision
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
@@ -4364,7 +4513,7 @@ comment on function pgflow.sweep_lag() is 'For how many seconds the first timer 
 
 create function pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes int[])
   returns table (ordinal int, wait_seconds double precision)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -4414,13 +4563,14 @@ $$;
 comment on function pgflow._get_step(uuid, text, boolean) is 'A step of a run with the counts of its tasks, as get_run shows it.';
 
 create function pgflow.get_run(run_id uuid) returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;
   v_fits boolean;
 begin
+  perform pgflow._check_run(get_run.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
   select coalesce(sum(pgflow._size(t.output)), 0) + (
       select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
@@ -4435,18 +4585,15 @@ begin
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;
-  if v_run is null then
-    raise exception 'no run %', coalesce(get_run.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_run;
 end
 $$;
 
-comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';
+comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run, PF006 if it is not yours.';
 
 create function pgflow.check_invariants(run_id uuid default null)
   returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
-language sql stable
+language sql stable security definer
 set search_path to pg_catalog, pg_temp
 -- Every join here is over whole tables, whose sizes nobody may have told the planner.
 set enable_nestloop to off
@@ -4539,7 +4686,147 @@ $$;
 comment on function pgflow.check_invariants(uuid) is
   'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
 
--- Nothing is for everybody: PostgreSQL grants execute to public by default.
-revoke all on schema pgflow, pgflow_locks from public;
-revoke all on all tables in schema pgflow from public;
-revoke all on all functions in schema pgflow, pgflow_locks from public;
+-- Who may select at all is granted (grant_roles); here: which rows. The owner of the tables, so every verb, is not subject to it.
+-- Policies ask readable_owner() in a subquery: once a query. `(select true ..)`, not `exists`: one probe of the index a row, where the
+-- planner would rather read every run once.
+create policy own_runs on pgflow.runs for select
+  using ((select pgflow.readable_owner()) is null or owner = (select pgflow.readable_owner()));
+
+create policy of_own_runs on pgflow.run_steps for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = run_steps.run_id));
+create policy of_own_runs on pgflow.map_tasks for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = map_tasks.run_id));
+create policy of_own_runs on pgflow.step_task_attempts for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = step_task_attempts.run_id));
+create policy of_own_runs on pgflow.completed_task_logs for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = completed_task_logs.run_id));
+
+create policy every_row on pgflow.flows for select using (true);
+create policy every_row on pgflow.steps for select using (true);
+create policy every_row on pgflow.deps for select using (true);
+create policy every_row on pgflow.migrations for select using (true);
+
+-- The inner workings: for those who read everything.
+create policy all_or_nothing on pgflow.executors for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.queues for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.ready_tasks for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.parked_tasks for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.paused_runs for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.map_counters for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.timers for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
+
+do $$
+declare
+  v_table regclass;
+begin
+  for v_table in select c.oid from pg_catalog.pg_class c where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'r' loop
+    execute format('alter table %s enable row level security', v_table);
+  end loop;
+end
+$$;
+
+create function pgflow._role_rights() returns table (role_name text, verbs text[], tables text[])
+language sql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+  with lists as (
+    select
+      array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
+      array['flows', 'steps', 'deps'] as definitions,
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'completed_task_logs', 'step_states', 'step_tasks', 'task_attempts',
+        'task_logs'] as state,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
+      array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
+      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run'] as running,
+      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+        'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
+      array['get_run', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+  )
+  select r.role_name, r.verbs, r.tables
+  from lists l,
+    lateral (values
+      ('pgflow_deployer', l.common || l.deploying, l.definitions),
+      ('pgflow_dispatcher', l.common || l.dispatching || l.working || l.reading, l.definitions || l.state || l.inner_tables),
+      ('pgflow_worker', l.common || l.working, '{}'),
+      ('pgflow_client', l.common || l.running, l.definitions || l.state),
+      ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
+      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading,
+        l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
+$$;
+
+comment on function pgflow._role_rights() is 'What each role may call and read: the one list of rights, applied by grant_roles.';
+
+create function pgflow._create_role(name text) returns boolean
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from pg_roles r where r.rolname = _create_role.name) then
+    execute format('create role %I nologin', _create_role.name);
+  end if;
+  return true;
+exception
+  -- Roles are of the whole cluster: another of its databases was migrated at this moment.
+  when duplicate_object or unique_violation then
+    return true;
+  when insufficient_privilege then
+    raise notice 'role % does not exist and "%" may not create it', _create_role.name, current_user
+      using hint = format('Have it made (create role %I nologin), then call pgflow.grant_roles().', _create_role.name);
+    return false;
+end
+$$;
+
+comment on function pgflow._create_role(text) is 'Make a role unless it exists; false, with a notice, if the caller may not.';
+
+create function pgflow.grant_roles() returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_right record;
+  v_statement text;
+begin
+  -- PostgreSQL grants execute on a new function to everybody.
+  revoke all on schema pgflow, pgflow_locks from public;
+  revoke all on all tables in schema pgflow from public;
+  revoke all on all functions in schema pgflow, pgflow_locks from public;
+  for v_right in select * from pgflow._role_rights() loop
+    continue when not pgflow._create_role(v_right.role_name);
+    execute format('revoke all on all tables in schema pgflow from %I', v_right.role_name);
+    execute format('revoke all on all functions in schema pgflow from %I', v_right.role_name);
+    execute format('grant usage on schema pgflow to %I', v_right.role_name);
+    for v_statement in
+      select format('grant execute on function %s to %I', p.oid::regprocedure, v_right.role_name)
+      from pg_proc p
+      where p.pronamespace = 'pgflow'::regnamespace and p.proname = any (v_right.verbs)
+      union all
+      -- Where there is a token_hash by column: it is for nobody.
+      select format('grant select %s on pgflow.%I to %I',
+        case when bool_or(a.attname = 'token_hash') then
+          format('(%s)', string_agg(quote_ident(a.attname), ', ' order by a.attnum) filter (where a.attname <> 'token_hash')) end,
+        c.relname, v_right.role_name)
+      from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.relnamespace = 'pgflow'::regnamespace and c.relname = any (v_right.tables) and a.attnum > 0 and not a.attisdropped
+      group by c.oid, c.relname
+      order by 1
+    loop
+      execute v_statement;
+    end loop;
+  end loop;
+end
+$$;
+
+comment on function pgflow.grant_roles() is
+  'Make the roles of PGFlow where they are missing, and give each its rights in this database, no more. For the owner of the schema; migrations end with it.';
+
+select pgflow.grant_roles();

@@ -1,5 +1,5 @@
 create function pgflow.define_flow(definition jsonb) returns table (flow_slug text, flow_version int, created boolean)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare

@@ -1,5 +1,5 @@
 create function pgflow.delete_flow(flow_slug text, force boolean default false) returns void
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare

@@ -6,6 +6,7 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_xid bigint := pg_current_xact_id()::text::bigint;
+  v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
   v_waiting record;
@@ -20,8 +21,7 @@ begin
       owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', session_user),
-      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.

@@ -1,7 +1,7 @@
 create function pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version int default null, idempotency_keys text[] default null,
   priority int default null, start_at timestamptz default null, tags jsonb default '{}')
   returns table (ordinal int, run_id uuid, created boolean)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -28,6 +28,8 @@ begin
   if cardinality(v_started) = v_count then
     return query select u.ordinality::int, u.run_id, true from unnest(v_ids) with ordinality u (run_id, ordinality);
   else
+    perform pgflow._check_owner(r.owner, format('the run of flow "%s" with idempotency key "%s"', r.flow_slug, r.idempotency_key))
+    from pgflow.runs r where r.flow_slug = run_flows.flow_slug and r.idempotency_key = any (run_flows.idempotency_keys);
     return query
     select u.ordinality::int, r.run_id, r.run_id = u.run_id
     from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
@@ -39,4 +41,4 @@ end
 $$;
 
 comment on function pgflow.run_flows(text, jsonb[], int, text[], int, timestamptz, jsonb) is
-  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run.';
+  'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run; PF006 if that is another user''s.';

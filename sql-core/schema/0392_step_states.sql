@@ -1,7 +1,10 @@
-create view pgflow.step_states as
+create view pgflow.step_states with (security_invoker) as
 select t.run_id, t.step_slug, t.status,
   case when s.step_type = 'single' then 1 else t.task_count end as task_count,
-  case when s.step_type = 'map' and t.status = 'completed' and t.output is null then pgflow._map_output(t.run_id, t.step_slug)
+  case when s.step_type = 'map' and t.status = 'completed' and t.output is null then (
+      -- As _map_output, which readers may not call.
+      select coalesce(jsonb_agg(coalesce(m.output, 'null') order by m.task_index), '[]') from pgflow.map_tasks m
+      where m.run_id = t.run_id and m.step_slug = t.step_slug)
     else t.output end as output,
   case when t.status in ('failed', 'skipped') then t.error end as error,
   t.skip_reason, t.started_at, t.finished_at

@@ -1,9 +1,9 @@
-create view pgflow.task_attempts as
+create view pgflow.task_attempts with (security_invoker) as
 select a.run_id, a.step_slug, a.task_index, a.attempt, a.outcome, a.error, a.worker_id, a.external_id, a.started_at, a.ended_at, a.log_tail
 from pgflow.step_task_attempts a
 union all
-select t.run_id, t.step_slug, t.task_index, t.attempt, t.status, null, t.worker_id, t.external_id, t.task_started_at, t.finished_at, l.log_tail
-from pgflow._tasks t
+select t.run_id, t.step_slug, t.task_index, t.attempt, t.status, null, t.worker_id, t.external_id, t.started_at, t.finished_at, l.log_tail
+from pgflow.step_tasks t
   left join pgflow.completed_task_logs l
     on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
 where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')

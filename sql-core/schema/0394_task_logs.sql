@@ -1,4 +1,4 @@
-create view pgflow.task_logs as
+create view pgflow.task_logs with (security_invoker) as
 select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
 from pgflow.completed_task_logs l
 union all

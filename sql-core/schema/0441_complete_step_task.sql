@@ -1,5 +1,5 @@
 create function pgflow.complete_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, output jsonb) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

@@ -1,6 +1,6 @@
 create function pgflow.fail_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, error jsonb,
   retryable boolean default true, retry_after_seconds double precision default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

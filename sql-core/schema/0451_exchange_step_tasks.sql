@@ -5,7 +5,7 @@ create function pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
     attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
     lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

@@ -1,6 +1,6 @@
 create function pgflow.start_step_task(run_id uuid, step_slug text, task_index int, attempt_token uuid, instance_id text)
   returns table (status text, input jsonb, lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

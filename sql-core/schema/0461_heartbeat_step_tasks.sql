@@ -1,6 +1,6 @@
 create function pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision default 30)
   returns table (ordinal int, status text, lease_expires_at timestamptz)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

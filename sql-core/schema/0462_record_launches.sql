@@ -1,5 +1,5 @@
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

@@ -1,5 +1,5 @@
 create function pgflow.start_step(run_id uuid, step_slug text) returns boolean
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -12,6 +12,7 @@ declare
   v_step pgflow.run_steps;
   v_next record;
 begin
+  perform pgflow._check_run(start_step.run_id);
   perform pgflow_locks.lock_runs(array[start_step.run_id]);
   v_now := pgflow.clock();
   select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
@@ -33,4 +34,4 @@ end
 $$;
 
 comment on function pgflow.start_step(uuid, text) is
-  'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step.';
+  'Start a pending step whose dependencies ended. A repair verb: the engine starts steps by itself. True if this call moved the step; PF003 no such run or step, PF006 not yours.';

@@ -1,10 +1,11 @@
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_status text;
 begin
+  perform pgflow._check_run(cancel_run.run_id);
   perform pgflow_locks.lock_runs(array[cancel_run.run_id]);
   v_status := pgflow._run_status(cancel_run.run_id);
   if v_status <> 'running' then
@@ -18,4 +19,4 @@ end
 $$;
 
 comment on function pgflow.cancel_run(uuid, text) is
-  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run.';
+  'Cancel a run: queued tasks at once, running ones are fenced at once and told at their next heartbeat. cancelled or already_ended; PF003 if there is no such run, PF006 if it is not yours.';

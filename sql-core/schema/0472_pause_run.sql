@@ -1,8 +1,9 @@
 create function pgflow.pause_run(run_id uuid) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
+  perform pgflow._check_run(pause_run.run_id);
   perform pgflow_locks.lock_runs(array[pause_run.run_id]);
   if pgflow._run_status(pause_run.run_id) <> 'running' then
     return 'already_ended';
@@ -18,4 +19,4 @@ end
 $$;
 
 comment on function pgflow.pause_run(uuid) is
-  'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run.';
+  'Claim nothing new of a run; what runs may finish. paused, already_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';

@@ -1,11 +1,12 @@
 create function pgflow.resume_run(run_id uuid) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_parked record;
   v_paused interval;
 begin
+  perform pgflow._check_run(resume_run.run_id);
   perform pgflow_locks.lock_runs(array[resume_run.run_id]);
   if pgflow._run_status(resume_run.run_id) <> 'running' then
     return 'already_ended';
@@ -40,4 +41,4 @@ end
 $$;
 
 comment on function pgflow.resume_run(uuid) is
-  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run.';
+  'Undo pause_run. resumed, not_paused or already_ended; PF003 if there is no such run, PF006 if it is not yours.';

@@ -1,5 +1,5 @@
 create function pgflow.pause_executor(executor text, reason text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin

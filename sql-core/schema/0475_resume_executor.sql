@@ -1,5 +1,5 @@
 create function pgflow.resume_executor(executor text) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin

@@ -1,5 +1,5 @@
 create function pgflow.retry_run(run_id uuid, from_step text default null) returns text
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
@@ -14,6 +14,7 @@ declare
   v_waiting int[];
   v_next record;
 begin
+  perform pgflow._check_run(retry_run.run_id);
   perform pgflow_locks.use_flow(r.flow_slug) from pgflow.runs r where r.run_id = retry_run.run_id;
   perform pgflow_locks.lock_runs(array[retry_run.run_id]);
   v_now := pgflow.clock();
@@ -47,4 +48,4 @@ end
 $$;
 
 comment on function pgflow.retry_run(uuid, text) is
-  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF005 still running or nothing to retry.';
+  'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';

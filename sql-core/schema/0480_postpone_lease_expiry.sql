@@ -1,5 +1,5 @@
 create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare

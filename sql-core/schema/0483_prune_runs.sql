@@ -1,5 +1,5 @@
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare

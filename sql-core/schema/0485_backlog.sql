@@ -1,6 +1,6 @@
 create function pgflow.backlog(max_counted int default 10000)
   returns table (executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

@@ -1,5 +1,5 @@
 create function pgflow.sweep_lag() returns double precision
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off

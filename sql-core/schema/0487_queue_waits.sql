@@ -1,6 +1,6 @@
 create function pgflow.queue_waits(run_ids uuid[], step_slugs text[], task_indexes int[])
   returns table (ordinal int, wait_seconds double precision)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off

@@ -1,11 +1,12 @@
 create function pgflow.get_run(run_id uuid) returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_run jsonb;
   v_fits boolean;
 begin
+  perform pgflow._check_run(get_run.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   -- What is shown must fit into one value: the outputs of steps are left out where there is too much of them.
   select coalesce(sum(pgflow._size(t.output)), 0) + (
       select coalesce(sum(pgflow._size(m.output)), 0) from pgflow.map_tasks m where m.run_id = get_run.run_id) <= pgflow._limit('map_output')
@@ -20,11 +21,8 @@ begin
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;
-  if v_run is null then
-    raise exception 'no run %', coalesce(get_run.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_run;
 end
 $$;
 
-comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run.';
+comment on function pgflow.get_run(uuid) is 'A run, its steps and the counts of their tasks: what a status page needs. PF003 if there is no such run, PF006 if it is not yours.';

@@ -1,6 +1,6 @@
 create function pgflow.check_invariants(run_id uuid default null)
   returns table (invariant text, violating_run uuid, step_slug text, task_index int, details text)
-language sql stable
+language sql stable security definer
 set search_path to pg_catalog, pg_temp
 -- Every join here is over whole tables, whose sizes nobody may have told the planner.
 set enable_nestloop to off

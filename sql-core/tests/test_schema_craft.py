@@ -16,15 +16,20 @@ OURS: LiteralString = "('pgflow'::regnamespace, 'pgflow_locks'::regnamespace)"
 MAX_LINE = 150
 
 #: Files that hold something else than one object.
-OF_MANY = {"0010_schemas", "0900_grants"}
+OF_MANY = {"0010_schemas", "0890_row_security", "0900_grants"}
+
+#: Public functions that touch no table of ours.
+WITHOUT_TABLES = ["clock", "schema_version", "flow", "step", "live_status", "grant_roles"]
 
 CREATED = re.compile(r"^create (?:function|table|type|view)\s+(?:pgflow|pgflow_locks)\.(\w+)", re.MULTILINE)
 COMMENT = re.compile(r"--[^\n]*")
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 
-def offenders(connection: psycopg.Connection[dict[str, Any]], query: LiteralString) -> list[str]:
-    return [str(row["name"]) for row in connection.execute(query).fetchall()]
+def offenders(
+    connection: psycopg.Connection[dict[str, Any]], query: LiteralString, *params: Any
+) -> list[str]:
+    return [str(row["name"]) for row in connection.execute(query, params or None).fetchall()]
 
 
 def test_a_file_holds_the_object_it_is_named_after() -> None:
@@ -80,14 +85,20 @@ def test_every_function_pins_its_search_path_or_says_why_not(
     assert {name.removeprefix("_") for name in unpinned} == explained
 
 
-def test_a_function_that_runs_as_its_owner_says_why(
+def test_the_verbs_run_as_their_owner_and_nothing_else_does(
     pgflow_connection: psycopg.Connection[dict[str, Any]],
 ) -> None:
-    definers = offenders(
-        pgflow_connection, f"select proname as name from pg_proc where pronamespace in {OURS} and prosecdef"
+    """Who may call a verb has no right to a table; who may call a helper is inside a verb already."""
+    wrong = offenders(
+        pgflow_connection,
+        f"""
+        select oid::regprocedure as name from pg_proc
+        where pronamespace in {OURS} and proname <> all (%s)
+          and prosecdef <> (pronamespace = 'pgflow'::regnamespace and proname !~ '^_')
+        """,
+        WITHOUT_TABLES,
     )
-    explained = {path.stem[5:] for path in FILES if "-- Security definer" in path.read_text()}
-    assert {name.removeprefix("_") for name in definers} == explained
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
@@ -135,6 +146,27 @@ def test_nothing_is_granted_to_everybody(pgflow_connection: psycopg.Connection[d
         """,
     )
     assert granted == []
+
+
+def test_every_table_has_row_level_security(pgflow_connection: psycopg.Connection[dict[str, Any]]) -> None:
+    open_tables = offenders(
+        pgflow_connection,
+        f"""select oid::regclass as name from pg_class
+            where relnamespace in {OURS} and relkind in ('r', 'p') and not relrowsecurity""",
+    )
+    assert open_tables == []
+
+
+def test_every_view_for_readers_has_the_rights_of_its_reader(
+    pgflow_connection: psycopg.Connection[dict[str, Any]],
+) -> None:
+    of_the_owner = offenders(
+        pgflow_connection,
+        f"""select oid::regclass as name from pg_class
+            where relnamespace in {OURS} and relkind = 'v' and relname !~ '^_'
+              and not coalesce(reloptions, '{{}}') @> '{{security_invoker=true}}'""",
+    )
+    assert of_the_owner == []
 
 
 def test_constraints_have_names_of_their_own(pgflow_connection: psycopg.Connection[dict[str, Any]]) -> None:

@@ -13,6 +13,10 @@ SCHEMA_VERSION = 1
 LOCK_STATEMENT = "select pg_catalog.pg_advisory_xact_lock(7150101, 0);"
 
 
+#: After each migration, so that what it made is for nobody but the roles: the first one has it at its end.
+GRANT_STATEMENT = "select pgflow.grant_roles();\n"
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step of the path from an empty database to the present schema."""
@@ -36,7 +40,7 @@ class Migration:
 
     def statements(self) -> str:
         """The migration and its record, to be run in one transaction that holds the migration lock."""
-        return f"{self.sql.rstrip()}\n\n{self.record}"
+        return f"{self.sql.rstrip()}\n\n{GRANT_STATEMENT if self.version > 1 else ''}{self.record}"
 
 
 @cache

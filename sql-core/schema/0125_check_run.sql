@@ -1,0 +1,17 @@
+create function pgflow._check_run(run_id uuid, roles text[] default '{pgflow_owner}') returns void
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_owner text;
+begin
+  -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
+  select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
+  if not found then
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
+end
+$$;
+
+comment on function pgflow._check_run(uuid, text[]) is 'PF003 if there is no such run, PF006 as _check_owner says.';
