@@ -16,10 +16,10 @@ from .engine import Engine
 T = TypeVar("T")
 
 _DEADLINE = 20.0
-_RETRIED = ("40P01", "40001", "55P03")
+CONTENTION = ("40P01", "40001", "55P03")
 
 
-def together(*calls: Callable[[], T]) -> list[T]:
+def together(*calls: Callable[[], T], deadline: float = _DEADLINE * 3) -> list[T]:
     """Call all at the same instant, each in a thread of its own; return their results in order."""
     barrier = Barrier(len(calls))
 
@@ -29,7 +29,7 @@ def together(*calls: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         futures = [pool.submit(released, call) for call in calls]
-        return [future.result(_DEADLINE * 3) for future in futures]
+        return [future.result(deadline) for future in futures]
 
 
 @contextmanager
@@ -39,9 +39,9 @@ def meanwhile(call: Callable[[], T]) -> Iterator[Future[T]]:
         yield pool.submit(call)
 
 
-def until(condition: Callable[[], T]) -> T:
+def until(condition: Callable[[], T], seconds: float = _DEADLINE) -> T:
     """Return the first true value of `condition`; fail when a deadline passes without one."""
-    deadline = monotonic() + _DEADLINE
+    deadline = monotonic() + seconds
     pause = Event()
     while not (value := condition()):
         assert monotonic() < deadline, "the condition awaited never came"
@@ -55,7 +55,7 @@ def until_blocked(observer: Engine, blocked: Engine) -> None:
     until(lambda: observer.value("select cardinality(pg_blocking_pids(%s)) > 0", pid))
 
 
-def as_client(call: Callable[[], T], tries: int = 20, retried: Collection[str] = _RETRIED) -> T:
+def as_client(call: Callable[[], T], tries: int = 20, retried: Collection[str] = CONTENTION) -> T:
     """Call again on deadlock, serialization failure and lock timeout, as our clients do."""
     for left in reversed(range(tries)):
         try:
