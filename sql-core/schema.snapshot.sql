@@ -1085,6 +1085,7 @@ begin
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_counters t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_tasks t where t.run_id = any (_delete_runs.run_ids);
@@ -1587,6 +1588,11 @@ begin
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
+      'progress', (
+        select p.progress
+        from pgflow.task_progress p
+          join pgflow._tasks k on k.run_id = p.run_id and k.step_slug = p.step_slug and k.task_index = p.task_index and k.attempt = p.attempt
+        where p.run_id = t.run_id and p.step_slug = t.step_slug and s.step_type = 'single' and k.status in ('claimed', 'running')),
       'tasks', (
         select jsonb_build_object('queued', count(*) filter (where k.status = 'queued'), 'claimed', count(*) filter (where k.status = 'claimed'),
           'running', count(*) filter (where k.status = 'running'), 'completed', count(*) filter (where k.status = 'completed'),
@@ -1773,6 +1779,27 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) IS 'Keep what completed attempts wrote.';
+CREATE FUNCTION pgflow._keep_progress(tasks jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into pgflow.task_progress (run_id, step_slug, task_index, attempt, progress, reported_at)
+  select distinct on (r.run_id, r.step_slug, r.task_index) r.run_id, r.step_slug, r.task_index, t.attempt, r.progress, _keep_progress.now
+  from jsonb_to_recordset(_keep_progress.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, progress jsonb)
+    cross join lateral (
+      select k.attempt from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index and k.status in ('claimed', 'running')
+        and k.token_hash = pgflow._token_hash(r.attempt_token)
+      offset 0) t
+  where jsonb_typeof(r.progress) = 'object' and length(r.progress::text) <= 4096
+  -- In key order, so that two callers with the same tasks wait for each other at most once.
+  order by r.run_id, r.step_slug, r.task_index
+  on conflict on constraint task_progress_pkey do update
+    set attempt = excluded.attempt, progress = excluded.progress, reported_at = excluded.reported_at;
+end
+$$;
+COMMENT ON FUNCTION pgflow._keep_progress(tasks jsonb, now timestamp with time zone) IS 'Keep what current attempts say of their progress; what is no object, or longer than 4096 characters, is left out.';
 CREATE FUNCTION pgflow._limit(name text) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -3462,7 +3489,7 @@ CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double pr
     SET enable_mergejoin TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
-    AS $$
+    AS $_$
 declare
   v_now timestamptz := pgflow.clock();
   v_tasks jsonb;
@@ -3474,6 +3501,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if v_tasks @? '$[*].progress' then
+    perform pgflow._keep_progress(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -3490,8 +3520,9 @@ begin
       where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index offset 0) t on true
   order by r.ordinality;
 end
-$$;
-COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
+$_$;
+COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4406,6 +4437,16 @@ UNION ALL
    FROM pgflow.step_task_attempts a
   WHERE (a.log_tail IS NOT NULL);
 COMMENT ON VIEW pgflow.task_logs IS 'The end of what each attempt wrote to its standard output and error.';
+CREATE TABLE pgflow.task_progress (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    progress jsonb NOT NULL,
+    reported_at timestamp with time zone NOT NULL,
+    CONSTRAINT progress_is_an_object CHECK ((jsonb_typeof(progress) = 'object'::text))
+);
+COMMENT ON TABLE pgflow.task_progress IS 'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
 CREATE TABLE pgflow.timers (
     due_at timestamp with time zone NOT NULL,
     seq bigint NOT NULL,
@@ -4464,6 +4505,8 @@ ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_slug_is_unique UNIQUE (flow_slug, flow_version, step_slug);
 ALTER TABLE ONLY pgflow.sweep_marks
     ADD CONSTRAINT sweep_marks_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY pgflow.task_progress
+    ADD CONSTRAINT task_progress_pkey PRIMARY KEY (run_id, step_slug, task_index);
 ALTER TABLE ONLY pgflow.timers
     ADD CONSTRAINT timers_pkey PRIMARY KEY (due_at, seq);
 CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
@@ -4518,6 +4561,7 @@ ALTER TABLE pgflow.runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.step_task_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.sweep_marks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.task_progress ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.timers ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_deployer;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_dispatcher;
@@ -4761,6 +4805,7 @@ REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, 
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._keep_progress(tasks jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._limit(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._live_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._lock_live_rows(run_id uuid, step_slug text) FROM PUBLIC;

@@ -18,6 +18,7 @@ from trial import (
     Bill,
     Gate,
     Order,
+    advancing,
     billing,
     chain,
     clock,
@@ -54,6 +55,27 @@ async def test_flow_runs_to_its_typed_result(client, pgflow_database, dispatchin
         assert status.lanes[0].answers == {"completed": 80}
         assert status.problems == ()
     assert dispatcher.status().state == "stopped"
+
+
+async def test_progress_is_seen_by_who_watches_while_the_handler_runs(
+    client, pgflow_database, pgflow_connection, dispatching, tmp_path
+):
+    await client.deploy(advancing)
+    gate = tmp_path / "gate"
+    async with dispatching(pgflow_database) as dispatcher:
+        handle = await client.start(advancing, str(gate))
+        async for run in handle.watch(timeout=60):
+            if run.steps[0].progress is not None:
+                break
+        progress = run.steps[0].progress
+        assert (progress.done, progress.total) == (3, 4)
+        assert progress.message.startswith("nearly")
+        gate.touch()
+        assert await handle.result(60) == "done"
+        assert dispatcher.status().problems == ()
+    ended = await client.get_run(handle.run_id)
+    assert ended.steps[0].progress is None
+    assert scalar(pgflow_connection, "select count(*) from pgflow.task_progress") == 1
 
 
 async def test_failure_is_reported_with_its_traceback(client, pgflow_database, dispatching):

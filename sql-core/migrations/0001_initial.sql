@@ -284,6 +284,20 @@ create table pgflow.paused_runs (
 
 comment on table pgflow.paused_runs is 'Running runs of which nothing new is claimed.';
 
+create table pgflow.task_progress (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  progress jsonb not null,
+  reported_at timestamptz not null,
+  constraint task_progress_pkey primary key (run_id, step_slug, task_index),
+  constraint progress_is_an_object check (jsonb_typeof(progress) = 'object')
+);
+
+comment on table pgflow.task_progress is
+  'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
+
 create table pgflow.executors (
   executor text not null,
   paused_at timestamptz,
@@ -3811,6 +3825,30 @@ $$;
 
 comment on function pgflow._renew_leases(jsonb, double precision, timestamptz) is 'Renew the leases of those of these attempts that are current.';
 
+create function pgflow._keep_progress(tasks jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  insert into pgflow.task_progress (run_id, step_slug, task_index, attempt, progress, reported_at)
+  select distinct on (r.run_id, r.step_slug, r.task_index) r.run_id, r.step_slug, r.task_index, t.attempt, r.progress, _keep_progress.now
+  from jsonb_to_recordset(_keep_progress.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, progress jsonb)
+    cross join lateral (
+      select k.attempt from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index and k.status in ('claimed', 'running')
+        and k.token_hash = pgflow._token_hash(r.attempt_token)
+      offset 0) t
+  where jsonb_typeof(r.progress) = 'object' and length(r.progress::text) <= 4096
+  -- In key order, so that two callers with the same tasks wait for each other at most once.
+  order by r.run_id, r.step_slug, r.task_index
+  on conflict on constraint task_progress_pkey do update
+    set attempt = excluded.attempt, progress = excluded.progress, reported_at = excluded.reported_at;
+end
+$$;
+
+comment on function pgflow._keep_progress(jsonb, timestamptz) is
+  'Keep what current attempts say of their progress; what is no object, or longer than 4096 characters, is left out.';
+
 create function pgflow._set_started(task pgflow._tasks, instance_id text, lease_expires_at timestamptz, now timestamptz) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3907,6 +3945,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if v_tasks @? '$[*].progress' then
+    perform pgflow._keep_progress(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -3926,7 +3967,8 @@ end
 $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
-  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
 
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
 language plpgsql volatile security definer
@@ -4415,6 +4457,7 @@ begin
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_counters t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_tasks t where t.run_id = any (_delete_runs.run_ids);
@@ -4548,6 +4591,11 @@ begin
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
+      'progress', (
+        select p.progress
+        from pgflow.task_progress p
+          join pgflow._tasks k on k.run_id = p.run_id and k.step_slug = p.step_slug and k.task_index = p.task_index and k.attempt = p.attempt
+        where p.run_id = t.run_id and p.step_slug = t.step_slug and s.step_type = 'single' and k.status in ('claimed', 'running')),
       'tasks', (
         select jsonb_build_object('queued', count(*) filter (where k.status = 'queued'), 'claimed', count(*) filter (where k.status = 'claimed'),
           'running', count(*) filter (where k.status = 'running'), 'completed', count(*) filter (where k.status = 'completed'),

@@ -19,6 +19,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if v_tasks @? '$[*].progress' then
+    perform pgflow._keep_progress(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -38,4 +41,5 @@ end
 $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
-  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.';
+  'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';

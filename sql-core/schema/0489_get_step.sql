@@ -9,6 +9,11 @@ begin
       'finished_at', t.finished_at,
       'deps', (select coalesce(jsonb_agg(d.dep_slug order by d.dep_id), '[]') from pgflow.deps d where d.step_id = s.step_id),
       'attempts', (select count(*) from pgflow.step_task_attempts a where a.run_id = t.run_id and a.step_slug = t.step_slug),
+      'progress', (
+        select p.progress
+        from pgflow.task_progress p
+          join pgflow._tasks k on k.run_id = p.run_id and k.step_slug = p.step_slug and k.task_index = p.task_index and k.attempt = p.attempt
+        where p.run_id = t.run_id and p.step_slug = t.step_slug and s.step_type = 'single' and k.status in ('claimed', 'running')),
       'tasks', (
         select jsonb_build_object('queued', count(*) filter (where k.status = 'queued'), 'claimed', count(*) filter (where k.status = 'claimed'),
           'running', count(*) filter (where k.status = 'running'), 'completed', count(*) filter (where k.status = 'completed'),

@@ -57,6 +57,7 @@ class Local:
         self.pythonpath = pythonpath
         self.reports = defaultdict(list)
         self.count = 0
+        self.progress = []
         self.log = logging.getLogger("pgflow.test")
 
     async def start(self, settings):
@@ -67,6 +68,7 @@ class Local:
                 settings=settings,
                 logger=self.log,
                 report=self.take,
+                progress=lambda attempt, progress: self.progress.append((attempt, progress)),
                 pythonpath=self.pythonpath,
             )
         )

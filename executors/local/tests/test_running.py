@@ -1,7 +1,7 @@
 """Handlers run, and their results come back as they are."""
 
 import pytest
-from pgflow.executor import Accepted, Observation, Phase
+from pgflow.executor import Accepted, Observation, Phase, Progress
 
 from .support import until
 
@@ -114,7 +114,7 @@ async def test_observe_tells_running_from_waiting_from_gone(local, tmp_path):
     refs = [executor.ref(running), executor.ref(waiting)]
     seen = await executor.executor.observe(refs)
     assert [observation.phase for observation in seen] == [Phase.RUNNING, Phase.PENDING]
-    assert seen[0].detail == '{"done": 3, "total": 4, "message": "nearly"}'
+    assert executor.progress == [(running, Progress(3, 4, "nearly"))]
     gate.touch()
     await executor.ended(waiting)
     assert await executor.executor.observe(refs) == [Observation(ref, Phase.NOT_FOUND) for ref in refs]

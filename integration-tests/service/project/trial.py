@@ -172,3 +172,17 @@ def add_up(numbers: list[int]) -> int:
 @flow
 def loaded(load: Node[Load]) -> Node[int]:
     return step(add_up, map_step(work, step(spread, load), base_delay=0.1, jitter=0))
+
+
+def advance(file: str) -> str:
+    """Say how far it is, then wait for the file."""
+    current_task().progress(3, 4, "nearly\0")
+    deadline = time.monotonic() + SECONDS
+    while not Path(file).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return "done"
+
+
+@flow
+def advancing(file: Node[str]) -> Node[str]:
+    return step(advance, file)

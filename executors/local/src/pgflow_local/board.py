@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final
 from uuid import UUID
 
-from pgflow.executor import Attempt, ExecutorContext, HandleRef, TaskReport
+from pgflow.executor import Attempt, ExecutorContext, HandleRef, Progress, TaskReport
 from pgflow.runtime.failures import HANDLER_MISSING_DELAY
 
 from pgflow_local import crash, wire
@@ -136,7 +136,7 @@ class Board:
                 self._take_back(process, json.loads(frame.first))
             elif frame.kind == wire.PROGRESS:
                 if (task := process.pending.get(frame.number)) is not None:
-                    task.progress = frame.first.decode()
+                    self._ctx.progress(task.attempt, Progress(**json.loads(frame.first)))
             elif (task := process.pending.pop(frame.number, None)) is not None:
                 process.worked, process.stuck = True, False
                 self._learn(frame)

@@ -122,7 +122,7 @@ class LocalExecutor:
             return Observation(ref, Phase.NOT_FOUND)
         process = board.process_of(task)
         runs = process is not None and task.number in process.slots.states()
-        return Observation(ref, Phase.RUNNING if runs else Phase.PENDING, detail=task.progress)
+        return Observation(ref, Phase.RUNNING if runs else Phase.PENDING)
 
     def _distribute(self) -> None:
         self._scheduled = False

@@ -47,7 +47,6 @@ class LocalTask:
         "loading_since",
         "number",
         "options",
-        "progress",
         "timeout",
         "waiting_since",
     )
@@ -64,7 +63,6 @@ class LocalTask:
             self.timeout = min(self.timeout, command["timeout"])
         self.waiting_since = now
         self.loading_since: float | None = None
-        self.progress: str | None = None
         self.fate: Fate | None = None
         self.grace = 0.0
         self.kill_at: float | None = None

@@ -28,6 +28,7 @@ __all__ = [
     "LaunchResult",
     "Observation",
     "Phase",
+    "Progress",
     "Rejected",
     "TaskReport",
     "Unknown",
@@ -99,6 +100,15 @@ class TaskReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a handler says it has come."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The attempt is under way; `handle` is opaque JSON of at most 4 KiB, stored by the core."""
 
@@ -159,6 +169,10 @@ class Observation:
     log_tail: str | None = None
 
 
+def _unheard(attempt: Attempt, progress: Progress) -> None:
+    """Launched attempts tell the database of their progress themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutorContext:
     """What the dispatcher lends an executor instance while it serves."""
@@ -173,6 +187,8 @@ class ExecutorContext:
     """Queues a report; never blocks. For executors with RUNS_HERE."""
     pythonpath: Sequence[Path] = ()
     """The project's folders that handler modules are imported from, for executors with RUNS_HERE."""
+    progress: Callable[[Attempt, Progress], None] = _unheard
+    """Shows how far an attempt has come; never blocks. For executors with RUNS_HERE."""
 
 
 class Executor(Protocol):

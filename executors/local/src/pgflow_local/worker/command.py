@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from pgflow.codec import CodecError, ValueCodec
 from pgflow.errors import HandlerMissing, OutputInvalid
+from pgflow.jsonb import is_object
 from pgflow.runtime import Handler, current_task
 from pgflow.runtime.handlers import Arguments
 
@@ -97,9 +98,9 @@ def _bound(params: str | None, input_json: str) -> str:
     given = json.loads(input_json)
     sources: dict[str, Any] = json.loads(params)
     values = {
-        name: source["const"] if isinstance(source, dict) else given[source]
+        name: source["const"] if is_object(source) else given[source]
         for name, source in sources.items()
-        if isinstance(source, dict) or source in given
+        if is_object(source) or source in given
     }
     return json.dumps(values, ensure_ascii=False)
 
@@ -140,7 +141,7 @@ def _verdict(output: bytes) -> dict[str, Any]:
         said = json.loads(output)
     except ValueError:
         return {}
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    return said if is_object(said) else {}
 
 
 def _decoded(output: bytes, name: str) -> str:

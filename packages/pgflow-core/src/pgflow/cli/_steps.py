@@ -77,6 +77,8 @@ def _remark(step: StepDetail, failures: Mapping[str, AttemptRow]) -> Text:
         return Text(f"skipped: {step.skip_reason}".replace("_", " "), style="yellow")
     if step.status == "failed" and step.error:
         return Text(_first_line(step.error)[:_REMARK], style="red")
+    if step.status == "running" and step.progress is not None:
+        return Text(str(step.progress).partition("\n")[0][:_REMARK], style="cyan")
     failure = failures.get(step.step_slug)
     if failure is None or step.status == "cancelled":
         return Text()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-__all__ = ["Deployed", "LogEntry", "Run", "RunDetail", "RunStatus", "StepDetail", "StepStatus"]
+__all__ = ["Deployed", "LogEntry", "Progress", "Run", "RunDetail", "RunStatus", "StepDetail", "StepStatus"]
 
 RunStatus = Literal["running", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
@@ -46,6 +46,20 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the handler of a running step says it has come."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        of = "" if self.total is None else f" of {self.total:g}"
+        return f"{self.done:g}{of}" + (f": {self.message}" if self.message else "")
+
+
+@dataclass(frozen=True, slots=True)
 class StepDetail:
     """One step of a run."""
 
@@ -65,6 +79,8 @@ class StepDetail:
     started_at: datetime | None
     finished_at: datetime | None
     deps: tuple[str, ...]
+    progress: Progress | None = None
+    """Of a single step that runs, if its handler tells; a map's is the count of its tasks."""
 
 
 @dataclass(frozen=True, slots=True)

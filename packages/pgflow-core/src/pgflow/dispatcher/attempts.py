@@ -36,6 +36,8 @@ class LiveTask:
     """When its lease was last taken or renewed, on the event loop's clock."""
     reported: bool = False
     """The executor is done with it; what it said is on its way."""
+    progress: str | None = None
+    """How far it has come, as JSON text that the database has not been told."""
     handle: dict[str, Any] | None = None
     """What the executor calls it, for launched attempts."""
 

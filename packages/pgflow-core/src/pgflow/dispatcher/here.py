@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from pgflow.database.statements.tasks import ClaimMode, Inputs, Renewal
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
+from pgflow.dispatcher.reports import storable
 from pgflow.dispatcher.verdicts import rejected
-from pgflow.executor import Attempt, Rejected, Unknown
+from pgflow.executor import Attempt, Progress, Rejected, Unknown
 
 __all__ = ["HereLane"]
+
+
+_MESSAGE: Final = 400
+"""Characters of a message of progress that are kept."""
 
 
 class HereLane(Lane):
@@ -37,6 +43,13 @@ class HereLane(Lane):
             else:
                 self.tally.count(task.flow_slug, "started")
 
+    def progress(self, attempt: Attempt, progress: Progress) -> None:
+        """Have the database told how far an attempt has come, soon."""
+        task = self.open.get(attempt.attempt_token)
+        if task is not None and not task.reported and math.isfinite(progress.done):
+            task.progress = _as_json(progress)
+            self._settings.progressed.set()
+
     def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:
         """Act on what a heartbeat answered."""
         if renewal.status == "ok":
@@ -47,3 +60,12 @@ class HereLane(Lane):
                 self.note_gone(task)
             task.renewed_at = math.inf  # never again
             self.in_background(self.cancel(task))
+
+
+def _as_json(progress: Progress) -> str:
+    said: dict[str, Any] = {"done": progress.done}
+    if progress.total is not None and math.isfinite(progress.total):
+        said["total"] = progress.total
+    if progress.message is not None:
+        said["message"] = storable(progress.message[:_MESSAGE])
+    return json.dumps(said)

@@ -57,6 +57,8 @@ class LaneSettings:
     database: Database
     problems: Problems
     logger: logging.Logger
+    progressed: asyncio.Event
+    """Some attempt has progress to show."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from pgflow.errors import DatabaseUnreachable, PgflowError
 __all__ = ["LeaseKeeper"]
 
 _BATCH: Final = 500
+_BETWEEN: Final = 1.0
+"""Seconds between two calls that tell of progress."""
 
 Send = Callable[[Statement[list[Renewal]]], Awaitable[list[Renewal]]]
 
@@ -26,7 +28,10 @@ Send = Callable[[Statement[list[Renewal]]], Awaitable[list[Renewal]]]
 class LeaseKeeper:
     """Heartbeats for all lanes of a dispatcher, every third of a lease."""
 
-    def __init__(self, lanes: Sequence[HereLane], lease: float, problems: Problems) -> None:
+    def __init__(
+        self, lanes: Sequence[HereLane], lease: float, problems: Problems, progressed: asyncio.Event
+    ) -> None:
+        self._progressed = progressed
         self._lanes = lanes
         self._lease = lease
         self._problems = problems
@@ -42,6 +47,18 @@ class LeaseKeeper:
             except PgflowError as error:
                 self._problems.note("HEARTBEAT_FAILED", "leases", str(error))
 
+    async def show(self, link: Link) -> None:
+        """Tell the database of progress, in heartbeats of the attempts that made some, until cancelled."""
+        while True:
+            await self._progressed.wait()
+            self._progressed.clear()
+            tasks = [(lane, task) for lane in self._lanes for task in lane.open.values() if task.progress]
+            try:
+                await self._send(link.run, tasks)
+            except PgflowError as error:  # what comes next says more than what is lost
+                self._problems.note("PROGRESS_NOT_SHOWN", "leases", str(error))
+            await asyncio.sleep(_BETWEEN)
+
     async def renew(self, link: Link) -> None:
         """Renew every lease, before anybody else may use the database again."""
         await self._renew(link.send, at_least=0.0)
@@ -50,12 +67,20 @@ class LeaseKeeper:
         loop = asyncio.get_running_loop()
         before = loop.time() - at_least
         due = ((lane, task) for lane in self._lanes for task in lane.open.values())
-        for batch in _batched([(lane, task) for lane, task in due if task.renewed_at <= before]):
-            now = loop.time()
-            tasks = f"[{','.join([f'{{{task.address}}}' for _, task in batch])}]"
+        await self._send(send, [(lane, task) for lane, task in due if task.renewed_at <= before])
+
+    async def _send(self, send: Send, due: list[tuple[HereLane, LiveTask]]) -> None:
+        for batch in _batched(due):
+            now = asyncio.get_running_loop().time()
+            tasks = f"[{','.join([_entry(task) for _, task in batch])}]"
             renewals = await send(heartbeat_step_tasks(tasks, self._lease))
             for (lane, task), renewal in zip(batch, renewals, strict=True):
                 lane.renew(task, renewal, now)
+
+
+def _entry(task: LiveTask) -> str:
+    progress, task.progress = task.progress, None
+    return f"{{{task.address}}}" if progress is None else f'{{{task.address},"progress":{progress}}}'
 
 
 def _batched(tasks: list[tuple[HereLane, LiveTask]]) -> Iterator[list[tuple[HereLane, LiveTask]]]:

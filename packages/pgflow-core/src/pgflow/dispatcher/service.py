@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,7 @@ class Dispatcher:
         self._doorbell: Doorbell | None = None
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._progressed = asyncio.Event()
 
     def request_stop(self) -> None:
         """Stop claiming and let running tasks finish within the grace period; asked twice, hurry."""
@@ -128,13 +130,14 @@ class Dispatcher:
     async def _serve(self, database: Database) -> None:
         lanes = self._lanes
         here = [lane for lane in lanes.values() if isinstance(lane, HereLane)]
-        keeper = LeaseKeeper(here, self._lease, self._problems)
+        keeper = LeaseKeeper(here, self._lease, self._problems, self._progressed)
         self._doorbell = Doorbell(self._listen_dsn, f"pgflow listen {self.worker_id}", lanes, self._logger)
         async with asyncio.TaskGroup() as group:
             work: list[Coroutine[Any, Any, None]] = [
                 self._recover(database, keeper),
                 self._doorbell.listen(),
                 _on_link(database, keeper.keep),
+                _on_link(database, keeper.show),
                 _on_link(database, self._keep_up),
                 *(lane.serve() for lane in lanes.values()),
             ]
@@ -151,7 +154,13 @@ class Dispatcher:
     async def _start_executors(self, database: Database) -> None:
         """Start every executor; one that cannot start is left out, unless it is the last."""
         settings = LaneSettings(
-            self.worker_id, self._lease, self._shuttles, database, self._problems, self._logger
+            self.worker_id,
+            self._lease,
+            self._shuttles,
+            database,
+            self._problems,
+            self._logger,
+            self._progressed,
         )
         errors: list[Exception] = []
         for instance in self._executors:
@@ -166,6 +175,8 @@ class Dispatcher:
                 report=lane.report,
                 pythonpath=self._pythonpath,
             )
+            if isinstance(lane, HereLane):
+                context = replace(context, progress=lane.progress)
             try:
                 await executor.start(context)
             except Exception as error:

@@ -27,7 +27,7 @@ class TaskHost(Protocol):
         ...
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
-        """Show how far the task has come, to whoever watches this process."""
+        """Show how far the task has come, to whoever looks at the run."""
         ...
 
 
@@ -71,7 +71,7 @@ class Task:
             raise TaskCancelled(f"attempt {self.attempt} of step {self.step_slug!r} {reason}")
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Log how far the handler has come, show it where this process can, and send a heartbeat."""
+        """Log how far the handler has come, show it to who looks at the run, and send a heartbeat."""
         of = "" if total is None else f" of {total:g}"
         self.logger.info("progress: %g%s%s", done, of, "" if message is None else f" ({message})")
         if self.host is not None:
