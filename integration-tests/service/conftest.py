@@ -32,7 +32,7 @@ from psycopg.conninfo import conninfo_to_dict
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 60.0
 
-sys.path.insert(0, str(PROJECT))
+sys.path[:0] = [str(PROJECT), str(PROJECT.parents[1] / "chaos")]
 
 
 @pytest.fixture

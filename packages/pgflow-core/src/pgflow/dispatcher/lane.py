@@ -249,7 +249,8 @@ class Lane(ABC):
     def _take(self) -> _Order:
         now = self._loop.time()
         reports = self._delivery.hold_back(self._reports.take())
-        asked = min(_BATCH, self._free(now))
+        # What one call cannot carry goes before more is claimed: a slow database must not fill our memory.
+        asked = 0 if self._reports else min(_BATCH, self._free(now))
         self._claiming += asked
         self._pace.begin(now, asked)
         return _Order(reports, asked)

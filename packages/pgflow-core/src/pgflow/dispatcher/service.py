@@ -207,16 +207,20 @@ class Dispatcher:
     async def _drain(self) -> None:
         self._state = "draining"
         lanes = self._lanes.values()
+        began = asyncio.get_running_loop().time()
         busy = sum(lane.busy for lane in lanes)
         self._logger.info("stopping: %d attempts have %g s to finish", busy, self._grace)
         for lane in lanes:
             lane.stop_claiming()
         await _until(lambda: self._hurry.is_set() or not any(lane.busy for lane in lanes), self._grace)
+        cut_short = sum(lane.busy for lane in lanes)
         await self._close_executors()
         seconds = _FLUSH_SECONDS_IN_A_HURRY if self._hurry.is_set() else _FLUSH_SECONDS
         if not await _until(lambda: not any(lane.unsent for lane in lanes), seconds):
             unsent = sum(lane.unsent for lane in lanes)
             self._logger.error("%d reports could not be sent: those attempts will be lost", unsent)
+        took = asyncio.get_running_loop().time() - began
+        self._logger.info("drained in %.1f s: %d attempts were cut short and handed back", took, cut_short)
 
     async def _close_executors(self) -> None:
         """Stop what still runs; what it was doing is handed back by release reports."""

@@ -1,0 +1,144 @@
+"""The database goes away for longer than a lease, or answers slowly, in the middle of much work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import psycopg
+import pytest
+from chaoskit.proxy import Proxy
+from chaoskit.server import Server
+from pgflow import Client
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from trial import single
+from trial_executors import Here, complete
+
+PATIENCE = 600.0
+
+
+def outcomes(dsn: str) -> dict[str, int]:
+    """Count the attempts that did not complete their task."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return dict(
+            connection.execute(
+                "select outcome, count(*) from pgflow.step_task_attempts group by 1"
+            ).fetchall()
+        )
+
+
+def left(dsn: str) -> int:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        ((number,),) = connection.execute(
+            "select count(*) from pgflow.runs where status = 'running'"
+        ).fetchall()
+    return number
+
+
+def through(dsn: str, port: int) -> str:
+    return make_conninfo(dsn, host="127.0.0.1", port=port)
+
+
+@pytest.fixture
+def proxy(pgflow_database):
+    parts = conninfo_to_dict(pgflow_database)
+    if str(parts["host"]).startswith("/"):
+        pytest.skip("the server of the tests is reached by a socket file")
+    with Proxy((str(parts["host"]), int(parts["port"]))) as proxy:
+        yield proxy
+
+
+def test_an_outage_longer_than_a_lease_loses_nothing_and_declares_nothing_lost(
+    pgflow_database, proxy, processes, eventually
+):
+    lease, tasks = 3.0, 1500
+    with Client(pgflow_database) as client:
+        client.deploy(single)
+        client.start_many(single, list(range(tasks)))
+        both = [processes(through(pgflow_database, proxy.port), lease=lease) for _ in range(2)]
+        eventually(lambda: left(pgflow_database) < tasks - 50)
+        proxy.cut()
+        client.start_many(single, list(range(500)))
+        back = time.monotonic() + 1.5 * lease
+        eventually(lambda: all(each.said("database lost") for each in both))
+        eventually(lambda: time.monotonic() > back)
+        assert left(pgflow_database) > 0
+        proxy.mend()
+        eventually(lambda: left(pgflow_database) == 0, PATIENCE)
+    assert outcomes(pgflow_database) == {}
+    eventually(lambda: all(each.said("database is back") for each in both))
+    assert [each.terminate() for each in both] == [0, 0]
+
+
+@pytest.mark.slow
+def test_ten_thousand_tasks_survive_a_restart_and_an_outage_of_a_minute(tmp_path, processes, eventually):
+    tasks = 10_000
+    server = Server(tmp_path / "server")
+    try:
+        with Client(server.dsn) as client:
+            client.deploy(single)
+            client.start_many(single, list(range(tasks)))
+        all_three = [processes(server.dsn) for _ in range(3)]
+        eventually(lambda: left(server.dsn) < tasks * 0.8, PATIENCE)
+        server.stop_at_once()
+        server.start()
+        eventually(lambda: left(server.dsn) < tasks * 0.6, PATIENCE)
+        server.stop_at_once()
+        back = time.monotonic() + 60
+        eventually(lambda: time.monotonic() > back, 90)
+        server.start()
+        eventually(lambda: left(server.dsn) == 0, PATIENCE)
+        assert outcomes(server.dsn) == {}
+        assert server.rows("select * from pgflow.check_invariants()") == []
+        assert [each.terminate() for each in all_three] == [0, 0, 0]
+    finally:
+        server.close()
+
+
+async def test_a_slow_database_bounds_what_is_in_hand_and_keeps_every_report(
+    pgflow_database, proxy, dispatching, aeventually
+):
+    tasks, delay = 400, 0.05
+    with Client(pgflow_database) as client:
+        client.deploy(single)
+        client.start_many(single, list(range(tasks)))
+    dsn = through(pgflow_database, proxy.port)
+    proxy.delay = delay
+    most: Counter[str] = Counter()
+    async with dispatching(dsn, settings={"processes": 2}, lease=10.0) as dispatcher:
+
+        def done() -> bool:
+            (lane,) = dispatcher.status().lanes
+            most["over capacity"] = max(most["over capacity"], lane.under_way - lane.capacity)
+            most["unsent"] = max(most["unsent"], lane.unsent)
+            most["capacity"] = max(most["capacity"], lane.capacity)
+            return left(pgflow_database) == 0
+
+        await aeventually(done, PATIENCE)
+    # The capacity follows how short tasks have been: what was claimed before it shrank may exceed it.
+    assert most["over capacity"] <= most["capacity"]
+    assert most["unsent"] <= 2 * most["capacity"] + 100
+    assert outcomes(pgflow_database) == {}
+
+
+async def test_reports_that_fill_more_than_a_call_go_before_more_is_claimed(
+    pgflow_database, dispatching, aeventually, monkeypatch
+):
+    monkeypatch.setattr("pgflow.dispatcher.reports._MAX_CHARACTERS", 200_000)
+    tasks, capacity = 1000, 100
+    unsent: list[int] = []
+
+    async def complete_at_length(executor, attempt):
+        executor.report(attempt, "complete", output=f'"{"x" * 20_000}"')
+        unsent.append(dispatcher.status().lanes[0].unsent)
+        await asyncio.sleep(0)
+        return await complete(executor, attempt)
+
+    with Client(pgflow_database) as client:
+        client.deploy(single)
+        executor = Here(complete_at_length, capacity)
+        async with dispatching(pgflow_database, [executor.instance]) as dispatcher:
+            client.start_many(single, list(range(tasks)))
+            await aeventually(lambda: left(pgflow_database) == 0)
+    assert max(unsent) <= 3 * capacity
