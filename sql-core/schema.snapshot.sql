@@ -518,6 +518,23 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) IS 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
+CREATE FUNCTION pgflow._check_list(status text, tags jsonb, "limit" integer, max_scanned integer) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if _check_list.status not in ('running', 'completed', 'failed', 'cancelled') then
+    raise exception 'status must be running, completed, failed or cancelled, not %', _check_list.status using errcode = 'PF008';
+  end if;
+  if jsonb_typeof(_check_list.tags) <> 'object' then
+    raise exception 'tags must be an object, not of type %', jsonb_typeof(_check_list.tags) using errcode = 'PF008';
+  end if;
+  if _check_list."limit" is null or _check_list."limit" < 1 or _check_list.max_scanned is null or _check_list.max_scanned < 1 then
+    raise exception 'limit and max_scanned must be at least 1' using errcode = 'PF008';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_list(status text, tags jsonb, "limit" integer, max_scanned integer) IS 'Refuse what list_runs cannot take, with PF008.';
 CREATE FUNCTION pgflow._check_name(argument text, name text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2455,6 +2472,11 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
         l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
 $$;
 COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
+CREATE FUNCTION pgflow._run_id_at(moment timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    RETURN ((lpad(to_hex(((EXTRACT(epoch FROM LEAST(GREATEST(moment, '1970-01-01 00:00:00+00'::timestamp with time zone), '9999-12-31 00:00:00+00'::timestamp with time zone)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
+COMMENT ON FUNCTION pgflow._run_id_at(moment timestamp with time zone) IS 'The least version 7 run id of a moment; of null, the least of all.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3416,6 +3438,45 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
+CREATE FUNCTION pgflow.get_progress(run_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_progress jsonb;
+begin
+  select jsonb_build_object('run_id', r.run_id, 'status', r.status,
+      'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
+      'steps', (
+        select jsonb_agg(
+          jsonb_build_object('step_slug', t.step_slug, 'step_type', s.step_type, 'status', t.status, 'skip_reason', t.skip_reason,
+            'task_count', n.tasks, 'tasks_ended', n.tasks - n.remaining, 'attempts', coalesce(a.attempts, 0),
+            'error', case when t.status in ('failed', 'skipped') then t.error - 'traceback' end,
+            'is_in_hand', t.status = 'running' and t.lease_expires_at is not null,
+            'started_at', t.started_at, 'finished_at', t.finished_at)
+          order by s.step_index)
+        from pgflow.run_steps t
+          join pgflow.steps s on s.step_id = t.step_id
+          left join (
+            select x.step_slug, count(*) as attempts from pgflow.step_task_attempts x where x.run_id = get_progress.run_id group by x.step_slug
+          ) a on a.step_slug = t.step_slug
+          cross join lateral (
+            select case when s.step_type = 'single' then 1 else t.task_count end as tasks,
+              case when t.status not in ('pending', 'running') then 0
+                when s.step_type = 'single' then 1
+                else (select coalesce(sum(c.remaining), 0) from pgflow.map_counters c where c.run_id = t.run_id and c.step_slug = t.step_slug)
+              end as remaining
+          ) n
+        where t.run_id = r.run_id))
+    into v_progress
+  from pgflow.runs r where r.run_id = get_progress.run_id;
+  if v_progress is null then
+    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  return v_progress;
+end
+$$;
+COMMENT ON FUNCTION pgflow.get_progress(run_id uuid) IS 'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
 CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3523,6 +3584,49 @@ end
 $_$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
 A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
+CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text DEFAULT NULL::text, tags jsonb DEFAULT NULL::jsonb, owner text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before uuid DEFAULT NULL::uuid, "limit" integer DEFAULT 20, max_scanned integer DEFAULT 100000) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_runs jsonb;
+  v_next uuid;
+begin
+  perform pgflow._check_list(list_runs.status, list_runs.tags, list_runs."limit", list_runs.max_scanned);
+  select coalesce(jsonb_agg(to_jsonb(r) order by r.run_id desc), '[]') into v_runs
+  from (
+    select s.run_id, s.flow_slug, s.flow_version, s.status, s.error, s.priority, s.idempotency_key, s.tags, s.owner, s.created_at, s.finished_at
+    from (
+      select * from pgflow.runs t
+      where t.run_id < v_before and t.run_id >= v_first
+      order by t.run_id desc
+      limit list_runs.max_scanned) s
+    where (list_runs.status is null or s.status = list_runs.status)
+      and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
+      and (list_runs.owner is null or s.owner = list_runs.owner)
+      and (list_runs.tags is null or s.tags @> list_runs.tags)
+      and (list_runs.since is null or s.created_at >= list_runs.since)
+    order by s.run_id desc
+    limit list_runs."limit") r;
+  if jsonb_array_length(v_runs) >= list_runs."limit" then
+    v_next := v_runs -> -1 ->> 'run_id';
+  else
+    v_next := (
+      select t.run_id from pgflow.runs t
+      where t.run_id < v_before and t.run_id >= v_first
+      order by t.run_id desc
+      offset list_runs.max_scanned - 1
+      limit 1);
+  end if;
+  return jsonb_build_object('runs', v_runs, 'next', v_next);
+end
+$$;
+COMMENT ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) IS 'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4594,6 +4698,7 @@ GRANT SELECT ON TABLE pgflow.flows TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.flows TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_list(status text, tags jsonb, "limit" integer, max_scanned integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_name(argument text, name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_options(place text, options jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_owner(owner text, what text, roles text[]) FROM PUBLIC;
@@ -4834,6 +4939,7 @@ REVOKE ALL ON FUNCTION pgflow._report_one(report jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._requeue_map(run_id uuid, step_slug text, step_id integer, queue_id integer, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._reset_steps(run_id uuid, step_slugs text[], rerun_slugs text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._role_rights() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._run_id_at(moment timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._run_status(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) FROM PUBLIC;
@@ -4896,6 +5002,7 @@ GRANT ALL ON FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_in
 REVOKE ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.get_progress(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.get_run(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_client;
@@ -4906,6 +5013,7 @@ REVOKE ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds do
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_owner;

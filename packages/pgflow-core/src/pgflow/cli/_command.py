@@ -26,6 +26,16 @@ class Command(click.Command):
         """Write the example, line by line."""
         write_example(formatter, self.epilog or "")
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; what does not fit is a problem like any other."""
+        as_json = "--json" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            what = error.format_message().removesuffix(".")
+            mend = f"`{ctx.command_path} --help` shows its options and an example"
+            raise Problem(what, mend=mend, kind="UsageError", as_json=as_json) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:

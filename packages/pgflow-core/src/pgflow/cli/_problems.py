@@ -23,13 +23,19 @@ class Problem(click.ClickException):
     exit_code = WRONG_USE
 
     def __init__(
-        self, what: str, *, mend: str = "", kind: str = "Problem", details: Mapping[str, Any] | None = None
+        self,
+        what: str,
+        *,
+        mend: str = "",
+        kind: str = "Problem",
+        details: Mapping[str, Any] | None = None,
+        as_json: bool = False,
     ) -> None:
         super().__init__(what)
         self.mend = mend
         self.kind = kind
         self.details = dict(details or {})
-        self.as_json = False
+        self.as_json = as_json
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the error to stderr, as text or as one JSON object."""

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from pgflow.cli._example import write_example
+from pgflow.cli._problems import Problem
 
 __all__ = ["SECTIONS", "app", "main"]
 
@@ -33,6 +34,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "logs": "Show what the tasks of a run logged and printed, attempt by attempt.",
         "cancel": "Cancel a run.",
         "retry": "Run again what failed or was cancelled, or everything from one step on.",
+        "pause": "Let nothing new start, of a run or on an executor.",
+        "resume": "End the pause of a run or of an executor.",
+        "prune": "Delete runs that ended long ago, with all their rows.",
     },
     "Serve": {
         "dispatch": "Claim ready tasks and run them, until told to stop.",
@@ -65,8 +69,8 @@ class LazyGroup(click.Group):
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.list_commands(ctx):
             close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f"did you mean `{close[0]}`?" if close else "`pgflow --help` lists the commands."
-            raise click.UsageError(f"There is no command `{name}`; {hint}", ctx)
+            hint = f"did you mean `{close[0]}`?" if close else "`pgflow --help` lists the commands"
+            raise Problem(f"there is no command `{name}`", mend=hint, as_json="--json" in args)
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,6 +10,7 @@ from pgflow.database.statement import Statement, only, rest, scalar
 __all__ = [
     "Probe",
     "check_invariants",
+    "count_prunable",
     "listen_events",
     "listen_ready",
     "maintain",
@@ -81,6 +82,17 @@ def prune_runs(older_than_seconds: float, limit: int) -> Statement[int]:
     """Delete ended runs, at most `limit`, and say how many."""
     return Statement(
         "select pgflow.prune_runs(make_interval(secs => %s), %s)", (older_than_seconds, limit), parse=scalar
+    )
+
+
+def count_prunable(older_than_seconds: float) -> Statement[int]:
+    """Count the runs that `prune_runs` would delete without a limit; reads every run."""
+    return Statement(
+        "select count(*) from pgflow.runs "
+        "where status <> 'running' and finished_at < pgflow.clock() - make_interval(secs => %s)",
+        (older_than_seconds,),
+        parse=scalar,
+        repeatable=True,
     )
 
 
