@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,48 @@ from pgflow.cli._session import Session
 from pgflow.cli.app import app
 
 SECONDS = 60
+
+
+class Server:
+    """A serving command, whose output lines can be waited for."""
+
+    def __init__(self, folder: Path, *arguments: str, **options: Any) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pgflow.cli", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+        self.said: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip())
+        self._lines.put(None)
+
+    def wait_for(self, text: str) -> str:
+        """Read lines until one holds the text, and return it."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.01))
+            except queue.Empty:
+                line = None
+            assert line is not None, f"never said {text!r}:\n" + "\n".join(self.said)
+            self.said.append(line)
+            if text in line:
+                return line
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send a signal, and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
 
 
 @dataclass
@@ -57,6 +102,19 @@ class Project:
             check=False,
             **options,
         )
+
+    @contextmanager
+    def serving(self, *arguments: str, **options: Any) -> Iterator[Server]:
+        """Start a command that goes on until it is told to stop."""
+        server = Server(self.folder, *arguments, **options)
+        try:
+            yield server
+        finally:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait()
+            assert server.process.stdout is not None
+            server.process.stdout.close()
 
     @contextmanager
     def dispatching(self) -> Iterator[None]:

@@ -2,16 +2,12 @@
 
 import json
 import os
-import queue
 import signal
-import subprocess
-import sys
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 
+SECONDS = 60
 FLOW = """
 from pgflow import Node, flow, step
 
@@ -22,58 +18,6 @@ def answer(n: int) -> int:
 def ask(n: Node[int]) -> Node[int]:
     return step(answer, n{options})
 """
-SECONDS = 60
-
-
-class Server:
-    """A serving command, whose output lines can be waited for."""
-
-    def __init__(self, folder, *arguments, **options):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pgflow.cli", *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            **options,
-        )
-        self.said = []
-        self._lines = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self._lines.put(line.rstrip())
-        self._lines.put(None)
-
-    def wait_for(self, text):
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                line = self._lines.get(timeout=max(deadline - time.monotonic(), 0.01))
-            except queue.Empty:
-                line = None
-            assert line is not None, f"never said {text!r}:\n" + "\n".join(self.said)
-            self.said.append(line)
-            if text in line:
-                return line
-
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        return self.process.wait(SECONDS)
-
-
-@contextmanager
-def serving(folder, *arguments, **options):
-    server = Server(folder, *arguments, **options)
-    try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
-        server.process.stdout.close()
 
 
 @pytest.fixture
@@ -90,7 +34,7 @@ def result(project, n):
 
 
 def test_dev_serves_reloads_and_stops_cleanly(asked):
-    with serving(asked.folder, "dev") as dev:
+    with asked.serving("dev") as dev:
         dev.wait_for("database embedded PostgreSQL 18 in")
         dev.wait_for("ask version 1 new")
         dev.wait_for("ready")
@@ -116,7 +60,7 @@ def test_dev_serves_reloads_and_stops_cleanly(asked):
 
 def test_dev_waits_for_a_mend_when_the_first_deployment_fails(asked):
     asked.write("asking.py", "def broken(:\n")
-    with serving(asked.folder, "dev", "--json") as dev:
+    with asked.serving("dev", "--json") as dev:
         dev.wait_for('{"event":"waiting","detail":"for a change"}')
         asked.write("asking.py", FLOW.format(increment=1, options=""))
         dev.wait_for('{"event":"ready"')
@@ -125,7 +69,7 @@ def test_dev_waits_for_a_mend_when_the_first_deployment_fails(asked):
 
 def test_dev_without_reload_fails_when_the_deployment_fails(asked):
     asked.write("asking.py", "def broken(:\n")
-    with serving(asked.folder, "dev", "--no-reload") as dev:
+    with asked.serving("dev", "--no-reload") as dev:
         dev.wait_for("error: the flows cannot be deployed")
         assert dev.process.wait(SECONDS) == 1
 
@@ -138,7 +82,7 @@ def test_dispatch_finishes_what_runs_when_it_is_told_to_stop(asked, database):
         "@flow\ndef ask(n: Node[int]) -> Node[int]:\n    return step(answer, n)\n",
     )
     asked.pgflow("deploy")
-    with serving(asked.folder, "dispatch") as dispatcher:
+    with asked.serving("dispatch") as dispatcher:
         dispatcher.wait_for("serves local")
         run = asked.json("run", "ask", "--input", "5")
         deadline = time.monotonic() + SECONDS
@@ -151,7 +95,7 @@ def test_dispatch_finishes_what_runs_when_it_is_told_to_stop(asked, database):
 
 def test_dispatch_ends_when_its_parent_does(asked, database):
     reading, writing = os.pipe()
-    with serving(asked.folder, "dispatch", "--until-eof", stdin=reading) as dispatcher:
+    with asked.serving("dispatch", "--until-eof", stdin=reading) as dispatcher:
         os.close(reading)
         dispatcher.wait_for("serves local")
         os.close(writing)
@@ -170,7 +114,7 @@ def test_a_first_run_needs_no_database_and_a_second_one_finds_it_again(project):
 
 def test_ctrl_c_while_waiting_leaves_the_run_and_says_where_it_is(asked):
     asked.write("asking.py", FLOW.format(increment=1, options=", start_delay=600"))
-    with serving(asked.folder, "run", "asking:ask", "--input", "1", "--wait") as run:
+    with asked.serving("run", "asking:ask", "--input", "1", "--wait") as run:
         run.wait_for("▶ answer")
         assert run.stop() == 1
         run.wait_for("error: stopped waiting for run")

@@ -175,8 +175,8 @@ def test_logs_show_what_a_handler_printed(shop):
     shown = shop.pgflow("logs", run["run_id"]).stdout
     for number in range(3):
         assert f"packing {number}" in shown
-    assert shop.pgflow("logs", run["run_id"], "--step", "ship").stdout == ""
-    only = shop.json("logs", run["run_id"], "--step", "pack", "--item", "1")
+    assert shop.pgflow("logs", run["run_id"], "ship").stdout == ""
+    only = shop.json("logs", run["run_id"], "pack", "--item", "1")
     assert [(log["step_slug"], log["task_index"], log["log_tail"]) for log in only] == [
         ("pack", 1, "packing 1\n")
     ]

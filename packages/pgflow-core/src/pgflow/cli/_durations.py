@@ -1,32 +1,38 @@
-"""Durations as they are written on a command line."""
+"""Durations and moments as they are written on a command line."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
 
-__all__ = ["Duration"]
+__all__ = ["read_duration", "read_moment"]
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_FORM: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_FORM: Final = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhdw])")
+_EXAMPLES: Final = "45s, 90m, 12h, 30d or 4w"
 
 
-class Duration(click.ParamType):
-    """Reads "45s", "90m", "12h", "30d" or "4w" as seconds."""
+def read_duration(text: str) -> timedelta:
+    """Read "45s", "90m", "12h", "30d" or "4w"; raises click.BadParameter."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a duration; write a number and a unit: {_EXAMPLES}")
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise click.BadParameter(f"{text!r} is too long") from None
 
-    name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the number and its unit."""
-        if isinstance(value, float):
-            return value
-        found = _FORM.fullmatch(value)
-        if found is None:
-            self.fail(
-                f"{value!r} is not a duration; write a number and a unit, as in 45s, 90m, 12h, 30d or 4w.",
-                param,
-                ctx,
-            )
-        return float(found[1]) * _UNITS[found[2]]
+def read_moment(text: str) -> datetime:
+    """Read a date and time (local unless it says its zone), or how long ago; raises click.BadParameter."""
+    try:
+        if _FORM.fullmatch(text):
+            return datetime.now(UTC) - read_duration(text)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no moment; say how long ago ({_EXAMPLES}), or a time, as in 2026-11-22T08:00"
+        ) from None

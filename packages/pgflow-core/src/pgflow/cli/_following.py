@@ -21,7 +21,7 @@ from pgflow.cli._progress import show_progress
 from pgflow.cli._session import Opened, Session
 from pgflow.cli._steps import traceback_lines
 from pgflow.cli._waiting import Watch
-from pgflow.client import RunDetail
+from pgflow.client import Client, RunDetail, RunProgress
 from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import flow_definition
 from pgflow.errors import RunCancelled, RunFailed
@@ -95,7 +95,7 @@ def follow(
     following: Following,
     child: DispatcherProcess | None,
     *,
-    known: RunDetail | None = None,
+    known: RunProgress | None = None,
 ) -> None:
     """Wait for a run and print its result; exits with 1 unless it completed.
 
@@ -105,7 +105,8 @@ def follow(
     with show_progress(session.output.remark, wanted=shown) as progress:
         if known is not None:
             progress.begin(known)
-        run = Watch(connection, run_id, progress, child, following.timeout).until_end()
+        Watch(connection, run_id, progress, child, following.timeout).until_end()
+    run = Client(connection=connection).get_run(run_id)
     result = _result(connection, run)
     if session.as_json:
         session.output.document({**asdict(run), "result": result})

@@ -11,11 +11,12 @@ from uuid import UUID
 import psycopg
 
 from pgflow.cli._problems import Problem
+from pgflow.client import Client, RunProgress
 from pgflow.database.execute import fetch
 from pgflow.database.statements.definitions import FlowVersion, active_definition, list_flows
-from pgflow.database.statements.runs import find_runs, list_runs
+from pgflow.database.statements.runs import find_runs
 
-__all__ = ["definition_of", "find_flow", "find_run", "unknown_flow"]
+__all__ = ["check_step", "definition_of", "find_flow", "find_run", "unknown_flow"]
 
 _DIGITS: Final = 32
 _SHOWN: Final = 5
@@ -46,10 +47,20 @@ def find_run(connection: psycopg.Connection[Any], text: str) -> UUID:
 
 
 def _latest(connection: psycopg.Connection[Any]) -> UUID:
-    newest = fetch(connection, list_runs(limit=1))
+    newest = Client(connection=connection).runs(limit=1)
     if not newest:
         raise Problem("there is no run yet", mend="start one with `pgflow run`", kind="RunNotFound")
     return newest[0].run_id
+
+
+def check_step(run: RunProgress, step: str | None) -> None:
+    """Raise Problem, with the nearest names, if a run has no such step."""
+    known = [each.step_slug for each in run.steps]
+    if step is None or step in known:
+        return
+    close = difflib.get_close_matches(step, known, n=1)
+    mend = f"did you mean `{close[0]}`?" if close else f"its steps are {', '.join(known)}"
+    raise Problem(f"run {run.run_id} has no step {step!r}", mend=mend)
 
 
 def find_flow(connection: psycopg.Connection[Any], slug: str) -> FlowVersion:

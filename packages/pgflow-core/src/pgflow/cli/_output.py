@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["STYLES", "Output", "ago", "duration", "status_text"]
+__all__ = ["STYLES", "Output", "ago", "duration", "plain_table", "status_text"]
 
 _PIPE_WIDTH: Final = 1000
 
@@ -55,12 +55,7 @@ class Output:
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table without borders; cells are rich markup."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in headings:
-            table.add_column(heading, no_wrap=True, overflow="ignore")
-        for row in rows:
-            table.add_row(*row)
-        self.block(table)
+        self.block(plain_table(headings, rows))
 
     def block(self, drawing: RenderableType) -> None:
         """Write a table or a tree as part of the result, without the blanks that fill up its lines."""
@@ -71,6 +66,16 @@ class Output:
             self.result.print(drawing)
         for line in capture.get().splitlines():
             self.result.out(line.rstrip())
+
+
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Draw a table without borders; cells are rich markup."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _console(stream: TextIO) -> Console:

@@ -34,7 +34,7 @@ def change_pause(
 ) -> None:
     """Pause or resume what is meant, and say what that did; raises Problem unless one thing is named."""
     if (run_id is None) == (executor is None):
-        said = "neither a run nor an executor is named" if run_id is None else "a run and an executor are named"
+        said = "no run and no executor is named" if run_id is None else "a run and an executor are named"
         raise Problem(said, mend="name one: RUN_ID, or --executor NAME")
     with session.connection() as connection:
         if executor is not None:

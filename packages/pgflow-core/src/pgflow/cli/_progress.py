@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from pgflow.cli._output import STYLES
-from pgflow.cli._steps import describe_attempt, done, steps_table, took
-from pgflow.client import RunDetail, StepDetail
+from pgflow.cli._steps import describe_attempt, steps_table, took
+from pgflow.client import RunProgress, StepProgress
 from pgflow.database.statements.runs import AttemptRow
 
 __all__ = ["Progress", "show_progress"]
@@ -26,11 +26,11 @@ Failures = Mapping[str, AttemptRow]
 class Progress(Protocol):
     """Is told each new state of the run."""
 
-    def begin(self, run: RunDetail) -> None:
+    def begin(self, run: RunProgress) -> None:
         """Take a state for known: what it tells is no news."""
         ...
 
-    def update(self, run: RunDetail, failures: Failures) -> None:
+    def update(self, run: RunProgress, failures: Failures) -> None:
         """Show the new state; `failures` are the last failed attempts, given when there is a new one."""
         ...
 
@@ -40,23 +40,23 @@ class Progress(Protocol):
 
 
 @contextmanager
-def show_progress(console: Console, *, wanted: bool = True) -> Generator[Progress]:
-    """Open the display that fits the console."""
+def show_progress(console: Console, *, wanted: bool = True, lasting: bool = True) -> Generator[Progress]:
+    """Open the display that fits the console; a table in place stays at the end if it is `lasting`."""
     if not wanted:
         yield _Silence()
     elif console.is_terminal:
         live = _LiveTable()
-        with Live(get_renderable=live.render, console=console, refresh_per_second=8):
+        with Live(get_renderable=live.render, console=console, refresh_per_second=8, transient=not lasting):
             yield live
     else:
         yield _Lines(console)
 
 
 class _Silence:
-    def begin(self, run: RunDetail) -> None:
+    def begin(self, run: RunProgress) -> None:
         pass
 
-    def update(self, run: RunDetail, failures: Failures) -> None:
+    def update(self, run: RunProgress, failures: Failures) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -67,14 +67,14 @@ class _LiveTable:
     """Redrawn in place; keeps only the latest state."""
 
     def __init__(self) -> None:
-        self._run: RunDetail | None = None
+        self._run: RunProgress | None = None
         self._failures: dict[str, AttemptRow] = {}
         self._note = ""
 
-    def begin(self, run: RunDetail) -> None:
+    def begin(self, run: RunProgress) -> None:
         self._run = run
 
-    def update(self, run: RunDetail, failures: Failures) -> None:
+    def update(self, run: RunProgress, failures: Failures) -> None:
         self._run = run
         self._failures.update(failures)
 
@@ -95,10 +95,10 @@ class _Lines:
         self._console = console
         self._seen: dict[str, tuple[str, int, int]] = {}
 
-    def begin(self, run: RunDetail) -> None:
+    def begin(self, run: RunProgress) -> None:
         self._seen = {step.step_slug: (step.status, self._quarter(step), step.attempts) for step in run.steps}
 
-    def update(self, run: RunDetail, failures: Failures) -> None:
+    def update(self, run: RunProgress, failures: Failures) -> None:
         for step in run.steps:
             before = self._seen.get(step.step_slug, ("pending", 0, 0))
             after = (step.status, self._quarter(step), step.attempts)
@@ -121,16 +121,16 @@ class _Lines:
         return escape(item + describe_attempt(attempt))
 
     @staticmethod
-    def _quarter(step: StepDetail) -> int:
-        return _QUARTERS * done(step) // step.task_count if step.task_count else 0
+    def _quarter(step: StepProgress) -> int:
+        return _QUARTERS * (step.tasks_ended or 0) // step.task_count if step.task_count else 0
 
     def _news(
-        self, step: StepDetail, before: tuple[str, int, int], after: tuple[str, int, int]
+        self, step: StepProgress, before: tuple[str, int, int], after: tuple[str, int, int]
     ) -> Iterator[str]:
         mark, style = STYLES.get(step.status, ("?", ""))
         name = escape(step.step_slug)
         is_map = step.step_type == "map"
-        items = f" {done(step)}/{step.task_count}" if is_map and step.task_count else ""
+        items = f" {step.tasks_ended}/{step.task_count}" if is_map and step.task_count else ""
         if before[0] == after[0] == "running":
             if after[1] > before[1]:
                 yield f"[{style}]{mark} {name}[/]{items}"

@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from pgflow.cli._output import STYLES, duration
-from pgflow.client import RunDetail, StepDetail
+from pgflow.client import RunProgress, StepProgress
 from pgflow.database.statements.runs import AttemptRow
 
-__all__ = ["describe_attempt", "done", "steps_table", "took", "traceback_lines"]
+__all__ = ["describe_attempt", "steps_table", "took", "traceback_lines"]
 
 _BAR = 24
 _REMARK = 90
 _TRACEBACK_LINES = 12
 
 
-def steps_table(run: RunDetail, failures: Mapping[str, AttemptRow], now: datetime | None = None) -> Table:
+def steps_table(run: RunProgress, failures: Mapping[str, AttemptRow], now: datetime | None = None) -> Table:
     """Draw the steps as they stand at `now`; `failures` has the last failed attempt of each step."""
     moment = now or datetime.now(UTC)
     table = Table.grid(padding=(0, 2))
@@ -35,12 +35,7 @@ def steps_table(run: RunDetail, failures: Mapping[str, AttemptRow], now: datetim
     return table
 
 
-def done(step: StepDetail) -> int:
-    """Count the tasks that have ended."""
-    return sum(step.tasks.get(status, 0) for status in ("completed", "failed", "cancelled"))
-
-
-def took(step: StepDetail, now: datetime) -> str:
+def took(step: StepProgress, now: datetime) -> str:
     """Say how long a step has been at work; "" if it has not started."""
     if step.started_at is None:
         return ""
@@ -53,26 +48,26 @@ def traceback_lines(error: Mapping[str, Any] | None) -> list[str]:
     return lines if len(lines) <= _TRACEBACK_LINES else ["...", *lines[-_TRACEBACK_LINES:]]
 
 
-def _name(step: StepDetail) -> Text:
+def _name(step: StepProgress) -> Text:
     mark, style = STYLES.get(step.status, ("?", ""))
     return Text.assemble(
         (f"{mark} ", style), (step.step_slug, "dim" if step.status in {"pending", "skipped"} else "")
     )
 
 
-def _bar(step: StepDetail) -> ProgressBar | Text:
+def _bar(step: StepProgress) -> ProgressBar | Text:
     if step.step_type != "map" or not step.task_count:
         return Text()
-    return ProgressBar(total=step.task_count, completed=done(step), width=_BAR)
+    return ProgressBar(total=step.task_count, completed=step.tasks_ended or 0, width=_BAR)
 
 
-def _count(step: StepDetail) -> str:
+def _count(step: StepProgress) -> str:
     if step.step_type != "map" or step.task_count is None:
         return ""
-    return f"{done(step)}/{step.task_count}"
+    return f"{step.tasks_ended}/{step.task_count}"
 
 
-def _remark(step: StepDetail, failures: Mapping[str, AttemptRow]) -> Text:
+def _remark(step: StepProgress, failures: Mapping[str, AttemptRow]) -> Text:
     if step.status == "skipped":
         return Text(f"skipped: {step.skip_reason}".replace("_", " "), style="yellow")
     if step.status == "failed" and step.error:

@@ -10,9 +10,10 @@ from uuid import UUID
 import psycopg
 
 from pgflow.cli._child import DispatcherProcess
+from pgflow.cli._hearing import Ear
 from pgflow.cli._problems import Failure
 from pgflow.cli._progress import Progress
-from pgflow.client import Client, RunDetail
+from pgflow.client import Client, RunProgress
 from pgflow.database.execute import fetch
 from pgflow.database.statements.runs import AttemptRow, last_attempts
 
@@ -37,7 +38,7 @@ class Watch:
     timeout: float | None
     """In seconds; None waits for ever."""
 
-    def until_end(self) -> RunDetail:
+    def until_end(self) -> RunProgress:
         """Look until the run has ended: every half second at the latest, more often while things change.
 
         Raises Failure when the time is up, at Ctrl-C, and if the dispatcher ends before the run does.
@@ -48,13 +49,13 @@ class Watch:
             mend = f"`pgflow status {self.run_id}` shows it, `pgflow cancel {self.run_id}` ends it"
             raise Failure(f"stopped waiting for run {self.run_id}, which goes on", mend=mend) from None
 
-    def _look(self) -> RunDetail:
-        client = Client(connection=self.connection)
+    def _look(self) -> RunProgress:
+        client, ear = Client(connection=self.connection), Ear(self.connection)
         began = changed = time.monotonic()
         pause, seen = _FIRST_PAUSE, None
         while True:
             asked = time.monotonic()
-            run = client.get_run(self.run_id)
+            run = client.get_progress(self.run_id)
             now = time.monotonic()
             if run != seen:
                 self._show(run, seen)
@@ -62,16 +63,14 @@ class Watch:
             if run.ended:
                 return run
             self._check_time(now - began)
-            if self._is_idle(run, now - changed):
-                self.progress.note(
-                    "no worker has taken a task yet; is a dispatcher running? (`pgflow dispatch`)"
-                )
+            if self.child is None and now - changed > _IDLE_SECONDS:
+                self._tell_if_idle(client)
                 changed = now + _IDLE_AGAIN_SECONDS
-            time.sleep(max(pause, _SHARE * (now - asked)))
+            ear.wait(self.run_id, max(pause, _SHARE * (now - asked)))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             self._hear_child()
 
-    def _show(self, run: RunDetail, seen: RunDetail | None) -> None:
+    def _show(self, run: RunProgress, seen: RunProgress | None) -> None:
         failed, known = (sum(step.attempts for step in each.steps) if each else 0 for each in (run, seen))
         self.progress.update(run, failures_of(self.connection, self.run_id) if failed > known else {})
 
@@ -89,12 +88,15 @@ class Watch:
             for warning in self.child.warnings():
                 self.progress.note(warning)
 
-    def _is_idle(self, run: RunDetail, quiet: float) -> bool:
-        """Tell whether tasks wait, nobody has one in hand, and no dispatcher of ours is on its way."""
-        if self.child is not None or quiet < _IDLE_SECONDS:
-            return False
+    def _tell_if_idle(self, client: Client) -> None:
+        """Say so if tasks wait and nobody has one in hand."""
+        run = client.get_run(self.run_id)
+        if run.paused_at is not None:
+            self.progress.note(f"the run is paused: `pgflow resume {self.run_id}` goes on")
+            return
         in_hand = sum(step.tasks.get(status, 0) for step in run.steps for status in ("claimed", "running"))
-        return not in_hand and any(step.tasks.get("queued") for step in run.steps)
+        if not in_hand and any(step.tasks.get("queued") for step in run.steps):
+            self.progress.note("no worker has taken a task yet; is a dispatcher running? (`pgflow dispatch`)")
 
 
 def failures_of(connection: psycopg.Connection[Any], run_id: UUID) -> dict[str, AttemptRow]:

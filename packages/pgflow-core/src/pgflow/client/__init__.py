@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from pgflow.client.asynchronous import AsyncClient, AsyncRunHandle
-from pgflow.client.models import Deployed, LogEntry, Run, RunDetail, RunStatus, StepDetail, StepStatus
-from pgflow.client.requests import RunOptions, StartOptions
+from pgflow.client.models import (
+    Deployed,
+    LogEntry,
+    Run,
+    RunDetail,
+    RunPage,
+    RunProgress,
+    RunStatus,
+    StepDetail,
+    StepProgress,
+    StepStatus,
+)
+from pgflow.client.requests import RunFilters, RunOptions, StartOptions
 from pgflow.client.sync import Client, RunHandle
 
 __all__ = [
@@ -15,10 +26,14 @@ __all__ = [
     "LogEntry",
     "Run",
     "RunDetail",
+    "RunFilters",
     "RunHandle",
     "RunOptions",
+    "RunPage",
+    "RunProgress",
     "RunStatus",
     "StartOptions",
     "StepDetail",
+    "StepProgress",
     "StepStatus",
 ]

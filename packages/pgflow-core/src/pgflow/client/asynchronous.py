@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 from uuid import UUID
@@ -12,9 +15,9 @@ import psycopg
 from pgflow.client import requests
 from pgflow.client.async_links import AsyncBorrowedLink, AsyncLink, AsyncOwnLink
 from pgflow.client.configured import configured_dsn
-from pgflow.client.models import Deployed, LogEntry, Run, RunDetail, RunStatus
-from pgflow.client.requests import RunOptions, StartOptions
-from pgflow.client.waiting import Decode, Patience, decoder, outcome, raw_output
+from pgflow.client.models import Deployed, LogEntry, RunDetail, RunPage, RunProgress, RunStatus
+from pgflow.client.requests import RunFilters, RunOptions, StartOptions
+from pgflow.client.waiting import Decode, Patience, decoder, list_pause, outcome, raw_output
 from pgflow.database.statements import definitions, operations, runs
 from pgflow.errors import DatabaseUnreachable
 
@@ -53,7 +56,9 @@ class AsyncRunHandle(Generic[Out]):
                 status = await self._link.look(runs.run_status(self.run_id))
                 patience.reached()
                 if status != "running":
-                    return outcome(await self._link.look(requests.get_run(self.run_id)), self._decode)
+                    run = await self._link.look(requests.get_run(self.run_id))
+                    if run.ended:  # and nobody has retried it meanwhile
+                        return outcome(run, self._decode)
             except DatabaseUnreachable as error:
                 patience.excuse(error)
             await self._link.wait(self.run_id, patience)
@@ -63,24 +68,33 @@ class AsyncRunHandle(Generic[Out]):
         return requests.known_status(self.run_id, await self._link.fetch(runs.run_status(self.run_id)))
 
     async def watch(self, timeout: float | None = None) -> AsyncIterator[RunDetail]:  # noqa: ASYNC109
-        """Yield the run as it is, then each time it has changed, until it has ended.
+        """Yield the run as it is, then each time it has got further, until it has ended.
 
         Raises TimeoutError after `timeout` seconds.
         """
-        patience = Patience(self.run_id, timeout)
+        patience = Patience(self.run_id, timeout, closely=True)
+        known: RunProgress | None = None
         seen: RunDetail | None = None
         while seen is None or not seen.ended:
-            if seen is not None:
+            if known is not None:
                 await self._link.wait(self.run_id, patience)
             try:
-                run = await self._link.look(requests.get_run(self.run_id))
+                progress = await self._link.look(requests.get_progress(self.run_id))
+                run = seen
+                if progress != known:
+                    run = await self._link.look(requests.get_run(self.run_id))
             except DatabaseUnreachable as error:
                 patience.excuse(error)
                 continue
-            patience.reached(changed=run != seen)
-            if run != seen:
+            patience.reached(changed=progress != known)
+            known = progress
+            if run is not None and run != seen:
                 seen = run
                 yield run
+
+    async def progress(self) -> RunProgress:
+        """Read how far the run is, which is cheap whatever its size.  Raises RunNotFound."""
+        return await self._link.fetch(requests.get_progress(self.run_id))
 
     async def cancel(self, reason: str | None = None) -> bool:
         """Cancel the run; False if it had ended already."""
@@ -170,18 +184,41 @@ class AsyncClient:
         return AsyncRunHandle(self._link, requests.run_id_of(run_id), decode)
 
     async def runs(
-        self,
-        status: RunStatus | None = None,
-        flow: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        limit: int = 20,
-    ) -> list[Run]:
-        """Read the newest runs: of a status, of a flow slug, with all of these tags."""
-        return await self._link.fetch(requests.list_runs(status, flow, tags, limit))
+        self, *, limit: int = 20, before: UUID | str | None = None, **filters: Unpack[RunFilters]
+    ) -> RunPage:
+        """Read the newest runs that match all that is given, older than the run `before`.
+
+        It looks at 100,000 runs at the most: the `next` of what it returns, given as `before`, goes on from
+        there.
+        """
+        return await self._link.fetch(requests.list_runs(filters, limit, before))
+
+    async def watch_runs(self, *, limit: int = 20, **filters: Unpack[RunFilters]) -> AsyncIterator[RunPage]:
+        """Yield the newest runs that match, then again each time that list has changed, for ever.
+
+        It looks once a second at the most.
+        """
+        patience = Patience(None, None)
+        seen: RunPage | None = None
+        while True:
+            asked = time.monotonic()
+            try:
+                page = await self._link.look(requests.list_runs(filters, limit))
+                patience.reached()
+                if page != seen:
+                    seen = page
+                    yield page
+            except DatabaseUnreachable as error:
+                patience.excuse(error)
+            await asyncio.sleep(list_pause(time.monotonic() - asked))
 
     async def get_run(self, run_id: UUID | str) -> RunDetail:
         """Read a run with its steps.  Raises RunNotFound."""
         return await self._link.fetch(requests.get_run(requests.run_id_of(run_id)))
+
+    async def get_progress(self, run_id: UUID | str) -> RunProgress:
+        """Read how far a run is, which is cheap whatever its size.  Raises RunNotFound."""
+        return await self._link.fetch(requests.get_progress(requests.run_id_of(run_id)))
 
     async def logs(
         self,
@@ -204,18 +241,22 @@ class AsyncClient:
         """
         await self._link.fetch(runs.retry_run(requests.run_id_of(run_id), from_step))
 
-    async def pause_run(self, run_id: UUID | str) -> None:
-        """Let nothing new of a run start; what runs finishes."""
-        await self._link.fetch(runs.pause_run(requests.run_id_of(run_id)))
+    async def pause_run(self, run_id: UUID | str) -> bool:
+        """Let nothing new of a run start; what runs finishes.  False if it is paused, or has ended."""
+        return await self._link.fetch(runs.pause_run(requests.run_id_of(run_id))) == "paused"
 
-    async def resume_run(self, run_id: UUID | str) -> None:
-        """End the pause of a run."""
-        await self._link.fetch(runs.resume_run(requests.run_id_of(run_id)))
+    async def resume_run(self, run_id: UUID | str) -> bool:
+        """End the pause of a run; False if it was not paused, or has ended."""
+        return await self._link.fetch(runs.resume_run(requests.run_id_of(run_id))) == "resumed"
 
-    async def pause_executor(self, executor: str, reason: str | None = None) -> None:
-        """Let nothing new start on an executor, whichever dispatcher serves it."""
-        await self._link.fetch(operations.pause_executor(executor, reason))
+    async def pause_executor(self, executor: str, reason: str | None = None) -> bool:
+        """Let nothing new start on an executor, whichever dispatcher serves it; False if it is paused."""
+        return await self._link.fetch(operations.pause_executor(executor, reason)) == "paused"
 
-    async def resume_executor(self, executor: str) -> None:
-        """End the pause of an executor."""
-        await self._link.fetch(operations.resume_executor(executor))
+    async def resume_executor(self, executor: str) -> bool:
+        """End the pause of an executor; False if it was not paused."""
+        return await self._link.fetch(operations.resume_executor(executor)) == "resumed"
+
+    async def prune(self, older_than: timedelta, limit: int = 1000) -> int:
+        """Delete runs that ended longer ago than that, at most `limit`, and say how many."""
+        return await self._link.fetch(operations.prune_runs(older_than.total_seconds(), limit))

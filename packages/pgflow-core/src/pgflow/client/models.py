@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
-__all__ = ["Deployed", "LogEntry", "Progress", "Run", "RunDetail", "RunStatus", "StepDetail", "StepStatus"]
+__all__ = [
+    "Deployed",
+    "LogEntry",
+    "Progress",
+    "Run",
+    "RunDetail",
+    "RunPage",
+    "RunProgress",
+    "RunStatus",
+    "StepDetail",
+    "StepProgress",
+    "StepStatus",
+]
 
 RunStatus = Literal["running", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
@@ -43,6 +56,67 @@ class Run:
     owner: str
     created_at: datetime
     finished_at: datetime | None
+
+
+class RunPage(list[Run]):
+    """Runs that match, newest first, and where the list goes on."""
+
+    def __init__(self, runs: Iterable[Run], before: UUID | None) -> None:
+        super().__init__(runs)
+        self.next = before
+        """What to give as `before` for the runs after these; None if there are none."""
+
+    @classmethod
+    def from_json(cls, text: str) -> RunPage:
+        """Read what `pgflow.list_runs` answers."""
+        page = _PAGE.validate_json(text)
+        return cls(page["runs"], page["next"])
+
+
+class _Page(TypedDict):
+    runs: list[Run]
+    next: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """How far one step of a run is."""
+
+    step_slug: str
+    step_type: Literal["single", "map"]
+    status: StepStatus
+    skip_reason: str | None
+    error: Mapping[str, Any] | None
+    """Of a step that failed; without the traceback."""
+    task_count: int | None
+    """None while a map step does not know its items."""
+    tasks_ended: int | None
+    attempts: int
+    """Ended attempts that did not complete."""
+    is_in_hand: bool
+    """Whether a worker has the task of a single step; not told of map steps."""
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is: cheap to ask for, however large its input, its outputs and its maps are."""
+
+    run_id: UUID
+    status: RunStatus
+    paused_at: datetime | None
+    steps: tuple[StepProgress, ...]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status != "running"
+
+    @classmethod
+    def from_json(cls, text: str) -> RunProgress:
+        """Read what `pgflow.get_progress` answers."""
+        return _RUN_PROGRESS.validate_json(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +202,5 @@ class LogEntry:
 
 
 _RUN_DETAIL: Final = TypeAdapter(RunDetail)
+_RUN_PROGRESS: Final = TypeAdapter(RunProgress)
+_PAGE: Final = TypeAdapter(_Page)

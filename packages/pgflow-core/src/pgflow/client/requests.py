@@ -10,21 +10,23 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
 from uuid import UUID
 
-from pgflow.client.models import Deployed, LogEntry, Run, RunDetail, RunStatus
+from pgflow.client.models import Deployed, LogEntry, RunDetail, RunPage, RunProgress, RunStatus
 from pgflow.database.statement import Statement
 from pgflow.database.statements import runs
 from pgflow.database.statements.definitions import DefinedFlow, FlowVersion
-from pgflow.database.statements.runs import LogRow, RunRow, Started, StartedMany
+from pgflow.database.statements.runs import LogRow, Started, StartedMany
 from pgflow.errors import InputError, RunNotFound
 
 if TYPE_CHECKING:
     from pgflow.dsl import Flow
 
 __all__ = [
+    "RunFilters",
     "RunOptions",
     "StartOptions",
     "definition_text",
     "deployed",
+    "get_progress",
     "get_run",
     "known_status",
     "list_runs",
@@ -59,6 +61,19 @@ class StartOptions(RunOptions, total=False):
     run_id: UUID | None
     idempotency_key: str | None
     """Unique per flow while its run exists: a second start gives the first run."""
+
+
+class RunFilters(TypedDict, total=False):
+    """Which runs a list shows: those that match all that is given."""
+
+    status: RunStatus | None
+    flow: str | None
+    """A flow's slug."""
+    tags: Mapping[str, Any] | None
+    """A run must have all of them; it may have more."""
+    owner: str | None
+    since: datetime | None
+    """With a time zone: only runs created then or later."""
 
 
 def definition_text(flow: Flow[Any, Any]) -> str:
@@ -98,13 +113,23 @@ def get_run(run_id: UUID) -> Statement[RunDetail]:
     return runs.get_run(run_id).then(RunDetail.from_json)
 
 
-def list_runs(
-    status: str | None, flow: str | None, tags: Mapping[str, Any] | None, limit: int
-) -> Statement[list[Run]]:
+def get_progress(run_id: UUID) -> Statement[RunProgress]:
+    """Read how far a run is."""
+    return runs.get_progress(run_id).then(RunProgress.from_json)
+
+
+def list_runs(filters: RunFilters, limit: int, before: UUID | str | None = None) -> Statement[RunPage]:
     """Read the newest runs that match."""
-    tags_json = None if tags is None else _json(dict(tags))
-    rows = runs.list_runs(status=status, flow_slug=flow, tags_json=tags_json, limit=limit)
-    return rows.then(lambda found: [_run(row) for row in found])
+    tags = filters.get("tags")
+    return runs.list_runs(
+        status=filters.get("status"),
+        flow_slug=filters.get("flow"),
+        tags_json=None if tags is None else _json(dict(tags)),
+        owner=filters.get("owner"),
+        since=_zoned(filters.get("since"), "since"),
+        before=None if before is None else run_id_of(before),
+        limit=limit,
+    ).then(RunPage.from_json)
 
 
 def logs(run_id: UUID, step: str | None, task_index: int | None, limit: int) -> Statement[list[LogEntry]]:
@@ -151,15 +176,18 @@ def _start(slug: str, input_json: str, options: StartOptions) -> Statement[Start
 
 
 def _arguments(options: RunOptions) -> dict[str, Any]:
-    start_at = options.get("start_at")
-    if start_at is not None and start_at.tzinfo is None:
-        raise InputError("start_at has no time zone: say datetime.now(UTC) + ...", field="start_at")
     return {
         "priority": options.get("priority"),
-        "start_at": start_at,
+        "start_at": _zoned(options.get("start_at"), "start_at"),
         "flow_version": options.get("flow_version"),
         "tags_json": _json(dict(options.get("tags") or {})),
     }
+
+
+def _zoned(moment: datetime | None, field: str) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise InputError(f"{field} has no time zone: say datetime.now(UTC) + ...", field=field)
+    return moment
 
 
 def new_run_id() -> UUID:
@@ -193,22 +221,6 @@ def _json(value: object) -> str:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"not JSON: {error}", field="") from error
-
-
-def _run(row: RunRow) -> Run:
-    return Run(
-        run_id=row.run_id,
-        flow_slug=row.flow_slug,
-        flow_version=row.flow_version,
-        status=known_status(row.run_id, row.status),
-        error=None if row.error is None else json.loads(row.error),
-        priority=row.priority,
-        idempotency_key=row.idempotency_key,
-        tags=json.loads(row.tags),
-        owner=row.owner,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-    )
 
 
 def _log_entry(row: LogRow) -> LogEntry:

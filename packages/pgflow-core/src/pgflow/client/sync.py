@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 from uuid import UUID
@@ -12,9 +14,9 @@ import psycopg
 from pgflow.client import requests
 from pgflow.client.configured import configured_dsn
 from pgflow.client.links import BorrowedLink, Link, OwnLink
-from pgflow.client.models import Deployed, LogEntry, Run, RunDetail, RunStatus
-from pgflow.client.requests import RunOptions, StartOptions
-from pgflow.client.waiting import Decode, Patience, decoder, outcome, raw_output
+from pgflow.client.models import Deployed, LogEntry, RunDetail, RunPage, RunProgress, RunStatus
+from pgflow.client.requests import RunFilters, RunOptions, StartOptions
+from pgflow.client.waiting import Decode, Patience, decoder, list_pause, outcome, raw_output
 from pgflow.database.statements import definitions, operations, runs
 from pgflow.errors import DatabaseUnreachable
 
@@ -51,7 +53,9 @@ class RunHandle(Generic[Out]):
                 status = self._link.look(runs.run_status(self.run_id))
                 patience.reached()
                 if status != "running":
-                    return outcome(self._link.look(requests.get_run(self.run_id)), self._decode)
+                    run = self._link.look(requests.get_run(self.run_id))
+                    if run.ended:  # and nobody has retried it meanwhile
+                        return outcome(run, self._decode)
             except DatabaseUnreachable as error:
                 patience.excuse(error)
             self._link.wait(self.run_id, patience)
@@ -61,24 +65,33 @@ class RunHandle(Generic[Out]):
         return requests.known_status(self.run_id, self._link.fetch(runs.run_status(self.run_id)))
 
     def watch(self, timeout: float | None = None) -> Iterator[RunDetail]:
-        """Yield the run as it is, then each time it has changed, until it has ended.
+        """Yield the run as it is, then each time it has got further, until it has ended.
 
         Raises TimeoutError after `timeout` seconds.
         """
-        patience = Patience(self.run_id, timeout)
+        patience = Patience(self.run_id, timeout, closely=True)
+        known: RunProgress | None = None
         seen: RunDetail | None = None
         while seen is None or not seen.ended:
-            if seen is not None:
+            if known is not None:
                 self._link.wait(self.run_id, patience)
             try:
-                run = self._link.look(requests.get_run(self.run_id))
+                progress = self._link.look(requests.get_progress(self.run_id))
+                run = seen
+                if progress != known:
+                    run = self._link.look(requests.get_run(self.run_id))
             except DatabaseUnreachable as error:
                 patience.excuse(error)
                 continue
-            patience.reached(changed=run != seen)
-            if run != seen:
+            patience.reached(changed=progress != known)
+            known = progress
+            if run is not None and run != seen:
                 seen = run
                 yield run
+
+    def progress(self) -> RunProgress:
+        """Read how far the run is, which is cheap whatever its size.  Raises RunNotFound."""
+        return self._link.fetch(requests.get_progress(self.run_id))
 
     def cancel(self, reason: str | None = None) -> bool:
         """Cancel the run; False if it had ended already."""
@@ -164,18 +177,41 @@ class Client:
         return RunHandle(self._link, requests.run_id_of(run_id), decode)
 
     def runs(
-        self,
-        status: RunStatus | None = None,
-        flow: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        limit: int = 20,
-    ) -> list[Run]:
-        """Read the newest runs: of a status, of a flow slug, with all of these tags."""
-        return self._link.fetch(requests.list_runs(status, flow, tags, limit))
+        self, *, limit: int = 20, before: UUID | str | None = None, **filters: Unpack[RunFilters]
+    ) -> RunPage:
+        """Read the newest runs that match all that is given, older than the run `before`.
+
+        It looks at 100,000 runs at the most: the `next` of what it returns, given as `before`, goes on from
+        there.
+        """
+        return self._link.fetch(requests.list_runs(filters, limit, before))
+
+    def watch_runs(self, *, limit: int = 20, **filters: Unpack[RunFilters]) -> Iterator[RunPage]:
+        """Yield the newest runs that match, then again each time that list has changed, for ever.
+
+        It looks once a second at the most.
+        """
+        patience = Patience(None, None)
+        seen: RunPage | None = None
+        while True:
+            asked = time.monotonic()
+            try:
+                page = self._link.look(requests.list_runs(filters, limit))
+                patience.reached()
+                if page != seen:
+                    seen = page
+                    yield page
+            except DatabaseUnreachable as error:
+                patience.excuse(error)
+            time.sleep(list_pause(time.monotonic() - asked))
 
     def get_run(self, run_id: UUID | str) -> RunDetail:
         """Read a run with its steps.  Raises RunNotFound."""
         return self._link.fetch(requests.get_run(requests.run_id_of(run_id)))
+
+    def get_progress(self, run_id: UUID | str) -> RunProgress:
+        """Read how far a run is, which is cheap whatever its size.  Raises RunNotFound."""
+        return self._link.fetch(requests.get_progress(requests.run_id_of(run_id)))
 
     def logs(
         self,
@@ -198,18 +234,22 @@ class Client:
         """
         self._link.fetch(runs.retry_run(requests.run_id_of(run_id), from_step))
 
-    def pause_run(self, run_id: UUID | str) -> None:
-        """Let nothing new of a run start; what runs finishes."""
-        self._link.fetch(runs.pause_run(requests.run_id_of(run_id)))
+    def pause_run(self, run_id: UUID | str) -> bool:
+        """Let nothing new of a run start; what runs finishes.  False if it is paused, or has ended."""
+        return self._link.fetch(runs.pause_run(requests.run_id_of(run_id))) == "paused"
 
-    def resume_run(self, run_id: UUID | str) -> None:
-        """End the pause of a run."""
-        self._link.fetch(runs.resume_run(requests.run_id_of(run_id)))
+    def resume_run(self, run_id: UUID | str) -> bool:
+        """End the pause of a run; False if it was not paused, or has ended."""
+        return self._link.fetch(runs.resume_run(requests.run_id_of(run_id))) == "resumed"
 
-    def pause_executor(self, executor: str, reason: str | None = None) -> None:
-        """Let nothing new start on an executor, whichever dispatcher serves it."""
-        self._link.fetch(operations.pause_executor(executor, reason))
+    def pause_executor(self, executor: str, reason: str | None = None) -> bool:
+        """Let nothing new start on an executor, whichever dispatcher serves it; False if it is paused."""
+        return self._link.fetch(operations.pause_executor(executor, reason)) == "paused"
 
-    def resume_executor(self, executor: str) -> None:
-        """End the pause of an executor."""
-        self._link.fetch(operations.resume_executor(executor))
+    def resume_executor(self, executor: str) -> bool:
+        """End the pause of an executor; False if it was not paused."""
+        return self._link.fetch(operations.resume_executor(executor)) == "resumed"
+
+    def prune(self, older_than: timedelta, limit: int = 1000) -> int:
+        """Delete runs that ended longer ago than that, at most `limit`, and say how many."""
+        return self._link.fetch(operations.prune_runs(older_than.total_seconds(), limit))

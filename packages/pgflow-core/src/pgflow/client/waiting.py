@@ -16,7 +16,7 @@ from pgflow.errors import DatabaseUnreachable, NotPossible, RunCancelled, RunFai
 if TYPE_CHECKING:
     from pgflow.dsl import Flow
 
-__all__ = ["Decode", "Patience", "check_idle", "concerns", "decoder", "outcome", "raw_output"]
+__all__ = ["Decode", "Patience", "check_idle", "concerns", "decoder", "list_pause", "outcome", "raw_output"]
 
 Out = TypeVar("Out")
 
@@ -26,6 +26,9 @@ _FIRST: Final = 0.02
 _LONGEST: Final = 1.0
 _FIRST_HEARING: Final = 0.5
 _LONGEST_HEARING: Final = 5.0
+_LIST_SECONDS: Final = 1.0
+_LIST_SHARE: Final = 10.0
+"""A list that is slow to read is read seldom: a tenth of one connection's time at the most."""
 _OUTAGE_SECONDS: Final = 60.0
 """How long a wait without a timeout outlives the database."""
 
@@ -33,20 +36,25 @@ _OUTAGE_SECONDS: Final = 60.0
 class Patience:
     """Says how long to wait before the next look at a run; raises TimeoutError when the time is up."""
 
-    def __init__(self, run_id: UUID, timeout: float | None) -> None:
+    def __init__(self, run_id: UUID | None, timeout: float | None, *, closely: bool = False) -> None:
         self._run_id = run_id
+        self._closely = closely
         self._timeout = timeout
         self._began = time.monotonic()
         self._pause = _FIRST
         self._unreachable_since: float | None = None
 
     def pause(self, *, hears: bool) -> float:
-        """Say how many seconds to wait; `hears`: the end of the run would interrupt it."""
+        """Say how many seconds to wait; `hears`: the end of the run would interrupt it.
+
+        Who watches `closely` wants to know more than the end, which is all that can be heard.
+        """
         now = time.monotonic()
         left = float("inf") if self._timeout is None else self._began + self._timeout - now
         if left <= 0:
             raise TimeoutError(f"run {self._run_id} has not ended after {self._timeout:g} s; it goes on")
-        shortest, longest = (_FIRST_HEARING, _LONGEST_HEARING) if hears else (_FIRST, _LONGEST)
+        seldom = hears and not self._closely
+        shortest, longest = (_FIRST_HEARING, _LONGEST_HEARING) if seldom else (_FIRST, _LONGEST)
         pause = max(self._pause, shortest)
         self._pause = min(pause * 1.5, longest)
         return min(pause, left)
@@ -64,6 +72,11 @@ class Patience:
             self._unreachable_since = now
         if now - self._unreachable_since > _OUTAGE_SECONDS:
             raise error
+
+
+def list_pause(spent: float) -> float:
+    """Say how many seconds to wait before the next look at a list whose last look took `spent` seconds."""
+    return max(_LIST_SECONDS, _LIST_SHARE * spent)
 
 
 def concerns(payload: str, run_id: UUID) -> bool:

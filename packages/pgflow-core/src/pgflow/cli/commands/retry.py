@@ -32,7 +32,7 @@ def command(session: Session, run_id: str, *, from_step: str | None, following: 
         found = find_run(connection, run_id)
         status = fetch(connection, retry_run(found, from_step))
         if following.wait:
-            known = Client(connection=connection).get_run(found)
+            known = Client(connection=connection).get_progress(found)
             follow(session, connection, found, following, child, known=known)
         elif session.as_json:
             session.output.document({"run_id": found, "result": status})

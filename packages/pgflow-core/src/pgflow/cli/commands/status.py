@@ -11,31 +11,42 @@ from rich.markup import escape
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._lookup import find_run
 from pgflow.cli._output import ago, duration, status_text
+from pgflow.cli._problems import FAILED
+from pgflow.cli._progress import show_progress
 from pgflow.cli._session import Session
 from pgflow.cli._steps import steps_table, traceback_lines
-from pgflow.cli._waiting import failures_of
-from pgflow.client import Client, RunDetail
+from pgflow.cli._waiting import Watch, failures_of
+from pgflow.client import Client, RunDetail, RunProgress
 from pgflow.database.statements.runs import AttemptRow
 from pgflow.errors import RunFailed
 
 
-@pgflow_command("status", example="pgflow status latest")
+@pgflow_command("status", example="pgflow status latest\npgflow status 0199f3a1 --watch")
 @click.argument("run_id")
-def command(session: Session, run_id: str) -> None:
+@click.option("--watch", is_flag=True, help="Follow the run to its end; exit with 1 unless it completed.")
+def command(session: Session, run_id: str, *, watch: bool) -> None:
     """Show one run, step by step.
 
     RUN_ID may be abbreviated to a unique start, or `latest`.
     """
     with session.connection() as connection:
-        run = Client(connection=connection).get_run(find_run(connection, run_id))
-        failures = failures_of(connection, run.run_id)
-    if session.as_json:
-        session.output.document(run)
-    else:
-        _print(session, run, failures)
+        client = Client(connection=connection)
+        found = find_run(connection, run_id)
+        if watch:
+            with show_progress(session.output.remark, wanted=not session.as_json, lasting=False) as display:
+                Watch(connection, found, display, child=None, timeout=None).until_end()
+        run = client.get_run(found)
+        if session.as_json:
+            session.output.document(run)
+        else:
+            _print(session, run, client.get_progress(found), failures_of(connection, found))
+    if watch and run.status != "completed":
+        raise SystemExit(FAILED)
 
 
-def _print(session: Session, run: RunDetail, failures: Mapping[str, AttemptRow]) -> None:
+def _print(
+    session: Session, run: RunDetail, progress: RunProgress, failures: Mapping[str, AttemptRow]
+) -> None:
     output = session.output
     when = f"started {ago(run.created_at)}"
     if run.finished_at is not None:
@@ -45,7 +56,7 @@ def _print(session: Session, run: RunDetail, failures: Mapping[str, AttemptRow])
         f"{status_text(run.status)}  [dim]{when}[/]" + ("  [yellow]paused[/]" if run.paused_at else "")
     )
     output.line()
-    output.block(steps_table(run, failures))
+    output.block(steps_table(progress, failures))
     if run.error:
         output.line()
         for line in [str(RunFailed(run.run_id, run.error)), *traceback_lines(run.error)]:

@@ -11,12 +11,13 @@ from pgflow.database.statement import Statement, as_objects, first, only, scalar
 
 __all__ = [
     "AttemptRow",
+    "LogPlace",
     "LogRow",
-    "RunRow",
     "Started",
     "StartedMany",
     "cancel_run",
     "find_runs",
+    "get_progress",
     "get_run",
     "last_attempts",
     "list_runs",
@@ -47,22 +48,6 @@ class StartedMany(NamedTuple):
     created: bool
 
 
-class RunRow(NamedTuple):
-    """One row of `pgflow.runs`; `error` and `tags` are JSON text."""
-
-    run_id: UUID
-    flow_slug: str
-    flow_version: int
-    status: str
-    error: str | None
-    priority: int
-    idempotency_key: str | None
-    tags: str
-    owner: str
-    created_at: datetime
-    finished_at: datetime | None
-
-
 class AttemptRow(NamedTuple):
     """One row of `pgflow.step_task_attempts`: an attempt that did not complete; `error` is JSON text."""
 
@@ -81,6 +66,15 @@ class LogRow(NamedTuple):
     attempt: int
     log_tail: str
     recorded_at: datetime
+
+
+class LogPlace(NamedTuple):
+    """Where a log stands in the order they are read in; `recorded_at` None is before all."""
+
+    recorded_at: datetime | None
+    step_slug: str
+    task_index: int
+    attempt: int
 
 
 def run_flow(
@@ -142,21 +136,27 @@ def get_run(run_id: UUID) -> Statement[str]:
     return Statement("select pgflow.get_run(%s)::text", (run_id,), parse=scalar, repeatable=True)
 
 
+def get_progress(run_id: UUID) -> Statement[str]:
+    """Read how far a run and its steps are, as JSON text."""
+    return Statement("select pgflow.get_progress(%s)::text", (run_id,), parse=scalar, repeatable=True)
+
+
 def list_runs(
     *,
     status: str | None = None,
     flow_slug: str | None = None,
     tags_json: str | None = None,
+    owner: str | None = None,
+    since: datetime | None = None,
+    before: UUID | None = None,
     limit: int = 20,
-) -> Statement[list[RunRow]]:
-    """Read the newest runs that match: of a status, of a flow, with all the tags given."""
+) -> Statement[str]:
+    """Read the newest runs that match all that is given, and where to go on, as JSON text."""
     return Statement(
-        "select run_id, flow_slug, flow_version, status, error::text, priority, idempotency_key, tags::text, "
-        "owner, created_at, finished_at from pgflow.runs "
-        "where (%s::text is null or status = %s) and (%s::text is null or flow_slug = %s) "
-        "and (%s::text is null or tags @> %s::jsonb) order by created_at desc, run_id desc limit %s",
-        (status, status, flow_slug, flow_slug, tags_json, tags_json, limit),
-        parse=as_objects(RunRow),
+        "select pgflow.list_runs(status => %s, flow_slug => %s, tags => %s::jsonb, owner => %s, "
+        'since => %s, before => %s, "limit" => %s)::text',
+        (status, flow_slug, tags_json, owner, since, before, limit),
+        parse=scalar,
         repeatable=True,
     )
 
@@ -204,14 +204,21 @@ def resume_run(run_id: UUID) -> Statement[str]:
 
 
 def task_logs(
-    run_id: UUID, *, step_slug: str | None = None, task_index: int | None = None, limit: int = 1000
+    run_id: UUID,
+    *,
+    step_slug: str | None = None,
+    task_index: int | None = None,
+    after: LogPlace | None = None,
+    limit: int = 1000,
 ) -> Statement[list[LogRow]]:
-    """Read the log tails of a run's attempts, oldest first."""
+    """Read the log tails of a run's attempts, oldest first, from behind a place on."""
+    place = after or LogPlace(None, "", 0, 0)
     return Statement(
         "select step_slug, task_index, attempt, log_tail, recorded_at from pgflow.task_logs "
         "where run_id = %s and (%s::text is null or step_slug = %s) and (%s::int is null or task_index = %s) "
+        "and (%s::timestamptz is null or (recorded_at, step_slug, task_index, attempt) > (%s, %s, %s, %s)) "
         "order by recorded_at, step_slug, task_index, attempt limit %s",
-        (run_id, step_slug, step_slug, task_index, task_index, limit),
+        (run_id, step_slug, step_slug, task_index, task_index, place.recorded_at, *place, limit),
         parse=as_objects(LogRow),
         repeatable=True,
     )
