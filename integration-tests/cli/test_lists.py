@@ -173,7 +173,9 @@ def test_a_run_is_paused_and_resumed(chain, client):
 def test_an_executor_is_paused_with_a_reason_and_resumed(chain, pgflow_connection):
     paused = chain.pgflow("pause", "--executor", "gpu", "--reason", "no money")
     assert paused.stdout == "executor gpu: paused\n"
-    row = pgflow_connection.execute("select pause_reason from pgflow.executors").fetchone()
+    row = pgflow_connection.execute(
+        "select pause_reason from pgflow.executors where executor = 'gpu'"
+    ).fetchone()
     assert row == {"pause_reason": "no money"}
     assert chain.json("resume", "--executor", "gpu") == {"executor": "gpu", "result": "resumed"}
 
