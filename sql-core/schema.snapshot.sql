@@ -520,7 +520,7 @@ $$;
 COMMENT ON FUNCTION pgflow._check_keys(place text, value jsonb, types jsonb) IS 'PF001 if the object has a key outside `types` (key -> jsonb type name) or a value of another type.';
 CREATE FUNCTION pgflow._check_list(status text, tags jsonb, "limit" integer, max_scanned integer) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   if _check_list.status not in ('running', 'completed', 'failed', 'cancelled') then
@@ -2474,7 +2474,7 @@ $$;
 COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
 CREATE FUNCTION pgflow._run_id_at(moment timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN ((lpad(to_hex(((EXTRACT(epoch FROM LEAST(GREATEST(moment, '1970-01-01 00:00:00+00'::timestamp with time zone), '9999-12-31 00:00:00+00'::timestamp with time zone)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 COMMENT ON FUNCTION pgflow._run_id_at(moment timestamp with time zone) IS 'The least version 7 run id of a moment; of null, the least of all.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
@@ -3440,7 +3440,7 @@ $$;
 COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 CREATE FUNCTION pgflow.get_progress(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_progress jsonb;
@@ -3586,7 +3586,7 @@ COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds doubl
 A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
 CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text DEFAULT NULL::text, tags jsonb DEFAULT NULL::jsonb, owner text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before uuid DEFAULT NULL::uuid, "limit" integer DEFAULT 20, max_scanned integer DEFAULT 100000) RETURNS jsonb
     LANGUAGE plpgsql STABLE
-    SET search_path TO ''
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
     SET jit TO 'off'

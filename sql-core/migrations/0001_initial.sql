@@ -462,15 +462,6 @@ $$;
 
 comment on function pgflow._limit(text) is 'What is too large: bytes of values, characters of texts, bytes of names, and counts.';
 
-create function pgflow._run_id_at(moment timestamptz) returns uuid
-language sql immutable
-set search_path to ''
-return (
-  lpad(to_hex((extract(epoch from least(greatest(_run_id_at.moment, 'epoch'), '9999-12-31 00:00:00+00')) * 1000)::bigint), 12, '0')
-    || repeat('0', 20))::uuid;
-
-comment on function pgflow._run_id_at(timestamptz) is 'The least version 7 run id of a moment; of null, the least of all.';
-
 -- In memory or stored as it is, the size is known without reading the value; only a compressed one must be unpacked.
 -- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
 create function pgflow._size(value jsonb) returns bigint
@@ -507,6 +498,15 @@ end
 $$;
 
 comment on function pgflow._check_name(text, text) is 'PF007 naming the argument if a name is too long.';
+
+create function pgflow._run_id_at(moment timestamptz) returns uuid
+language sql immutable
+set search_path to pg_catalog, pg_temp
+return (
+  lpad(to_hex((extract(epoch from least(greatest(_run_id_at.moment, 'epoch'), '9999-12-31 00:00:00+00')) * 1000)::bigint), 12, '0')
+    || repeat('0', 20))::uuid;
+
+comment on function pgflow._run_id_at(timestamptz) is 'The least version 7 run id of a moment; of null, the least of all.';
 
 create function pgflow_locks.lock_runs(run_ids uuid[], shared boolean default false) returns void
 language plpgsql volatile
@@ -4502,25 +4502,6 @@ $$;
 
 comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
 
-create function pgflow._check_list(status text, tags jsonb, "limit" int, max_scanned int) returns void
-language plpgsql immutable
-set search_path to ''
-as $$
-begin
-  if _check_list.status not in ('running', 'completed', 'failed', 'cancelled') then
-    raise exception 'status must be running, completed, failed or cancelled, not %', _check_list.status using errcode = 'PF008';
-  end if;
-  if jsonb_typeof(_check_list.tags) <> 'object' then
-    raise exception 'tags must be an object, not of type %', jsonb_typeof(_check_list.tags) using errcode = 'PF008';
-  end if;
-  if _check_list."limit" is null or _check_list."limit" < 1 or _check_list.max_scanned is null or _check_list.max_scanned < 1 then
-    raise exception 'limit and max_scanned must be at least 1' using errcode = 'PF008';
-  end if;
-end
-$$;
-
-comment on function pgflow._check_list(text, jsonb, int, int) is 'Refuse what list_runs cannot take, with PF008.';
-
 create function pgflow.backlog(max_counted int default 10000)
   returns table (executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
 language plpgsql stable security definer
@@ -4563,57 +4544,6 @@ $$;
 
 comment on function pgflow.backlog(int) is
   'How many tasks of each executor are ready, counted up to max_counted, and for how many seconds the first in line has been (0 if none is).';
-
--- Walks the primary key backwards, run ids being ordered by time, and stops at max_scanned rows: no filter has an index,
--- which every start of a run would pay for. enable_sort off leaves that walk as the only plan.
-create function pgflow.list_runs(
-  status text default null, flow_slug text default null, tags jsonb default null, owner text default null,
-  since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
-returns jsonb
-language plpgsql stable
-set search_path to ''
-set enable_seqscan to off
-set enable_sort to off
-set jit to off
-as $$
-declare
-  v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-  v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
-  v_runs jsonb;
-  v_next uuid;
-begin
-  perform pgflow._check_list(list_runs.status, list_runs.tags, list_runs."limit", list_runs.max_scanned);
-  select coalesce(jsonb_agg(to_jsonb(r) order by r.run_id desc), '[]') into v_runs
-  from (
-    select s.run_id, s.flow_slug, s.flow_version, s.status, s.error, s.priority, s.idempotency_key, s.tags, s.owner, s.created_at, s.finished_at
-    from (
-      select * from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
-      order by t.run_id desc
-      limit list_runs.max_scanned) s
-    where (list_runs.status is null or s.status = list_runs.status)
-      and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
-      and (list_runs.owner is null or s.owner = list_runs.owner)
-      and (list_runs.tags is null or s.tags @> list_runs.tags)
-      and (list_runs.since is null or s.created_at >= list_runs.since)
-    order by s.run_id desc
-    limit list_runs."limit") r;
-  if jsonb_array_length(v_runs) >= list_runs."limit" then
-    v_next := v_runs -> -1 ->> 'run_id';
-  else
-    v_next := (
-      select t.run_id from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
-      order by t.run_id desc
-      offset list_runs.max_scanned - 1
-      limit 1);
-  end if;
-  return jsonb_build_object('runs', v_runs, 'next', v_next);
-end
-$$;
-
-comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid, int, int) is
-  'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
 
 create function pgflow.sweep_lag() returns double precision
 language plpgsql stable security definer
@@ -4658,49 +4588,6 @@ $$;
 
 comment on function pgflow.queue_waits(uuid[], text[], int[]) is
   'For how many seconds each of these tasks was ready before its latest attempt was claimed or started; nothing for one that waits.';
-
--- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
-create function pgflow.get_progress(run_id uuid) returns jsonb
-language plpgsql stable
-set search_path to ''
-as $$
-declare
-  v_progress jsonb;
-begin
-  select jsonb_build_object('run_id', r.run_id, 'status', r.status,
-      'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
-      'steps', (
-        select jsonb_agg(
-          jsonb_build_object('step_slug', t.step_slug, 'step_type', s.step_type, 'status', t.status, 'skip_reason', t.skip_reason,
-            'task_count', n.tasks, 'tasks_ended', n.tasks - n.remaining, 'attempts', coalesce(a.attempts, 0),
-            'error', case when t.status in ('failed', 'skipped') then t.error - 'traceback' end,
-            'is_in_hand', t.status = 'running' and t.lease_expires_at is not null,
-            'started_at', t.started_at, 'finished_at', t.finished_at)
-          order by s.step_index)
-        from pgflow.run_steps t
-          join pgflow.steps s on s.step_id = t.step_id
-          left join (
-            select x.step_slug, count(*) as attempts from pgflow.step_task_attempts x where x.run_id = get_progress.run_id group by x.step_slug
-          ) a on a.step_slug = t.step_slug
-          cross join lateral (
-            select case when s.step_type = 'single' then 1 else t.task_count end as tasks,
-              case when t.status not in ('pending', 'running') then 0
-                when s.step_type = 'single' then 1
-                else (select coalesce(sum(c.remaining), 0) from pgflow.map_counters c where c.run_id = t.run_id and c.step_slug = t.step_slug)
-              end as remaining
-          ) n
-        where t.run_id = r.run_id))
-    into v_progress
-  from pgflow.runs r where r.run_id = get_progress.run_id;
-  if v_progress is null then
-    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
-  end if;
-  return v_progress;
-end
-$$;
-
-comment on function pgflow.get_progress(uuid) is
-  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
 
 create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable
@@ -4855,6 +4742,119 @@ $$;
 
 comment on function pgflow.check_invariants(uuid) is
   'One row a violation of what must always hold, for one run or all; none is as it should be. Reads whole tables: for tests and for doubt.';
+
+create function pgflow._check_list(status text, tags jsonb, "limit" int, max_scanned int) returns void
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if _check_list.status not in ('running', 'completed', 'failed', 'cancelled') then
+    raise exception 'status must be running, completed, failed or cancelled, not %', _check_list.status using errcode = 'PF008';
+  end if;
+  if jsonb_typeof(_check_list.tags) <> 'object' then
+    raise exception 'tags must be an object, not of type %', jsonb_typeof(_check_list.tags) using errcode = 'PF008';
+  end if;
+  if _check_list."limit" is null or _check_list."limit" < 1 or _check_list.max_scanned is null or _check_list.max_scanned < 1 then
+    raise exception 'limit and max_scanned must be at least 1' using errcode = 'PF008';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_list(text, jsonb, int, int) is 'Refuse what list_runs cannot take, with PF008.';
+
+-- Walks the primary key backwards, run ids being ordered by time, and stops at max_scanned rows: no filter has an index,
+-- which every start of a run would pay for. enable_sort off leaves that walk as the only plan.
+create function pgflow.list_runs(
+  status text default null, flow_slug text default null, tags jsonb default null, owner text default null,
+  since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
+returns jsonb
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+set enable_seqscan to off
+set enable_sort to off
+set jit to off
+as $$
+declare
+  v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_runs jsonb;
+  v_next uuid;
+begin
+  perform pgflow._check_list(list_runs.status, list_runs.tags, list_runs."limit", list_runs.max_scanned);
+  select coalesce(jsonb_agg(to_jsonb(r) order by r.run_id desc), '[]') into v_runs
+  from (
+    select s.run_id, s.flow_slug, s.flow_version, s.status, s.error, s.priority, s.idempotency_key, s.tags, s.owner, s.created_at, s.finished_at
+    from (
+      select * from pgflow.runs t
+      where t.run_id < v_before and t.run_id >= v_first
+      order by t.run_id desc
+      limit list_runs.max_scanned) s
+    where (list_runs.status is null or s.status = list_runs.status)
+      and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
+      and (list_runs.owner is null or s.owner = list_runs.owner)
+      and (list_runs.tags is null or s.tags @> list_runs.tags)
+      and (list_runs.since is null or s.created_at >= list_runs.since)
+    order by s.run_id desc
+    limit list_runs."limit") r;
+  if jsonb_array_length(v_runs) >= list_runs."limit" then
+    v_next := v_runs -> -1 ->> 'run_id';
+  else
+    v_next := (
+      select t.run_id from pgflow.runs t
+      where t.run_id < v_before and t.run_id >= v_first
+      order by t.run_id desc
+      offset list_runs.max_scanned - 1
+      limit 1);
+  end if;
+  return jsonb_build_object('runs', v_runs, 'next', v_next);
+end
+$$;
+
+comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid, int, int) is
+  'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+
+-- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
+create function pgflow.get_progress(run_id uuid) returns jsonb
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_progress jsonb;
+begin
+  select jsonb_build_object('run_id', r.run_id, 'status', r.status,
+      'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
+      'steps', (
+        select jsonb_agg(
+          jsonb_build_object('step_slug', t.step_slug, 'step_type', s.step_type, 'status', t.status, 'skip_reason', t.skip_reason,
+            'task_count', n.tasks, 'tasks_ended', n.tasks - n.remaining, 'attempts', coalesce(a.attempts, 0),
+            'error', case when t.status in ('failed', 'skipped') then t.error - 'traceback' end,
+            'is_in_hand', t.status = 'running' and t.lease_expires_at is not null,
+            'started_at', t.started_at, 'finished_at', t.finished_at)
+          order by s.step_index)
+        from pgflow.run_steps t
+          join pgflow.steps s on s.step_id = t.step_id
+          left join (
+            select x.step_slug, count(*) as attempts from pgflow.step_task_attempts x where x.run_id = get_progress.run_id group by x.step_slug
+          ) a on a.step_slug = t.step_slug
+          cross join lateral (
+            select case when s.step_type = 'single' then 1 else t.task_count end as tasks,
+              case when t.status not in ('pending', 'running') then 0
+                when s.step_type = 'single' then 1
+                else (select coalesce(sum(c.remaining), 0) from pgflow.map_counters c where c.run_id = t.run_id and c.step_slug = t.step_slug)
+              end as remaining
+          ) n
+        where t.run_id = r.run_id))
+    into v_progress
+  from pgflow.runs r where r.run_id = get_progress.run_id;
+  if v_progress is null then
+    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  return v_progress;
+end
+$$;
+
+comment on function pgflow.get_progress(uuid) is
+  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
 
 -- Who may select at all is granted (grant_roles); here: which rows. The owner of the tables, so every verb, is not subject to it.
 -- Policies ask readable_owner() in a subquery: once a query. `(select true ..)`, not `exists`: one probe of the index a row, where the

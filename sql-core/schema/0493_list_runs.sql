@@ -5,7 +5,7 @@ create function pgflow.list_runs(
   since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
 returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 set enable_sort to off
 set jit to off

@@ -1,7 +1,7 @@
 -- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
 create function pgflow.get_progress(run_id uuid) returns jsonb
 language plpgsql stable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_progress jsonb;

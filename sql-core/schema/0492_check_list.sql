@@ -1,6 +1,6 @@
 create function pgflow._check_list(status text, tags jsonb, "limit" int, max_scanned int) returns void
 language plpgsql immutable
-set search_path to ''
+set search_path to pg_catalog, pg_temp
 as $$
 begin
   if _check_list.status not in ('running', 'completed', 'failed', 'cancelled') then
