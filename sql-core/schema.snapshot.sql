@@ -2454,11 +2454,11 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
         'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
-      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run'] as running,
+      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
-      array['get_run', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
   )
   select r.role_name, r.verbs, r.tables
   from lists l,
@@ -3439,12 +3439,13 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A definition from steps, for people who write SQL; add flow options with || jsonb_build_object(''options'', ...).';
 CREATE FUNCTION pgflow.get_progress(run_id uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_progress jsonb;
 begin
+  perform pgflow._check_run(get_progress.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   select jsonb_build_object('run_id', r.run_id, 'status', r.status,
       'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
       'steps', (
@@ -3470,13 +3471,10 @@ begin
         where t.run_id = r.run_id))
     into v_progress
   from pgflow.runs r where r.run_id = get_progress.run_id;
-  if v_progress is null then
-    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_progress;
 end
 $$;
-COMMENT ON FUNCTION pgflow.get_progress(run_id uuid) IS 'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
+COMMENT ON FUNCTION pgflow.get_progress(run_id uuid) IS 'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run, PF006 if it is not yours.';
 CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3585,7 +3583,7 @@ $_$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
 A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
 CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text DEFAULT NULL::text, tags jsonb DEFAULT NULL::jsonb, owner text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before uuid DEFAULT NULL::uuid, "limit" integer DEFAULT 20, max_scanned integer DEFAULT 100000) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
@@ -3594,6 +3592,7 @@ CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text 
 declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_readable constant text := pgflow.readable_owner();
   v_runs jsonb;
   v_next uuid;
 begin
@@ -3606,7 +3605,8 @@ begin
       where t.run_id < v_before and t.run_id >= v_first
       order by t.run_id desc
       limit list_runs.max_scanned) s
-    where (list_runs.status is null or s.status = list_runs.status)
+    where (v_readable is null or s.owner = v_readable)
+      and (list_runs.status is null or s.status = list_runs.status)
       and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
       and (list_runs.owner is null or s.owner = list_runs.owner)
       and (list_runs.tags is null or s.tags @> list_runs.tags)
@@ -3626,7 +3626,7 @@ begin
   return jsonb_build_object('runs', v_runs, 'next', v_next);
 end
 $$;
-COMMENT ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) IS 'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+COMMENT ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) IS 'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5003,6 +5003,10 @@ REVOKE ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) FROM 
 GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.get_progress(run_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.get_run(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_client;
@@ -5014,6 +5018,10 @@ GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds dou
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_owner;

@@ -4768,7 +4768,7 @@ create function pgflow.list_runs(
   status text default null, flow_slug text default null, tags jsonb default null, owner text default null,
   since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
 returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 set enable_sort to off
@@ -4777,6 +4777,7 @@ as $$
 declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_readable constant text := pgflow.readable_owner();
   v_runs jsonb;
   v_next uuid;
 begin
@@ -4789,7 +4790,8 @@ begin
       where t.run_id < v_before and t.run_id >= v_first
       order by t.run_id desc
       limit list_runs.max_scanned) s
-    where (list_runs.status is null or s.status = list_runs.status)
+    where (v_readable is null or s.owner = v_readable)
+      and (list_runs.status is null or s.status = list_runs.status)
       and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
       and (list_runs.owner is null or s.owner = list_runs.owner)
       and (list_runs.tags is null or s.tags @> list_runs.tags)
@@ -4811,16 +4813,17 @@ end
 $$;
 
 comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid, int, int) is
-  'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+  'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
 
 -- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
 create function pgflow.get_progress(run_id uuid) returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_progress jsonb;
 begin
+  perform pgflow._check_run(get_progress.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   select jsonb_build_object('run_id', r.run_id, 'status', r.status,
       'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
       'steps', (
@@ -4846,15 +4849,12 @@ begin
         where t.run_id = r.run_id))
     into v_progress
   from pgflow.runs r where r.run_id = get_progress.run_id;
-  if v_progress is null then
-    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_progress;
 end
 $$;
 
 comment on function pgflow.get_progress(uuid) is
-  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
+  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run, PF006 if it is not yours.';
 
 -- Who may select at all is granted (grant_roles); here: which rows. The owner of the tables, so every verb, is not subject to it.
 -- Policies ask readable_owner() in a subquery: once a query. `(select true ..)`, not `exists`: one probe of the index a row, where the
@@ -4916,11 +4916,11 @@ as $$
         'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
-      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run'] as running,
+      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
-      array['get_run', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
   )
   select r.role_name, r.verbs, r.tables
   from lists l,

@@ -4,7 +4,7 @@ create function pgflow.list_runs(
   status text default null, flow_slug text default null, tags jsonb default null, owner text default null,
   since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
 returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 set enable_seqscan to off
 set enable_sort to off
@@ -13,6 +13,7 @@ as $$
 declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_readable constant text := pgflow.readable_owner();
   v_runs jsonb;
   v_next uuid;
 begin
@@ -25,7 +26,8 @@ begin
       where t.run_id < v_before and t.run_id >= v_first
       order by t.run_id desc
       limit list_runs.max_scanned) s
-    where (list_runs.status is null or s.status = list_runs.status)
+    where (v_readable is null or s.owner = v_readable)
+      and (list_runs.status is null or s.status = list_runs.status)
       and (list_runs.flow_slug is null or s.flow_slug = list_runs.flow_slug)
       and (list_runs.owner is null or s.owner = list_runs.owner)
       and (list_runs.tags is null or s.tags @> list_runs.tags)
@@ -47,4 +49,4 @@ end
 $$;
 
 comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid, int, int) is
-  'The newest runs that match all that is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+  'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';

@@ -1,11 +1,12 @@
 -- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
 create function pgflow.get_progress(run_id uuid) returns jsonb
-language plpgsql stable
+language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_progress jsonb;
 begin
+  perform pgflow._check_run(get_progress.run_id, '{pgflow_owner,pgflow_dispatcher,pgflow_viewer}');
   select jsonb_build_object('run_id', r.run_id, 'status', r.status,
       'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id),
       'steps', (
@@ -31,12 +32,9 @@ begin
         where t.run_id = r.run_id))
     into v_progress
   from pgflow.runs r where r.run_id = get_progress.run_id;
-  if v_progress is null then
-    raise exception 'no run %', coalesce(get_progress.run_id::text, 'null') using errcode = 'PF003';
-  end if;
   return v_progress;
 end
 $$;
 
 comment on function pgflow.get_progress(uuid) is
-  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run.';
+  'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run, PF006 if it is not yours.';

@@ -159,6 +159,25 @@ def test_progress_reads_no_items(engine: Engine) -> None:
     assert rows_read(engine, "select pgflow.get_progress(%s)", run_id) <= 60
 
 
+def test_a_client_sees_its_own_runs_and_a_viewer_all(engine: Engine) -> None:
+    engine.define("f", step("a"))
+    runs = {}
+    for name in ("ada", "bob"):
+        engine.rows("select set_config('request.jwt.claims', %s, false)", f'{{"sub": "{name}"}}')
+        runs[name] = engine.run("f")
+    engine.rows("set role pgflow_client")
+    assert listed(engine) == ([runs["bob"]], None)
+    assert listed(engine, owner="ada") == ([], None)
+    assert engine.value("select pgflow.get_progress(%s)", runs["bob"])["status"] == "running"
+    with pytest.raises(psycopg.Error, match="belongs to another user") as refused:
+        engine.rows("select pgflow.get_progress(%s)", runs["ada"])
+    assert refused.value.sqlstate == "PF006"
+    engine.rows("set role pgflow_viewer")
+    assert set(listed(engine)[0]) == set(runs.values())
+    assert listed(engine, owner="ada")[0] == [runs["ada"]]
+    engine.rows("reset role")
+
+
 def test_progress_of_no_run_is_refused(engine: Engine) -> None:
     with pytest.raises(psycopg.Error, match="no run") as refused:
         engine.rows("select pgflow.get_progress(%s)", UUID(int=1))
