@@ -14,6 +14,10 @@ begin
           jsonb_build_object('step_slug', t.step_slug, 'step_type', s.step_type, 'status', t.status, 'skip_reason', t.skip_reason,
             'task_count', n.tasks, 'tasks_ended', n.tasks - n.remaining, 'attempts', coalesce(a.attempts, 0),
             'error', case when t.status in ('failed', 'skipped') then t.error - 'traceback' end,
+            'progress', (
+              select p.progress from pgflow.task_progress p
+              where p.run_id = t.run_id and p.step_slug = t.step_slug and p.task_index = 0 and p.attempt = t.attempt
+                and s.step_type = 'single' and t.status = 'running' and t.lease_expires_at is not null),
             'is_in_hand', t.status = 'running' and t.lease_expires_at is not null,
             'started_at', t.started_at, 'finished_at', t.finished_at)
           order by s.step_index)

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from .support.definitions import map_step, step
-from .support.engine import Engine
+from .support.engine import Engine, reference
 
 
 def listed(engine: Engine, **arguments: Any) -> tuple[list[UUID], UUID | None]:
@@ -139,6 +140,22 @@ def test_progress_tells_what_changed_and_nothing_large(engine: Engine) -> None:
         "no",
         False,
     )
+
+
+def test_progress_shows_what_the_handler_that_runs_now_says(engine: Engine) -> None:
+    engine.define("f", step("a", base_delay=0))
+    run_id = engine.run("f")
+    for said in ({"done": 1, "total": 3}, None):
+        task = engine.take("a")
+        if said is not None:
+            engine.rows(
+                "select pgflow.heartbeat_step_tasks(%s)", Jsonb([reference(task) | {"progress": said}])
+            )
+        (shown,) = engine.value("select pgflow.get_progress(%s)", run_id)["steps"]
+        assert (shown["progress"], shown["is_in_hand"]) == (said, True)
+        engine.fail(task)
+        (shown,) = engine.value("select pgflow.get_progress(%s)", run_id)["steps"]
+        assert (shown["progress"], shown["is_in_hand"]) == (None, False)
 
 
 def test_progress_agrees_with_get_run_at_the_end(engine: Engine) -> None:

@@ -79,6 +79,20 @@ class _Page(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the handler of a running step says it has come."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        of = "" if self.total is None else f" of {self.total:g}"
+        return f"{self.done:g}{of}" + (f": {self.message}" if self.message else "")
+
+
+@dataclass(frozen=True, slots=True)
 class StepProgress:
     """How far one step of a run is."""
 
@@ -97,6 +111,8 @@ class StepProgress:
     """Whether a worker has the task of a single step; not told of map steps."""
     started_at: datetime | None
     finished_at: datetime | None
+    progress: Progress | None = None
+    """Of a single step that runs, if its handler tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +133,6 @@ class RunProgress:
     def from_json(cls, text: str) -> RunProgress:
         """Read what `pgflow.get_progress` answers."""
         return _RUN_PROGRESS.validate_json(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the handler of a running step says it has come."""
-
-    done: float
-    total: float | None = None
-    message: str | None = None
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        of = "" if self.total is None else f" of {self.total:g}"
-        return f"{self.done:g}{of}" + (f": {self.message}" if self.message else "")
 
 
 @dataclass(frozen=True, slots=True)
