@@ -11,6 +11,7 @@ from typing import Any
 Json = Any
 
 LIVE = ("pending", "running")
+LAUNCHES = 5
 ENDED_WELL = ("completed", "skipped")
 
 
@@ -38,6 +39,10 @@ class Task:
     status: str = "queued"
     attempt: int = 0
     failures: int = 0
+    launch_failures: int = 0
+    launched: bool = False
+    """Claimed for another place, where it has not begun."""
+    instance: str | None = None
     lost: bool = False
     output: Json = None
     ended_by: dict[int, str] = field(default_factory=dict)
@@ -85,23 +90,60 @@ class Run:
             if self.status == state.status == "running" and task.status == "queued" and not self.paused
         }
 
-    def claim(self, slug: str, index: int) -> tuple[int, Json]:
-        """Claim a task; return its attempt and its input."""
-        step, task = self.steps[slug], self.states[slug].tasks[index]
+    def claim(self, slug: str, index: int, *, launched: bool = False) -> tuple[int, Json]:
+        """Claim a task, to run it or to launch it elsewhere; return its attempt and its input."""
+        task = self.states[slug].tasks[index]
         self.back.discard((slug, index))
         task.status, task.lost, task.attempt = "running", False, task.attempt + 1
+        task.launched, task.instance = launched, None
+        return task.attempt, self.input_of(slug, index)
+
+    def input_of(self, slug: str, index: int) -> Json:
+        """Return what the handler of a task receives; null if there is no such task."""
+        step, task = self.steps[slug], self.states[slug].tasks.get(index)
+        if task is None:
+            return None
         value = {dep: self.states[dep].output for dep in step.deps if self._is(dep, "completed")}
         value.pop(step.map_over, None)
         if step.needs_run_input:
             value["run"] = self.input
         if step.map_over:
             value["item"] = task.item
-        return task.attempt, value
+        return value
+
+    def begin(self, slug: str, index: int, attempt: int, instance: str) -> str:
+        """Begin a launched attempt in some place; return the answer."""
+        task = self.states[slug].tasks.get(index)
+        if task is None:
+            return "unknown"
+        if task.attempt != attempt or task.status != "running":
+            return "stale"
+        if not task.launched:
+            return "started" if task.instance == instance else "conflict"
+        task.launched, task.instance = False, instance
+        return "started"
+
+    def launch(self, slug: str, index: int, attempt: int, outcome: str, kind: str | None) -> str:
+        """Record what became of a launch; return the answer."""
+        task = self.states[slug].tasks.get(index)
+        if task is None or task.attempt != attempt or task.status != "running":
+            return "stale"
+        if outcome != "rejected":
+            return outcome
+        if not task.launched:
+            return "stale"
+        if kind == "throttled":
+            self.history[slug, index, attempt] = "released"
+            task.status = "queued"
+            return "requeued"
+        return self._fail_launch(slug, index, task, retryable=kind == "transient")
 
     def lose(self, slug: str, index: int) -> None:
-        """Let the lease of a running task expire, and somebody notice it."""
+        """Let the lease of an attempt expire, and somebody notice it."""
         task = self.states[slug].tasks[index]
-        if task.status == "running":
+        if task.status == "running" and task.launched:
+            self._fail_launch(slug, index, task, retryable=True)
+        elif task.status == "running":
             task.lost = True
             self.history[slug, index, task.attempt] = "lost"
             self._spend(slug, task, retryable=True)
@@ -159,6 +201,7 @@ class Run:
             for task in state.tasks.values():
                 if slug in reruns or task.status != "completed":
                     task.status, task.failures, task.lost, task.output = "reset", 0, False, None
+                    task.launch_failures = 0
         for slug, step in self.steps.items():  # what a step that stays skipped had skipped stays skipped
             if self._is(slug, "pending") and any(self._cascades(dep) for dep in step.deps):
                 self._skip(slug, "dependency_skipped", cascade=False)
@@ -176,6 +219,17 @@ class Run:
             task.status = "queued"
             return "retrying"
         task.status, task.lost = "failed", False
+        self._task_failed(slug)
+        return "failed"
+
+    def _fail_launch(self, slug: str, index: int, task: Task, *, retryable: bool) -> str:
+        """End an attempt that never began; it costs launches, not tries."""
+        self.history[slug, index, task.attempt] = "launch_failed"
+        task.launch_failures += 1
+        if retryable and task.launch_failures < LAUNCHES:
+            task.status = "queued"
+            return "requeued"
+        task.status = "failed"
         self._task_failed(slug)
         return "failed"
 

@@ -15,13 +15,13 @@ from .support.engine import Engine
 from .support.world import World
 
 CHUNKS = 6
-EXAMPLES = int(os.environ.get("PGFLOW_ORACLE_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("PGFLOW_ORACLE_EXAMPLES", "80"))
 SEED = int(os.environ.get("PGFLOW_ORACLE_SEED", "1"))
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_flows_agree_with_the_oracle(engine: Engine, chunk: int) -> None:
-    """Rule 82: maps, conditions, skips, failures, retries, losses, cancellations, batches, reopened runs."""
+    """Rule 82: maps, conditions, skips, failures, retries, losses, launches, cancellations, reopened runs."""
     engine.at(0)
     for seed in range(SEED + chunk, SEED + EXAMPLES, CHUNKS):
         try:

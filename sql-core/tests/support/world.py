@@ -12,7 +12,8 @@ from uuid import UUID
 import psycopg
 
 from ..oracle import Run, Task
-from .engine import Engine, complete_report, fail_report, key, refused, release_report
+from .comparison import compare_everything, compare_steps
+from .engine import Engine, complete_report, fail_report, key, reference, refused, release_report
 from .random_flows import definition, random_input, random_output, random_steps
 
 Row = Any
@@ -59,13 +60,18 @@ class World:
         self.live: list[Row] = []
         self.old: list[Row] = []
         self.short: Row = None
+        self.launch_timeout = self.random.choice([SHORT, LONG])
+        self.launching = self.random.choice([0.1, 0.3, 0.8])
+        self.failing = self.random.choice([0.3, 2])
         self._start(f"f{seed}")
 
     def _start(self, slug: str) -> None:
         array_input = self.random.random() < 0.6
         steps = random_steps(self.random, array_input)
         returns = self.random.choice([None, self.random.choice(steps).slug])
-        self.engine.define_json(definition(slug, steps, returns))
+        made = definition(slug, steps, returns)
+        made["options"]["launch_timeout"] = self.launch_timeout
+        self.engine.define_json(made)
         for _ in range(self.random.choice([1, 1, 2, 3])):
             value = random_input(self.random, array_input)
             started = self.engine.start(slug, value)
@@ -76,13 +82,17 @@ class World:
     def live_on(self) -> None:
         """Act at random until every run has ended, and a little longer; then finish what was reopened."""
         actions: list[Callable[[], None]] = [self.claim] * 6 + [self.report_one] * 6 + [self.report_batch] * 6
-        actions += [self.exchange] * 4 + [self.report_old, self.heartbeat, self.lose] * 2
-        actions += [self.cancel, self.retry, self.pause]
+        actions += [self.exchange] * 4 + [self.report_old, self.heartbeat] * 2
+        actions += (
+            [self.lose, self.launched] * 4 + [self.handshake] * 2 + [self.cancel, self.retry, self.pause]
+        )
         idle = 0
         for _ in range(2000):
             self.random.choice(actions)()
-            self._compare_steps()
-            idle += not self._running()
+            compare_steps(self.engine, self.runs)
+            if not self._running():
+                idle += 1
+                self.random.choice([self.retry, self.report_old])()
             if idle > 10:
                 break
         for run_id, run in self.runs.items():
@@ -91,7 +101,7 @@ class World:
         while self._running():
             self.claim()
             self.report_batch()
-        self._compare_everything()
+        compare_everything(self.engine, self.runs)
 
     # -- actions -----------------------------------------------------------------------------------
 
@@ -99,14 +109,39 @@ class World:
         """Claim some tasks, with a short lease one at a time: which of two losses is first is left open."""
         count = self.random.choice([1, 2, 5, 20])
         kind = self.random.random()
-        if kind < 0.3:
+        if kind < self.launching:
             self._launch(count)
-        elif kind < 0.6 and self.short is None:
+        elif kind < self.launching + 0.3 and self.short is None:
             tasks = self.engine.claim(1, lease=SHORT)
             self._taken(tasks, 1)
             self.short = tasks[0] if tasks else None
+            if self.random.random() < 0.4:
+                self.lose()
         else:
             self._taken(self.engine.claim(count, lease=LONG), count)
+
+    def handshake(self) -> None:
+        """Begin an attempt, live or old, in one of two places."""
+        if self.live + self.old:
+            self._begin(self.random.choice(self.live * 3 + self.old), self.random.choice(["here", "there"]))
+
+    def launched(self) -> None:
+        """Say what became of a launch, or of what was none."""
+        waiting = [task for task in self.live if self._is_launched(task)]
+        task = self.random.choice(waiting or self.live or self.old or [None])
+        if task is None:
+            return
+        outcome = self.random.choice(["accepted", "rejected", "rejected", "unknown"])
+        kind = self.random.choice(["throttled", "transient", "transient", "transient", "permanent"])
+        run = self.runs[task.run_id]
+        expected = run.launch(task.step_slug, task.task_index, task.attempt, outcome, kind)
+        said = {"outcome": outcome, "kind": kind, "retry_after_seconds": 0}
+        (answer,) = self.engine.launches(reference(task) | said)
+        self._settle(task.run_id)
+        assert answer == expected, (task, answer, expected)
+        if answer in ("requeued", "failed"):
+            self.live.remove(task)
+            self.old.append(task)
 
     def heartbeat(self) -> None:
         """Renew the leases of some attempts, live and old, but for the short one."""
@@ -207,34 +242,60 @@ class World:
 
     def _launch(self, count: int) -> None:
         """Claim for another place; some of the tasks are begun there, once or twice."""
+        if self.launch_timeout == SHORT:
+            if self.short is not None:
+                return
+            count = 1
         tasks = self.engine.claim(count, mode="launch", inputs=self.random.choice(["full", "none"]))
-        begun = [task for task in tasks if task.input is None or self.random.random() < 0.5]
-        for task in begun:
-            handshake = self.engine.begin(task, "here")
-            assert handshake.status == "started"
-            assert task.input in (None, handshake.input)
-            tasks[tasks.index(task)] = task._replace(input=handshake.input)
-            if self.random.random() < 0.3:
-                assert self.engine.begin(task, self.random.choice(["here", "there"])).status != "stale"
-        self._taken(tasks, count)
+        self._taken(tasks, count, launched=True)
+        if self.launch_timeout == SHORT and tasks:
+            self.short = tasks[0]
+        for task in tasks:
+            for _ in range(self.random.choice([0, 0, 1, 2])):
+                self._begin(task, self.random.choice(["here", "there"]))
+        self.random.choice([self.lose, self.launched, self.handshake])()
 
-    def _taken(self, tasks: list[Row], count: int) -> None:
+    def _is_launched(self, task: Row) -> bool:
+        held = self.runs[task.run_id].states[task.step_slug].tasks.get(task.task_index)
+        return (
+            held is not None and held.launched and held.attempt == task.attempt and held.status == "running"
+        )
+
+    def _begin(self, task: Row, place: str) -> None:
+        """Shake hands; an attempt that began has time."""
+        run = self.runs[task.run_id]
+        value = run.input_of(task.step_slug, task.task_index)
+        expected = run.begin(task.step_slug, task.task_index, task.attempt, place)
+        try:
+            answer, given = self.engine.begin(task, place)[:2]
+        except psycopg.Error as error:
+            if error.sqlstate != "PF003":
+                raise
+            answer, given = "unknown", None
+        gone = {"stale", "unknown"} if task.run_id in self.retried else set()
+        assert answer == expected or {answer, expected} <= gone, (task, answer, expected)
+        assert given == (value if expected == "started" else None)
+        if expected == "started" and self.short is not None and key(self.short) == key(task):
+            self.short = None
+
+    def _taken(self, tasks: list[Row], count: int, *, launched: bool = False) -> None:
         assert len(tasks) <= count
         for task in tasks:
             run = self.runs[task.run_id]
             assert (task.step_slug, task.task_index) in run.queued()
             back = (task.step_slug, task.task_index) in run.back
-            attempt, value = run.claim(task.step_slug, task.task_index)
+            attempt, value = run.claim(task.step_slug, task.task_index, launched=launched)
             if back:  # its numbers go on, with or without a gap
                 assert task.attempt >= attempt
                 run.states[task.step_slug].tasks[task.task_index].attempt = attempt = task.attempt
-            assert (task.attempt, task.input) == (attempt, value)
+            assert task.attempt == attempt
+            assert task.input == value or (launched and task.input is None)
             self.live.append(task)
         if len(tasks) < count:
             assert not any(run.queued() for run in self.runs.values()), "a ready task was not claimed"
 
     def _outcome(self, task: Row) -> Report:
-        verb = self.random.choices(["complete", "fail", "release"], [6, 2, 1])[0]
+        verb = self.random.choices(["complete", "fail", "release"], [6, self.failing, 1])[0]
         return Report(task, verb, random_output(self.random, task.step_slug), self.random.random() < 0.8)
 
     def _send(self, report: Report) -> None:
@@ -310,50 +371,6 @@ class World:
                 )
         assert "failed" in statuses
         run.contested.clear()
-
-    # -- comparison --------------------------------------------------------------------------------
-
-    def _compare_steps(self) -> None:
-        found = self.engine.rows(
-            "select run_id, step_slug, status, skip_reason from pgflow.step_states where run_id = any(%s)",
-            list(self.runs),
-        )
-        stored = {(row.run_id, row.step_slug): (row.status, row.skip_reason) for row in found}
-        modelled = {
-            (run_id, slug): (state.status, state.skip_reason)
-            for run_id, run in self.runs.items()
-            for slug, state in run.states.items()
-        }
-        assert stored == modelled, {
-            key: (stored.get(key), modelled[key]) for key in modelled if stored.get(key) != modelled[key]
-        }
-
-    def _compare_everything(self) -> None:
-        self._compare_steps()
-        for run_id, run in self.runs.items():
-            stored = self.engine.stored_run(run_id)
-            assert (stored.status, stored.output) == (run.status, run.output)
-            assert (stored.error is None) == (run.status == "completed")
-            history = self.engine.rows(
-                """select step_slug, task_index, attempt, outcome from pgflow.step_task_attempts
-                   where run_id = %s""",
-                run_id,
-            )
-            assert {tuple(row[:3]): row.outcome for row in history} == run.history
-            for slug, state in run.states.items():
-                if state.status == "completed":
-                    assert self.engine.step(run_id, slug).output == state.output
-                if all(task.status != "reset" for task in state.tasks.values()):
-                    self._compare_tasks(run_id, slug)
-            assert self.engine.violations(run_id) == []
-
-    def _compare_tasks(self, run_id: UUID, slug: str) -> None:
-        modelled = {
-            index: (task.status, task.attempt, task.failures)
-            for index, task in self.runs[run_id].states[slug].tasks.items()
-        }
-        stored = {t.task_index: (t.status, t.attempt, t.failures) for t in self.engine.tasks(run_id, slug)}
-        assert stored == modelled, f"{slug}: stored {stored}, the oracle has {modelled}"
 
 
 def _commute(run: Run, reports: list[Report]) -> bool:
