@@ -424,6 +424,7 @@ begin
   if v_problem is not null then
     raise exception '%', v_problem using errcode = 'PF001';
   end if;
+  perform pgflow._check_flow_conditions(_check_definition.definition);
   perform pgflow._check_acyclic(v_slug, _check_definition.definition -> 'steps');
 end
 $$;
@@ -441,6 +442,36 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_delay(argument text, seconds double precision) IS 'PF008 naming the argument if it is no delay.';
+CREATE FUNCTION pgflow._check_flow_conditions(definition jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_problem text;
+begin
+  -- A step that lacks what is required would be skipped in every run; what is forbidden may be missing, but must exist.
+  select format('flow "%s", step "%s": the required_input of the flow names "%s", which is neither "run" nor one of its deps',
+      _check_flow_conditions.definition ->> 'flow_slug', s.value ->> 'step_slug', k.key)
+    into v_problem
+  from jsonb_array_elements(_check_flow_conditions.definition -> 'steps') s,
+    jsonb_object_keys(_check_flow_conditions.definition -> 'options' -> 'required_input') k (key)
+  where k.key <> 'run' and not coalesce(s.value -> 'options' ? 'required_input', false) and not coalesce(s.value -> 'deps' ? k.key, false)
+  limit 1;
+  if v_problem is null then
+    select format('flow "%s": forbidden_input names "%s", which is neither "run" nor a step',
+        _check_flow_conditions.definition ->> 'flow_slug', k.key)
+      into v_problem
+    from jsonb_object_keys(_check_flow_conditions.definition -> 'options' -> 'forbidden_input') k (key)
+    where k.key <> 'run' and not exists (
+      select from jsonb_array_elements(_check_flow_conditions.definition -> 'steps') s where s.value ->> 'step_slug' = k.key)
+    limit 1;
+  end if;
+  if v_problem is not null then
+    raise exception '%', v_problem using errcode = 'PF001', hint = 'Give the condition to the steps that it is for.';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_flow_conditions(definition jsonb) IS 'PF001 if a condition given for all steps names what they do not receive.';
 CREATE TABLE pgflow.flows (
     flow_slug text NOT NULL,
     flow_version integer NOT NULL,
@@ -4695,6 +4726,7 @@ REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM P
 REVOKE ALL ON FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_delay(argument text, seconds double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_flow_conditions(definition jsonb) FROM PUBLIC;
 GRANT SELECT ON TABLE pgflow.flows TO pgflow_deployer;
 GRANT SELECT ON TABLE pgflow.flows TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.flows TO pgflow_client;

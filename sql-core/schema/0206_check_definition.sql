@@ -53,6 +53,7 @@ begin
   if v_problem is not null then
     raise exception '%', v_problem using errcode = 'PF001';
   end if;
+  perform pgflow._check_flow_conditions(_check_definition.definition);
   perform pgflow._check_acyclic(v_slug, _check_definition.definition -> 'steps');
 end
 $$;

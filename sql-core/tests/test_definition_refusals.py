@@ -199,3 +199,18 @@ def test_a_definition_that_is_no_object_is_refused(engine: Engine) -> None:
             engine.define_json(definition)
     with refused("PF001"):
         engine.rows("select * from pgflow.define_flow(null)")
+
+
+def test_a_flow_wide_condition_names_what_the_steps_receive(engine: Engine) -> None:
+    """Rule 52: PF001 naming the step, rather than a step that is skipped in every run."""
+    with refused("PF001", '"root"', "required_input", '"a"'):
+        engine.define("f", step("a", required_input={}), step("root"), required_input={"a": {}})
+    with refused("PF001", "forbidden_input", '"typo"'):
+        engine.define("f", step("a"), step("b", "a"), forbidden_input={"typo": {}})
+    engine.define(
+        "f", step("a", required_input={}), step("b", "a"), required_input={"run": {}, "a": {"x": 1}}
+    )
+    engine.define("g", step("a"), step("b", "a"), forbidden_input={"a": {"x": 1}})
+    run_id = engine.run("g")
+    engine.complete(engine.take("a"), {"x": 1})
+    assert engine.skips(run_id) == {"b": "condition_unmet"}
