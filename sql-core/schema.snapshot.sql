@@ -895,6 +895,34 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) IS 'The statuses with those of the reports that were not applied filled in.';
+CREATE FUNCTION pgflow._clean_launches(launches jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_launch jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_launch in select l.value from jsonb_array_elements(_clean_launches.launches) with ordinality l order by l.ordinality loop
+    begin
+      if (v_launch ->> 'run_id')::uuid is null or (v_launch ->> 'attempt_token')::uuid is null or (v_launch ->> 'task_index')::int is null
+        or (v_launch ->> 'step_slug') is null
+        or not coalesce(v_launch ->> 'outcome' in ('accepted', 'unknown') or v_launch ->> 'outcome' = 'rejected'
+          and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
+        or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
+        or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+      then
+        v_launch := '{}';
+      end if;
+    exception when data_exception then
+      v_launch := '{}';
+    end;
+    v_clean := v_clean || v_launch;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+COMMENT ON FUNCTION pgflow._clean_launches(launches jsonb) IS 'The launches with an empty object in the place of each that has a bad shape.';
 CREATE FUNCTION pgflow._clean_reports(reports jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2263,8 +2291,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after is not null then
-    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
+  if _record_launch.run_id is null then
+    return 'invalid';
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
@@ -2277,10 +2305,6 @@ begin
     return 'accepted';
   elsif _record_launch.outcome = 'unknown' then
     return 'unknown';
-  elsif _record_launch.outcome is distinct from 'rejected'
-    or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator')
-  then
-    raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
     return 'stale';
@@ -2298,7 +2322,7 @@ begin
     when 'retrying' then 'requeued' else 'failed' end;
 end
 $$;
-COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) IS 'Record what became of one launch.';
+COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) IS 'Record what became of one launch; invalid if _clean_launches emptied it.';
 CREATE FUNCTION pgflow._refuse_outputs(reports jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3829,7 +3853,7 @@ begin
   elsif jsonb_array_length(record_launches.launches) > 500 then
     raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
-  v_launches := pgflow._clean_tasks(record_launches.launches);
+  v_launches := pgflow._clean_launches(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
     select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
@@ -3847,7 +3871,7 @@ begin
   perform pgflow._notify();
 end
 $$;
-COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
+COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
 CREATE FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision DEFAULT 0) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4746,6 +4770,7 @@ REVOKE ALL ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) FROM PUBLI
 REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._clean_launches(launches jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_reports(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;

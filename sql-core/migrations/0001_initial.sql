@@ -3770,8 +3770,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after is not null then
-    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
+  if _record_launch.run_id is null then
+    return 'invalid';
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
@@ -3784,10 +3784,6 @@ begin
     return 'accepted';
   elsif _record_launch.outcome = 'unknown' then
     return 'unknown';
-  elsif _record_launch.outcome is distinct from 'rejected'
-    or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator')
-  then
-    raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
     return 'stale';
@@ -3806,7 +3802,8 @@ begin
 end
 $$;
 
-comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is 'Record what became of one launch.';
+comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is
+  'Record what became of one launch; invalid if _clean_launches emptied it.';
 
 create function pgflow._clean_tasks(tasks jsonb) returns jsonb
 language plpgsql immutable
@@ -3866,6 +3863,36 @@ end
 $$;
 
 comment on function pgflow._renew_leases(jsonb, double precision, timestamptz) is 'Renew the leases of those of these attempts that are current.';
+
+create function pgflow._clean_launches(launches jsonb) returns jsonb
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_launch jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_launch in select l.value from jsonb_array_elements(_clean_launches.launches) with ordinality l order by l.ordinality loop
+    begin
+      if (v_launch ->> 'run_id')::uuid is null or (v_launch ->> 'attempt_token')::uuid is null or (v_launch ->> 'task_index')::int is null
+        or (v_launch ->> 'step_slug') is null
+        or not coalesce(v_launch ->> 'outcome' in ('accepted', 'unknown') or v_launch ->> 'outcome' = 'rejected'
+          and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
+        or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
+        or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+      then
+        v_launch := '{}';
+      end if;
+    exception when data_exception then
+      v_launch := '{}';
+    end;
+    v_clean := v_clean || v_launch;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+
+comment on function pgflow._clean_launches(jsonb) is 'The launches with an empty object in the place of each that has a bad shape.';
 
 create function pgflow._keep_progress(tasks jsonb, now timestamptz) returns void
 language plpgsql volatile
@@ -4031,7 +4058,7 @@ begin
   elsif jsonb_array_length(record_launches.launches) > 500 then
     raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
-  v_launches := pgflow._clean_tasks(record_launches.launches);
+  v_launches := pgflow._clean_launches(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
     select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
@@ -4051,7 +4078,7 @@ end
 $$;
 
 comment on function pgflow.record_launches(jsonb) is
-  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
+  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
 
 create function pgflow._shifted_lease(lease_expires_at timestamptz, task_started_at timestamptz, paused interval) returns timestamptz
 language plpgsql volatile

@@ -8,8 +8,8 @@ declare
   v_task pgflow._tasks;
   v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
-  if _record_launch.retry_after is not null then
-    perform pgflow._check_delay('retry_after_seconds', _record_launch.retry_after);
+  if _record_launch.run_id is null then
+    return 'invalid';
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
   if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
@@ -22,10 +22,6 @@ begin
     return 'accepted';
   elsif _record_launch.outcome = 'unknown' then
     return 'unknown';
-  elsif _record_launch.outcome is distinct from 'rejected'
-    or coalesce(_record_launch.kind, '') not in ('throttled', 'transient', 'permanent', 'operator')
-  then
-    raise exception 'a launch is accepted, unknown, or rejected as throttled, transient, permanent or operator' using errcode = 'PF008';
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
     return 'stale';
@@ -44,4 +40,5 @@ begin
 end
 $$;
 
-comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is 'Record what became of one launch.';
+comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is
+  'Record what became of one launch; invalid if _clean_launches emptied it.';

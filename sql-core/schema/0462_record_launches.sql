@@ -17,7 +17,7 @@ begin
   elsif jsonb_array_length(record_launches.launches) > 500 then
     raise exception 'at most 500 launches in one call, not %', jsonb_array_length(record_launches.launches) using errcode = 'PF007';
   end if;
-  v_launches := pgflow._clean_tasks(record_launches.launches);
+  v_launches := pgflow._clean_launches(record_launches.launches);
   perform pgflow_locks.lock_runs(array(
     select l.run_id from jsonb_to_recordset(v_launches) as l (run_id uuid) where l.run_id is not null));
   for v_launch in
@@ -37,4 +37,4 @@ end
 $$;
 
 comment on function pgflow.record_launches(jsonb) is
-  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown or stale, in order.';
+  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';

@@ -167,6 +167,27 @@ def test_launches_are_answered_in_order_each_by_itself(engine: Engine) -> None:
     assert engine.status(run_id) == "running"
 
 
+def test_a_launch_of_a_bad_shape_costs_the_others_nothing(engine: Engine) -> None:
+    """CONTRACT: `invalid` for it alone; the task waits for its launch deadline."""
+    engine.define("f", map_step("m", "run"))
+    run_id = engine.run("f", list(range(8)))
+    tasks = engine.claim(8, mode="launch")
+    answers = engine.launches(
+        launched(tasks[0], "rejected", kind="tired"),
+        launched(tasks[1], "rejected"),
+        launched(tasks[2], "vanished"),
+        launched(tasks[3], "rejected", kind="throttled", retry_after_seconds="soon"),
+        launched(tasks[4], "rejected", kind="throttled", retry_after_seconds=-1),
+        launched(tasks[5], "accepted", external_id="x" * 1001),
+        5,
+        {"run_id": "?"},
+        launched(tasks[6], "accepted", external_id="y"),
+        launched(tasks[7], "rejected", kind="permanent"),
+    )
+    assert answers == [*["invalid"] * 8, "accepted", "failed"]
+    assert engine.status(run_id) == "failed"
+
+
 def test_an_accepted_launch_that_already_started_keeps_its_handle(remote: Engine) -> None:
     """DESIGN 3.3: the answer of the remote place may arrive after its task's handshake, or its report."""
     run_id = remote.run("f")
