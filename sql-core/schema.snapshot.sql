@@ -857,18 +857,14 @@ begin
   end if;
   select t.* into v_task from pgflow._tasks t
   where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
-  if not found then
-    return 'unknown';
-  elsif _classify.outcome = 'complete' then
-    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
-  elsif exists (
-    select from pgflow.step_task_attempts a
-    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
-      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  if _classify.outcome = 'complete' and v_task.status = 'completed' and v_task.token_hash = v_hash
+    or pgflow._ended_attempt(_classify.run_id, _classify.step_slug, _classify.task_index, v_hash, _classify.outcome)
   then
     return 'duplicate';
+  elsif v_task.run_id is not null or pgflow._is_reset(_classify.run_id, _classify.step_slug, _classify.task_index) then
+    return 'stale';
   end if;
-  return 'stale';
+  return 'unknown';
 end
 $$;
 COMMENT ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) IS 'What to answer a report that was not applied: invalid, unknown, duplicate (this verb ended that attempt before) or stale.';
@@ -1162,6 +1158,7 @@ begin
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.superseded_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_counters t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_tasks t where t.run_id = any (_delete_runs.run_ids);
@@ -1454,6 +1451,22 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) IS 'End the step of a task that failed for good, as its when_exhausted says, and carry on from there.';
+CREATE FUNCTION pgflow._ended_attempt(run_id uuid, step_slug text, task_index integer, token_hash bytea, outcome text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = _ended_attempt.run_id and a.step_slug = _ended_attempt.step_slug and a.task_index = _ended_attempt.task_index
+      and a.token_hash = _ended_attempt.token_hash and a.ended_by = _ended_attempt.outcome)
+    or _ended_attempt.outcome = 'complete' and exists (
+      select from pgflow.superseded_attempts a
+      where a.run_id = _ended_attempt.run_id and a.step_slug = _ended_attempt.step_slug and a.task_index = _ended_attempt.task_index
+        and a.token_hash = _ended_attempt.token_hash);
+end
+$$;
+COMMENT ON FUNCTION pgflow._ended_attempt(run_id uuid, step_slug text, task_index integer, token_hash bytea, outcome text) IS 'Whether an attempt with this token was ended by this verb, in history.';
 CREATE FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1841,6 +1854,36 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._is_paused(run_id uuid) IS 'Whether a run is paused.';
+CREATE FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return exists (
+    select from pgflow.map_tasks t
+    where t.run_id = _is_reset.run_id and t.step_slug = _is_reset.step_slug and t.task_index = _is_reset.task_index)
+    or _is_reset.task_index = 0 and exists (
+      select from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id
+      where t.run_id = _is_reset.run_id and t.step_slug = _is_reset.step_slug and s.step_type = 'single' and t.attempt > 0);
+end
+$$;
+COMMENT ON FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) IS 'Whether a task ran before retry_run put its step back, and has not started again.';
+CREATE FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into pgflow.superseded_attempts (run_id, step_slug, task_index, attempt, worker_id, external_id, started_at, ended_at, token_hash)
+  select t.run_id, t.step_slug, t.task_index, t.attempt, t.worker_id, t.external_id, t.task_started_at, t.finished_at, t.token_hash
+  from pgflow._tasks t
+  where t.run_id = _keep_completed.run_id and t.step_slug = any (_keep_completed.step_slugs) and t.status = 'completed' and t.attempt > 0
+    -- A late one has its row there.
+    and not exists (
+      select from pgflow.step_task_attempts a
+      where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt);
+end
+$$;
+COMMENT ON FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) IS 'Keep a row of the completed attempts of steps that are to run again.';
 CREATE FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2505,8 +2548,8 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
     select
       array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
       array['flows', 'steps', 'deps'] as definitions,
-      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'completed_task_logs', 'step_states', 'step_tasks', 'task_attempts',
-        'task_logs'] as state,
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
+        'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
@@ -4018,6 +4061,7 @@ begin
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
+  perform pgflow._keep_completed(retry_run.run_id, v_retried.rerun_slugs);
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
@@ -4539,6 +4583,18 @@ ALTER TABLE pgflow.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE pgflow.superseded_attempts (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    worker_id text,
+    external_id text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone NOT NULL,
+    token_hash bytea
+);
+COMMENT ON TABLE pgflow.superseded_attempts IS 'Attempts that completed their task before retry_run had it run again: their row in run_steps or map_tasks is that of later ones.';
 CREATE TABLE pgflow.sweep_marks (
     only_row boolean DEFAULT true NOT NULL,
     timer_low timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
@@ -4580,7 +4636,21 @@ UNION ALL
      LEFT JOIN pgflow.completed_task_logs l ON (((l.run_id = t.run_id) AND (l.step_slug = t.step_slug) AND (l.task_index = t.task_index) AND (l.attempt = t.attempt))))
   WHERE ((t.attempt > 0) AND (t.status = ANY (ARRAY['claimed'::text, 'running'::text, 'completed'::text])) AND (NOT (EXISTS ( SELECT
            FROM pgflow.step_task_attempts a
-          WHERE ((a.run_id = t.run_id) AND (a.step_slug = t.step_slug) AND (a.task_index = t.task_index) AND (a.attempt = t.attempt))))));
+          WHERE ((a.run_id = t.run_id) AND (a.step_slug = t.step_slug) AND (a.task_index = t.task_index) AND (a.attempt = t.attempt))))))
+UNION ALL
+ SELECT a.run_id,
+    a.step_slug,
+    a.task_index,
+    a.attempt,
+    'completed'::text AS outcome,
+    NULL::jsonb AS error,
+    a.worker_id,
+    a.external_id,
+    a.started_at,
+    a.ended_at,
+    l.log_tail
+   FROM (pgflow.superseded_attempts a
+     LEFT JOIN pgflow.completed_task_logs l ON (((l.run_id = a.run_id) AND (l.step_slug = a.step_slug) AND (l.task_index = a.task_index) AND (l.attempt = a.attempt))));
 COMMENT ON VIEW pgflow.task_attempts IS 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
 CREATE VIEW pgflow.task_logs WITH (security_invoker='true') AS
  SELECT l.run_id,
@@ -4666,6 +4736,8 @@ ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_pkey PRIMARY KEY (step_id);
 ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_slug_is_unique UNIQUE (flow_slug, flow_version, step_slug);
+ALTER TABLE ONLY pgflow.superseded_attempts
+    ADD CONSTRAINT superseded_attempts_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
 ALTER TABLE ONLY pgflow.sweep_marks
     ADD CONSTRAINT sweep_marks_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgflow.task_progress
@@ -4714,6 +4786,9 @@ CREATE POLICY of_own_runs ON pgflow.run_steps FOR SELECT USING (((( SELECT pgflo
 CREATE POLICY of_own_runs ON pgflow.step_task_attempts FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = step_task_attempts.run_id))));
+CREATE POLICY of_own_runs ON pgflow.superseded_attempts FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = superseded_attempts.run_id))));
 CREATE POLICY own_runs ON pgflow.runs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR (owner = ( SELECT pgflow.readable_owner() AS readable_owner))));
 ALTER TABLE pgflow.parked_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.paused_runs ENABLE ROW LEVEL SECURITY;
@@ -4723,6 +4798,7 @@ ALTER TABLE pgflow.run_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.step_task_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.superseded_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.sweep_marks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.task_progress ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.timers ENABLE ROW LEVEL SECURITY;
@@ -4957,6 +5033,7 @@ GRANT SELECT(error) ON TABLE pgflow.run_steps TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._end_attempt(task pgflow._tasks, outcome text, ended_by text, error jsonb, retryable boolean, retry_after double precision, log_tail text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_map_task(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._end_step(task pgflow._tasks, policy text, error jsonb, now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._ended_attempt(run_id uuid, step_slug text, task_index integer, token_hash bytea, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._enqueue(run_ids uuid[], step_ids integer[], task_indexes integer[], queue_ids integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._exhaust(task pgflow._tasks, step pgflow.steps, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index integer, now timestamp with time zone) FROM PUBLIC;
@@ -4970,6 +5047,8 @@ REVOKE ALL ON FUNCTION pgflow._has_role(login text, roles text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, queue_id integer, items jsonb, existing integer, visible_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_progress(tasks jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._limit(name text) FROM PUBLIC;
@@ -5253,6 +5332,38 @@ GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_owner;
+GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(step_slug) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(step_slug) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(step_slug) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(step_slug) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(task_index) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(task_index) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(task_index) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(task_index) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(attempt) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(attempt) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(attempt) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(attempt) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(worker_id) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(worker_id) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(worker_id) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(worker_id) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(external_id) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(external_id) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(external_id) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(external_id) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(started_at) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(started_at) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(started_at) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(started_at) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
+GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
+GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_client;
+GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
+GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_owner;

@@ -298,6 +298,22 @@ create table pgflow.task_progress (
 comment on table pgflow.task_progress is
   'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
 
+create table pgflow.superseded_attempts (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  worker_id text,
+  external_id text,
+  started_at timestamptz,
+  ended_at timestamptz not null,
+  token_hash bytea,
+  constraint superseded_attempts_pkey primary key (run_id, step_slug, task_index, attempt)
+);
+
+comment on table pgflow.superseded_attempts is
+  'Attempts that completed their task before retry_run had it run again: their row in run_steps or map_tasks is that of later ones.';
+
 create table pgflow.executors (
   executor text not null,
   paused_at timestamptz,
@@ -2263,7 +2279,12 @@ from pgflow.step_tasks t
 where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
   and not exists (
     select from pgflow.step_task_attempts a
-    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt);
+    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt)
+union all
+select a.run_id, a.step_slug, a.task_index, a.attempt, 'completed', null, a.worker_id, a.external_id, a.started_at, a.ended_at, l.log_tail
+from pgflow.superseded_attempts a
+  left join pgflow.completed_task_logs l
+    on l.run_id = a.run_id and l.step_slug = a.step_slug and l.task_index = a.task_index and l.attempt = a.attempt;
 
 comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
 
@@ -3240,18 +3261,14 @@ begin
   end if;
   select t.* into v_task from pgflow._tasks t
   where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
-  if not found then
-    return 'unknown';
-  elsif _classify.outcome = 'complete' then
-    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
-  elsif exists (
-    select from pgflow.step_task_attempts a
-    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
-      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  if _classify.outcome = 'complete' and v_task.status = 'completed' and v_task.token_hash = v_hash
+    or pgflow._ended_attempt(_classify.run_id, _classify.step_slug, _classify.task_index, v_hash, _classify.outcome)
   then
     return 'duplicate';
+  elsif v_task.run_id is not null or pgflow._is_reset(_classify.run_id, _classify.step_slug, _classify.task_index) then
+    return 'stale';
   end if;
-  return 'stale';
+  return 'unknown';
 end
 $$;
 
@@ -3581,6 +3598,22 @@ $$;
 comment on function pgflow.release_step_tasks(jsonb, double precision) is
   'Hand attempts back without using up a budget: released, or stale if the attempt is no longer current.';
 
+create function pgflow._is_reset(run_id uuid, step_slug text, task_index int) returns boolean
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return exists (
+    select from pgflow.map_tasks t
+    where t.run_id = _is_reset.run_id and t.step_slug = _is_reset.step_slug and t.task_index = _is_reset.task_index)
+    or _is_reset.task_index = 0 and exists (
+      select from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id
+      where t.run_id = _is_reset.run_id and t.step_slug = _is_reset.step_slug and s.step_type = 'single' and t.attempt > 0);
+end
+$$;
+
+comment on function pgflow._is_reset(uuid, text, int) is 'Whether a task ran before retry_run put its step back, and has not started again.';
+
 create function pgflow._any_ready(executors text[]) returns boolean
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -3729,6 +3762,24 @@ $$;
 comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double precision, text, text) is
   'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
 
+create function pgflow._ended_attempt(run_id uuid, step_slug text, task_index int, token_hash bytea, outcome text) returns boolean
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  return exists (
+    select from pgflow.step_task_attempts a
+    where a.run_id = _ended_attempt.run_id and a.step_slug = _ended_attempt.step_slug and a.task_index = _ended_attempt.task_index
+      and a.token_hash = _ended_attempt.token_hash and a.ended_by = _ended_attempt.outcome)
+    or _ended_attempt.outcome = 'complete' and exists (
+      select from pgflow.superseded_attempts a
+      where a.run_id = _ended_attempt.run_id and a.step_slug = _ended_attempt.step_slug and a.task_index = _ended_attempt.task_index
+        and a.token_hash = _ended_attempt.token_hash);
+end
+$$;
+
+comment on function pgflow._ended_attempt(uuid, text, int, bytea, text) is 'Whether an attempt with this token was ended by this verb, in history.';
+
 create function pgflow._set_executor_paused(executor text, reason text, now timestamptz) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3863,36 +3914,6 @@ end
 $$;
 
 comment on function pgflow._renew_leases(jsonb, double precision, timestamptz) is 'Renew the leases of those of these attempts that are current.';
-
-create function pgflow._clean_launches(launches jsonb) returns jsonb
-language plpgsql immutable
-set search_path to pg_catalog, pg_temp
-as $$
-declare
-  v_launch jsonb;
-  v_clean jsonb[] := '{}';
-begin
-  for v_launch in select l.value from jsonb_array_elements(_clean_launches.launches) with ordinality l order by l.ordinality loop
-    begin
-      if (v_launch ->> 'run_id')::uuid is null or (v_launch ->> 'attempt_token')::uuid is null or (v_launch ->> 'task_index')::int is null
-        or (v_launch ->> 'step_slug') is null
-        or not coalesce(v_launch ->> 'outcome' in ('accepted', 'unknown') or v_launch ->> 'outcome' = 'rejected'
-          and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
-        or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
-        or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
-      then
-        v_launch := '{}';
-      end if;
-    exception when data_exception then
-      v_launch := '{}';
-    end;
-    v_clean := v_clean || v_launch;
-  end loop;
-  return to_jsonb(v_clean);
-end
-$$;
-
-comment on function pgflow._clean_launches(jsonb) is 'The launches with an empty object in the place of each that has a bad shape.';
 
 create function pgflow._keep_progress(tasks jsonb, now timestamptz) returns void
 language plpgsql volatile
@@ -4080,6 +4101,36 @@ $$;
 comment on function pgflow.record_launches(jsonb) is
   'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
 
+create function pgflow._clean_launches(launches jsonb) returns jsonb
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_launch jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_launch in select l.value from jsonb_array_elements(_clean_launches.launches) with ordinality l order by l.ordinality loop
+    begin
+      if (v_launch ->> 'run_id')::uuid is null or (v_launch ->> 'attempt_token')::uuid is null or (v_launch ->> 'task_index')::int is null
+        or (v_launch ->> 'step_slug') is null
+        or not coalesce(v_launch ->> 'outcome' in ('accepted', 'unknown') or v_launch ->> 'outcome' = 'rejected'
+          and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
+        or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
+        or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+      then
+        v_launch := '{}';
+      end if;
+    exception when data_exception then
+      v_launch := '{}';
+    end;
+    v_clean := v_clean || v_launch;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+
+comment on function pgflow._clean_launches(jsonb) is 'The launches with an empty object in the place of each that has a bad shape.';
+
 create function pgflow._shifted_lease(lease_expires_at timestamptz, task_started_at timestamptz, paused interval) returns timestamptz
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -4094,6 +4145,24 @@ end
 $$;
 
 comment on function pgflow._shifted_lease(timestamptz, timestamptz, interval) is 'A lease after a pause of its run: paused time does not count as a missed lease.';
+
+create function pgflow._keep_completed(run_id uuid, step_slugs text[]) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  insert into pgflow.superseded_attempts (run_id, step_slug, task_index, attempt, worker_id, external_id, started_at, ended_at, token_hash)
+  select t.run_id, t.step_slug, t.task_index, t.attempt, t.worker_id, t.external_id, t.task_started_at, t.finished_at, t.token_hash
+  from pgflow._tasks t
+  where t.run_id = _keep_completed.run_id and t.step_slug = any (_keep_completed.step_slugs) and t.status = 'completed' and t.attempt > 0
+    -- A late one has its row there.
+    and not exists (
+      select from pgflow.step_task_attempts a
+      where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt);
+end
+$$;
+
+comment on function pgflow._keep_completed(uuid, text[]) is 'Keep a row of the completed attempts of steps that are to run again.';
 
 create function pgflow._has_completed_downstream(run_id uuid, step_id int) returns boolean
 language plpgsql stable
@@ -4439,6 +4508,7 @@ begin
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
+  perform pgflow._keep_completed(retry_run.run_id, v_retried.rerun_slugs);
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);
@@ -4527,6 +4597,7 @@ begin
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.superseded_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_counters t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.map_tasks t where t.run_id = any (_delete_runs.run_ids);
@@ -4938,6 +5009,10 @@ create policy of_own_runs on pgflow.step_task_attempts for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r
       where r.run_id = step_task_attempts.run_id));
+create policy of_own_runs on pgflow.superseded_attempts for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = superseded_attempts.run_id));
 create policy of_own_runs on pgflow.completed_task_logs for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r
@@ -4976,8 +5051,8 @@ as $$
     select
       array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
       array['flows', 'steps', 'deps'] as definitions,
-      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'completed_task_logs', 'step_states', 'step_tasks', 'task_attempts',
-        'task_logs'] as state,
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
+        'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,

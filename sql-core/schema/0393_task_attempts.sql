@@ -9,6 +9,11 @@ from pgflow.step_tasks t
 where t.attempt > 0 and t.status in ('claimed', 'running', 'completed')
   and not exists (
     select from pgflow.step_task_attempts a
-    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt);
+    where a.run_id = t.run_id and a.step_slug = t.step_slug and a.task_index = t.task_index and a.attempt = t.attempt)
+union all
+select a.run_id, a.step_slug, a.task_index, a.attempt, 'completed', null, a.worker_id, a.external_id, a.started_at, a.ended_at, l.log_tail
+from pgflow.superseded_attempts a
+  left join pgflow.completed_task_logs l
+    on l.run_id = a.run_id and l.step_slug = a.step_slug and l.task_index = a.task_index and l.attempt = a.attempt;
 
 comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';

@@ -11,18 +11,14 @@ begin
   end if;
   select t.* into v_task from pgflow._tasks t
   where t.run_id = _classify.run_id and t.step_slug = _classify.step_slug and t.task_index = _classify.task_index;
-  if not found then
-    return 'unknown';
-  elsif _classify.outcome = 'complete' then
-    return case when v_task.status = 'completed' and v_task.token_hash = v_hash then 'duplicate' else 'stale' end;
-  elsif exists (
-    select from pgflow.step_task_attempts a
-    where a.run_id = _classify.run_id and a.step_slug = _classify.step_slug and a.task_index = _classify.task_index
-      and a.token_hash = v_hash and a.ended_by = _classify.outcome)
+  if _classify.outcome = 'complete' and v_task.status = 'completed' and v_task.token_hash = v_hash
+    or pgflow._ended_attempt(_classify.run_id, _classify.step_slug, _classify.task_index, v_hash, _classify.outcome)
   then
     return 'duplicate';
+  elsif v_task.run_id is not null or pgflow._is_reset(_classify.run_id, _classify.step_slug, _classify.task_index) then
+    return 'stale';
   end if;
-  return 'stale';
+  return 'unknown';
 end
 $$;
 

@@ -37,6 +37,7 @@ begin
   update pgflow.runs r
   set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
   where r.run_id = retry_run.run_id;
+  perform pgflow._keep_completed(retry_run.run_id, v_retried.rerun_slugs);
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);
   if v_waiting is not null then
     v_next := pgflow._start_steps(array_fill(retry_run.run_id, array[cardinality(v_waiting)]), v_waiting, null, v_now);

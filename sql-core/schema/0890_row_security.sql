@@ -16,6 +16,10 @@ create policy of_own_runs on pgflow.step_task_attempts for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r
       where r.run_id = step_task_attempts.run_id));
+create policy of_own_runs on pgflow.superseded_attempts for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = superseded_attempts.run_id));
 create policy of_own_runs on pgflow.completed_task_logs for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r

@@ -6,8 +6,8 @@ as $$
     select
       array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
       array['flows', 'steps', 'deps'] as definitions,
-      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'completed_task_logs', 'step_states', 'step_tasks', 'task_attempts',
-        'task_logs'] as state,
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
+        'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,

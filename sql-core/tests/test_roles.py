@@ -14,7 +14,16 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "roles.md"
 ROLES = [f"pgflow_{name}" for name in ("deployer", "dispatcher", "worker", "client", "viewer", "owner")]
 TABLES = [
     *("flows", "steps", "deps", "runs", "run_steps", "map_tasks", "map_counters", "step_task_attempts"),
-    *("completed_task_logs", "paused_runs", "parked_tasks", "executors", "queues", "ready_tasks", "timers"),
+    *(
+        "superseded_attempts",
+        "completed_task_logs",
+        "paused_runs",
+        "parked_tasks",
+        "executors",
+        "queues",
+        "ready_tasks",
+        "timers",
+    ),
     *("sweep_marks", "migrations"),
 ]
 
