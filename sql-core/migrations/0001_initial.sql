@@ -326,6 +326,7 @@ comment on table pgflow.executors is 'Executors that steps name, and whether cla
 create table pgflow.queues (
   queue_id int generated always as identity,
   low_xid bigint not null default 0,
+  low_seq bigint not null default 0,
   executor text not null,
   priority int not null,
   constraint queues_pkey primary key (queue_id),
@@ -334,7 +335,8 @@ create table pgflow.queues (
 ) with (fillfactor = 20);
 
 comment on table pgflow.queues is 'One row an executor and priority.';
-comment on column pgflow.queues.low_xid is 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+comment on column pgflow.queues.low_xid is 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+comment on column pgflow.queues.low_seq is 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';
 
 create table pgflow.ready_tasks (
   xid bigint not null,
@@ -1492,7 +1494,7 @@ begin
   from pgflow.queues q
     cross join lateral (
       select x.xid from pgflow.ready_tasks x
-      where x.queue_id = q.queue_id and x.xid >= pgflow._low_mark(q.low_xid) and x.xmax = '0'
+      where x.queue_id = q.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq) and x.xmax = '0'
       order by x.xid, x.seq limit 1) oldest
   where q.queue_id > 0 and oldest.xid = v_xid
     and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);
@@ -2376,7 +2378,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = queue.queue_id and x.xid >= pgflow._low_mark(queue.low_xid)
+        where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (
@@ -2396,32 +2398,42 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_low bigint := pgflow._low_mark(queue.low_xid);
-  v_min bigint;
+  v_first_xid bigint;
+  v_first_seq bigint;
+  v_next_xid bigint;
+  v_next_seq bigint;
 begin
   with popped as (
     delete from pgflow.ready_tasks t
     where t.ctid = any (array(
       select x.ctid from pgflow.ready_tasks x
-      where x.queue_id = queue.queue_id and x.xid >= v_low
+      where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (v_low, queue.low_seq)
       order by x.xid, x.seq
       limit _pop_ready.max_tasks
       for update skip locked))
     returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
   )
   select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
-    array_agg(p.task_index order by p.xid, p.seq), min(p.xid)
-    into run_ids, step_ids, task_indexes, v_min
+    array_agg(p.task_index order by p.xid, p.seq), (array_agg(p.xid order by p.xid, p.seq))[1], (array_agg(p.seq order by p.xid, p.seq))[1]
+    into run_ids, step_ids, task_indexes, v_first_xid, v_first_seq
   from popped p;
 
-  -- Move the mark now and then. Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can
-  -- appear below it; entries that other claimers hold locked are still visible and hold the mark back.
-  if v_min > v_low + 64 or v_low <> queue.low_xid then
-    update pgflow.queues q
-    set low_xid = least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, coalesce((
-        select x.xid from pgflow.ready_tasks x
-        where x.queue_id = q.queue_id and x.xid >= v_low
-        order by x.xid, x.seq limit 1), v_min))
-    where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
+  -- Move the mark now and then: after 64 transactions, or 1000 entries (a map of 20,000 items is one transaction).
+  -- Safe: an open transaction has an id of at least the snapshot's xmin, so nothing can appear below it; entries that other
+  -- claimers hold locked are still visible and hold the mark back.
+  if v_first_xid > v_low + 64 or v_first_seq not between queue.low_seq - 1000 and queue.low_seq + 1000 or v_low <> queue.low_xid then
+    select least(o.xid, s.xmin), case when o.xid < s.xmin then o.seq else 0 end into v_next_xid, v_next_seq
+    from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin) s
+      left join lateral (
+        select x.xid, x.seq from pgflow.ready_tasks x
+        where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (v_low, queue.low_seq)
+        order by x.xid, x.seq limit 1) v on true
+      cross join lateral (select coalesce(v.xid, v_first_xid) as xid, coalesce(v.seq, v_first_seq) as seq) o;
+    if (v_next_xid, v_next_seq) <> (queue.low_xid, queue.low_seq) then
+      update pgflow.queues q
+      set low_xid = v_next_xid, low_seq = v_next_seq
+      where q.ctid = any (array(select y.ctid from pgflow.queues y where y.queue_id = queue.queue_id for update skip locked));
+    end if;
   end if;
 end
 $$;
@@ -3623,7 +3635,7 @@ begin
     select from pgflow.queues q
     where q.executor = any (_any_ready.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= pgflow._low_mark(q.low_xid)));
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)));
 end
 $$;
 
@@ -4559,10 +4571,10 @@ begin
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
   -- Marks above living entries: the database was restored, its transaction ids began again lower.
-  update pgflow.queues q set low_xid = 0
+  update pgflow.queues q set low_xid = 0, low_seq = 0
   where q.ctid = any (array(
     select o.ctid from pgflow.queues o
-    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
+    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
     for update skip locked));
   perform pgflow._notify();
   return jsonb_build_object('skipped', false, 'timers', v_timers);

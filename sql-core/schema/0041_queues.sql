@@ -1,6 +1,7 @@
 create table pgflow.queues (
   queue_id int generated always as identity,
   low_xid bigint not null default 0,
+  low_seq bigint not null default 0,
   executor text not null,
   priority int not null,
   constraint queues_pkey primary key (queue_id),
@@ -9,4 +10,5 @@ create table pgflow.queues (
 ) with (fillfactor = 20);
 
 comment on table pgflow.queues is 'One row an executor and priority.';
-comment on column pgflow.queues.low_xid is 'Low-water mark: no visible entry of ready_tasks lies below it, and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+comment on column pgflow.queues.low_xid is 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
+comment on column pgflow.queues.low_seq is 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';

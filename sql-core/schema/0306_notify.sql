@@ -24,7 +24,7 @@ begin
   from pgflow.queues q
     cross join lateral (
       select x.xid from pgflow.ready_tasks x
-      where x.queue_id = q.queue_id and x.xid >= pgflow._low_mark(q.low_xid) and x.xmax = '0'
+      where x.queue_id = q.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq) and x.xmax = '0'
       order by x.xid, x.seq limit 1) oldest
   where q.queue_id > 0 and oldest.xid = v_xid
     and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null);

@@ -8,7 +8,7 @@ begin
     select o.ctid from pgflow.ready_tasks o
     where o.ctid = any (array(
         select x.ctid from pgflow.ready_tasks x
-        where x.queue_id = queue.queue_id and x.xid >= pgflow._low_mark(queue.low_xid)
+        where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
       and not exists (

@@ -7,7 +7,7 @@ begin
     select from pgflow.queues q
     where q.executor = any (_any_ready.executors)
       and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and t.xid >= pgflow._low_mark(q.low_xid)));
+      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)));
 end
 $$;
 

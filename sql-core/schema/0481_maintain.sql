@@ -17,10 +17,10 @@ begin
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
   -- Marks above living entries: the database was restored, its transaction ids began again lower.
-  update pgflow.queues q set low_xid = 0
+  update pgflow.queues q set low_xid = 0, low_seq = 0
   where q.ctid = any (array(
     select o.ctid from pgflow.queues o
-    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and t.xid < o.low_xid limit 1)
+    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
     for update skip locked));
   perform pgflow._notify();
   return jsonb_build_object('skipped', false, 'timers', v_timers);

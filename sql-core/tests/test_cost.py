@@ -87,6 +87,25 @@ def test_a_claim_reads_no_live_lease_no_history_no_parked_task(engine: Engine) -
     assert cost_of_a_claim(engine) <= alone * 1.5 + 30
 
 
+def test_a_claim_does_not_walk_over_what_was_claimed_before(
+    engine: Engine, open_engine: Callable[[], Engine]
+) -> None:
+    """P11: not even in one map, whose entries come from one transaction, while a snapshot keeps the dead."""
+    walked = "select pg_stat_get_xact_tuples_returned('pgflow.ready_tasks_pkey'::regclass)"
+    engine.define("f", map_step("m", "run"))
+    holder = open_engine()
+    with holder.transaction():
+        holder.rows("set transaction isolation level repeatable read")
+        holder.rows("select 1")
+        engine.run("f", list(range(6000)))
+        for _ in range(55):
+            assert len(engine.claim(100)) == 100
+        with engine.transaction():
+            before = engine.value(walked)
+            assert len(engine.claim(100)) == 100
+            assert engine.value(walked) - before < 4000
+
+
 def test_an_idle_claim_reads_next_to_nothing(engine: Engine) -> None:
     """Rule 25: with thousands of leases alive and ended tasks stored."""
     engine.define("f", step("a", timeout=100_000))

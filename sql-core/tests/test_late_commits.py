@@ -55,6 +55,19 @@ def test_a_claim_that_rolls_back_late_gives_its_tasks_back(engine: Engine, open_
     assert [task.run_id for task in engine.claim(10)] == held
 
 
+def test_a_claim_of_items_that_rolls_back_late_gives_them_back(engine: Engine, open_engine: Open) -> None:
+    """Rule 71: the mark stops within a map too, at the first item that somebody may still give back."""
+    user = open_engine()
+    engine.define("f", map_step("m", "run"))
+    engine.run("f", list(range(4000)))
+    with user.connection.transaction(force_rollback=True):
+        held = user.claim(10)
+        assert len([task for _ in range(7) for task in engine.claim(500)]) == 3500
+    found = [task for _ in range(2) for task in engine.claim(500)]
+    assert [task.task_index for task in found[:10]] == [task.task_index for task in held]
+    assert len(found) == 500
+
+
 def test_a_completion_that_commits_late_starts_its_dependents(engine: Engine, open_engine: Open) -> None:
     """Rule 30: what it made ready is claimed."""
     user = open_engine()
