@@ -3477,6 +3477,32 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) IS 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
+CREATE FUNCTION pgflow.doctor(only_check text DEFAULT NULL::text) RETURNS TABLE(check_name text, severity text, subject text, finding text, mend text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_checks text[] := array(
+    select c.check_name from pgflow.doctor_checks c where c.check_name = coalesce(doctor.only_check, c.check_name) order by c.check_name);
+  v_check text;
+begin
+  if v_checks = '{}' then
+    raise exception 'there is no check "%"', doctor.only_check using errcode = 'PF008', hint = 'select * from pgflow.doctor_checks;';
+  end if;
+  foreach v_check in array v_checks loop
+    begin
+      return query execute format('select %L, d.severity, d.subject, d.finding, d.mend from pgflow.%I d order by d.subject, d.finding',
+        v_check, '_doctor_' || v_check);
+    exception when others then
+      return query select v_check, 'unknown', current_database()::text, format('could not look: %s', sqlerrm),
+        format('mend what is said, then: select * from pgflow.doctor(%L);', v_check);
+    end;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow.doctor(only_check text) IS 'What is wrong around the engine, one row a finding with its mend; error, warning, note, or unknown where it could not look. PF008 no such check.';
 CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(kind text, ordinal integer, status text, wake_at timestamp with time zone, run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3770,6 +3796,15 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
+CREATE FUNCTION pgflow.missing_indexes(expected text[]) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select e.name from unnest(missing_indexes.expected) e (name)
+  except
+  select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'pgflow'::regnamespace
+$$;
+COMMENT ON FUNCTION pgflow.missing_indexes(expected text[]) IS 'Which of the indexes that a release ships with are not there.';
 CREATE FUNCTION pgflow.next_wake_at(executors text[]) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4354,70 +4389,32 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) IS 'Shared by whoever starts runs of a flow; exclusive to delete it.';
-CREATE TABLE pgflow.completed_task_logs (
-    run_id uuid NOT NULL,
-    step_slug text NOT NULL,
-    task_index integer NOT NULL,
-    attempt integer NOT NULL,
-    log_tail text NOT NULL,
-    recorded_at timestamp with time zone NOT NULL
-);
-COMMENT ON TABLE pgflow.completed_task_logs IS 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
-CREATE TABLE pgflow.deps (
-    flow_slug text NOT NULL,
-    flow_version integer NOT NULL,
-    dep_slug text NOT NULL,
-    step_slug text NOT NULL,
-    dep_id integer NOT NULL,
-    step_id integer NOT NULL,
-    is_input boolean NOT NULL,
-    CONSTRAINT dep_is_not_itself CHECK ((dep_id <> step_id))
-);
-COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
-COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
-CREATE TABLE pgflow.executors (
-    executor text NOT NULL,
-    paused_at timestamp with time zone,
-    pause_reason text
-);
-COMMENT ON TABLE pgflow.executors IS 'Executors that steps name, and whether claims for them are paused.';
-CREATE TABLE pgflow.map_counters (
-    run_id uuid NOT NULL,
-    step_slug text NOT NULL,
-    slot integer NOT NULL,
-    remaining integer NOT NULL,
-    CONSTRAINT map_counter_is_not_negative CHECK ((remaining >= 0))
-)
-WITH (fillfactor='50');
-COMMENT ON TABLE pgflow.map_counters IS 'How many items of a map step have not ended, spread over slots.';
-CREATE TABLE pgflow.migrations (
-    version integer NOT NULL,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT version_counts_from_one CHECK ((version >= 1))
-);
-COMMENT ON TABLE pgflow.migrations IS 'The migrations this database has; the last one is the version of its schema.';
-COMMENT ON COLUMN pgflow.migrations.checksum IS 'SHA-256 of the text that was applied, in hexadecimal.';
-CREATE TABLE pgflow.parked_tasks (
-    run_id uuid NOT NULL,
-    step_id integer NOT NULL,
-    task_index integer NOT NULL
-);
-COMMENT ON TABLE pgflow.parked_tasks IS 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
-CREATE TABLE pgflow.paused_runs (
-    run_id uuid NOT NULL,
-    paused_at timestamp with time zone NOT NULL
-);
-COMMENT ON TABLE pgflow.paused_runs IS 'Running runs of which nothing new is claimed.';
-ALTER TABLE pgflow.queues ALTER COLUMN queue_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME pgflow.queues_queue_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
+CREATE VIEW pgflow._doctor_autovacuum AS
+ SELECT 'error'::text AS severity,
+    ((c.oid)::regclass)::text AS subject,
+    'autovacuum is switched off for this table: its dead rows stay'::text AS finding,
+    format('alter table %s reset (autovacuum_enabled);'::text, (c.oid)::regclass) AS mend
+   FROM (pg_class c
+     CROSS JOIN LATERAL pg_options_to_table(c.reloptions) o(option_name, option_value))
+  WHERE ((c.relnamespace = ('pgflow'::regnamespace)::oid) AND (c.relkind = 'r'::"char") AND (o.option_name = 'autovacuum_enabled'::text) AND (NOT (o.option_value)::boolean));
+COMMENT ON VIEW pgflow._doctor_autovacuum IS 'Tables of PGFlow that autovacuum was told to leave alone.';
+CREATE VIEW pgflow._doctor_dead_rows AS
+ SELECT 'warning'::text AS severity,
+    format('%I.%I'::text, schemaname, relname) AS subject,
+    format('%s dead rows beside %s live ones; last vacuumed %s'::text, n_dead_tup, n_live_tup, COALESCE((date_trunc('second'::text, GREATEST(last_vacuum, last_autovacuum)))::text, 'never'::text)) AS finding,
+    format('see that nothing holds old snapshots (the checks beside this one), then: vacuum (verbose, analyze) %I.%I;'::text, schemaname, relname) AS mend
+   FROM pg_stat_user_tables t
+  WHERE ((schemaname = 'pgflow'::name) AND (n_dead_tup > (50000 + (2 * n_live_tup))) AND (COALESCE(GREATEST(last_vacuum, last_autovacuum), pg_postmaster_start_time()) < (pgflow.clock() - '00:10:00'::interval)));
+COMMENT ON VIEW pgflow._doctor_dead_rows IS 'Tables of PGFlow that are mostly dead rows, which autovacuum has left for ten minutes.';
+CREATE VIEW pgflow._doctor_invalid_indexes AS
+ SELECT 'error'::text AS severity,
+    ((i.indexrelid)::regclass)::text AS subject,
+    format('index of %s is not valid: statements do without it, and what it should keep unique may not be'::text, (i.indrelid)::regclass) AS finding,
+    format('reindex index concurrently %s;'::text, (i.indexrelid)::regclass) AS mend
+   FROM (pg_index i
+     JOIN pg_class c ON ((c.oid = i.indrelid)))
+  WHERE ((c.relnamespace = ('pgflow'::regnamespace)::oid) AND (NOT (i.indisvalid AND i.indisready)));
+COMMENT ON VIEW pgflow._doctor_invalid_indexes IS 'Indexes of PGFlow that a broken or interrupted build left unusable.';
 CREATE TABLE pgflow.ready_tasks (
     xid bigint NOT NULL,
     seq bigint NOT NULL,
@@ -4430,14 +4427,159 @@ WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
 COMMENT ON TABLE pgflow.ready_tasks IS 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
 COMMENT ON COLUMN pgflow.ready_tasks.xid IS 'Transaction that inserted the entry.';
 COMMENT ON COLUMN pgflow.ready_tasks.task_index IS 'Index of the map item; -1 for the task of a single step.';
-ALTER TABLE pgflow.ready_tasks ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME pgflow.ready_tasks_seq_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 50
+CREATE TABLE pgflow.timers (
+    due_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL,
+    kind text NOT NULL,
+    executor text NOT NULL,
+    run_ids uuid[] NOT NULL,
+    step_ids integer[] NOT NULL,
+    task_indexes integer[] NOT NULL,
+    CONSTRAINT timer_kind_is_known CHECK ((kind = ANY (ARRAY['lease'::text, 'delay'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE pgflow.timers IS 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
+CREATE VIEW pgflow._waiting_tasks AS
+ WITH delays AS (
+         SELECT t_1.run_ids,
+            t_1.step_ids,
+            t_1.task_indexes
+           FROM pgflow.timers t_1
+          WHERE (t_1.kind = 'delay'::text)
+          ORDER BY t_1.due_at, t_1.seq
+         LIMIT 200
+        ), hints AS (
+         SELECT u.run_id,
+            u.step_id,
+            u.task_index
+           FROM delays d,
+            LATERAL UNNEST(d.run_ids, d.step_ids, d.task_indexes) u(run_id, step_id, task_index)
+        UNION
+         SELECT e.run_id,
+            e.step_id,
+            e.task_index
+           FROM (pgflow.queues q
+             CROSS JOIN LATERAL ( SELECT x.run_id,
+                    x.step_id,
+                    x.task_index
+                   FROM pgflow.ready_tasks x
+                  WHERE ((x.queue_id = q.queue_id) AND (x.xid >= q.low_xid))
+                  ORDER BY x.xid, x.seq
+                 LIMIT 500) e)
+        )
+ SELECT s.flow_slug,
+    s.executor,
+    s.handler,
+    t.step_slug,
+    t.attempt,
+    t.launch_failures,
+    t.visible_at,
+    t.queued_at,
+    t.error
+   FROM ((hints h
+     JOIN pgflow.steps s ON ((s.step_id = h.step_id)))
+     JOIN pgflow._tasks t ON (((t.run_id = h.run_id) AND (t.step_slug = s.step_slug) AND (t.ready_index = h.task_index))))
+  WHERE (t.status = 'queued'::text);
+COMMENT ON VIEW pgflow._waiting_tasks IS 'The queued tasks that come next, and those delayed for the shortest time: what the doctor looks at.';
+CREATE VIEW pgflow._doctor_launch_failures AS
+ SELECT 'error'::text AS severity,
+    format('executor %s'::text, executor) AS subject,
+    format('%s waiting tasks could not be started, up to %s times of 5 (last said: %s)'::text, count(*), max(launch_failures), "left"(max((error ->> 'message'::text)), 200)) AS finding,
+    'see the log of the dispatcher and of the executor''s service; pause the executor until it is mended, so that no task runs out of tries'::text AS mend
+   FROM pgflow._waiting_tasks t
+  WHERE (launch_failures > 0)
+  GROUP BY executor;
+COMMENT ON VIEW pgflow._doctor_launch_failures IS 'Executors whose launches fail; after five failures a task fails for good.';
+CREATE VIEW pgflow._doctor_long_transactions AS
+ WITH holders AS (
+         SELECT DISTINCT l.pid
+           FROM (pg_locks l
+             LEFT JOIN pg_class c ON ((c.oid = l.relation)))
+          WHERE (l.granted AND (((l.locktype = 'advisory'::text) AND ((l.classid >= (7150101)::oid) AND (l.classid <= (7150105)::oid))) OR ((c.relnamespace = ('pgflow'::regnamespace)::oid) AND (l.mode <> 'AccessShareLock'::text))))
+        )
+ SELECT
+        CASE
+            WHEN (h.pid IS NULL) THEN 'warning'::text
+            ELSE 'error'::text
+        END AS severity,
+    format('pid %s'::text, a.pid) AS subject,
+    format('%s of user %s is %s; its transaction is open since %s%s%s'::text, COALESCE(NULLIF(a.application_name, ''::text), 'a session'::text), a.usename, a.state, date_trunc('second'::text, a.xact_start),
+        CASE
+            WHEN (h.pid IS NOT NULL) THEN ' and holds locks of PGFlow: others wait, or go on without these runs'::text
+            ELSE NULL::text
+        END,
+        CASE
+            WHEN (COALESCE(a.backend_xid, a.backend_xmin) IS NOT NULL) THEN '; it keeps vacuum from removing dead rows'::text
+            ELSE NULL::text
+        END) AS finding,
+    format('let it commit or roll back, or: select pg_terminate_backend(%s);'::text, a.pid) AS mend
+   FROM (pg_stat_activity a
+     LEFT JOIN holders h ON ((h.pid = a.pid)))
+  WHERE ((a.datname = current_database()) AND (a.backend_type = 'client backend'::text) AND (a.pid <> pg_backend_pid()) AND (a.xact_start < (pgflow.clock() -
+        CASE
+            WHEN (a.state ~~ 'idle in transaction%'::text) THEN '00:01:00'::interval
+            ELSE '00:10:00'::interval
+        END)));
+COMMENT ON VIEW pgflow._doctor_long_transactions IS 'Transactions idle for a minute or open for ten: they keep old row versions alive, and maybe runs locked.';
+CREATE VIEW pgflow._doctor_missing_handlers AS
+ SELECT 'error'::text AS severity,
+    COALESCE(handler, step_slug) AS subject,
+    format('handed back again and again: no worker of executor %s has this handler (flow %s, %s tasks, last said: %s)'::text, executor, flow_slug, count(*), "left"(max((error ->> 'message'::text)), 200)) AS finding,
+    'give the workers the code that has it, or cancel the runs that need it'::text AS mend
+   FROM pgflow._waiting_tasks t
+  WHERE (((error ->> 'code'::text) = 'HANDLER_MISSING'::text) AND (attempt > 1))
+  GROUP BY handler, step_slug, executor, flow_slug;
+COMMENT ON VIEW pgflow._doctor_missing_handlers IS 'Handlers that workers do not have: their tasks are handed back and claimed in turn.';
+CREATE TABLE pgflow.sweep_marks (
+    only_row boolean DEFAULT true NOT NULL,
+    timer_low timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    lease_grace_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    full_sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT sweep_marks_has_one_row CHECK (only_row)
+)
+WITH (fillfactor='20');
+COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
+COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
+COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
+COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the mark were last looked at too.';
+CREATE VIEW pgflow._doctor_overdue_timers AS
+ WITH overdue AS (
+         SELECT t_1.due_at,
+            t_1.executor
+           FROM pgflow.timers t_1
+          WHERE (t_1.due_at < (pgflow.clock() - '00:01:00'::interval))
+          ORDER BY t_1.due_at
+         LIMIT 10000
+        )
+ SELECT 'error'::text AS severity,
+    format('executor %s'::text, executor) AS subject,
+    format('%s timers are overdue, the first since %s: lost tasks are not run again, delayed ones not started'::text, count(*), date_trunc('second'::text, min(due_at))) AS finding,
+    'start `pgflow dispatch`, or let pg_cron call it every minute: select pgflow.maintain();'::text AS mend
+   FROM overdue t
+  WHERE (NOT (EXISTS ( SELECT
+           FROM pgflow.sweep_marks m
+          WHERE (m.lease_grace_until > pgflow.clock()))))
+  GROUP BY executor;
+COMMENT ON VIEW pgflow._doctor_overdue_timers IS 'Leases and delays that ended a minute ago and nobody followed: no dispatcher runs.';
+CREATE TABLE pgflow.executors (
+    executor text NOT NULL,
+    paused_at timestamp with time zone,
+    pause_reason text
 );
+COMMENT ON TABLE pgflow.executors IS 'Executors that steps name, and whether claims for them are paused.';
+CREATE VIEW pgflow._doctor_paused_executors AS
+ SELECT 'note'::text AS severity,
+    format('executor %s'::text, executor) AS subject,
+    format('paused since %s: %s'::text, date_trunc('second'::text, paused_at), COALESCE(pause_reason, 'no reason was given'::text)) AS finding,
+    format('select pgflow.resume_executor(%L);'::text, executor) AS mend
+   FROM pgflow.executors e
+  WHERE (paused_at IS NOT NULL);
+COMMENT ON VIEW pgflow._doctor_paused_executors IS 'Executors that an operator paused.';
+CREATE TABLE pgflow.paused_runs (
+    run_id uuid NOT NULL,
+    paused_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE pgflow.paused_runs IS 'Running runs of which nothing new is claimed.';
 CREATE TABLE pgflow.runs (
     created_at timestamp with time zone NOT NULL,
     run_id uuid NOT NULL,
@@ -4464,6 +4606,172 @@ COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless th
 COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';
 COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
 COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+CREATE VIEW pgflow._doctor_paused_runs AS
+ SELECT 'note'::text AS severity,
+    format('flow %s'::text, r.flow_slug) AS subject,
+    format('%s runs are paused, the first since %s: %s'::text, count(*), date_trunc('second'::text, min(p.paused_at)), "left"(string_agg((p.run_id)::text, ', '::text ORDER BY p.paused_at, p.run_id), 200)) AS finding,
+    'resume each (select pgflow.resume_run(run_id);), or cancel those nobody wants'::text AS mend
+   FROM (pgflow.paused_runs p
+     JOIN pgflow.runs r ON ((r.run_id = p.run_id)))
+  GROUP BY r.flow_slug;
+COMMENT ON VIEW pgflow._doctor_paused_runs IS 'Runs that an operator paused.';
+CREATE VIEW pgflow._doctor_prepared_transactions AS
+ SELECT 'error'::text AS severity,
+    gid AS subject,
+    format('transaction prepared at %s by user %s is neither committed nor rolled back: it keeps its locks and every dead row since'::text, date_trunc('second'::text, prepared), owner) AS finding,
+    format('in this database: commit prepared %L; or rollback prepared %L;'::text, gid, gid) AS mend
+   FROM pg_prepared_xacts p
+  WHERE ((database = current_database()) AND (prepared < (pgflow.clock() - '00:05:00'::interval)));
+COMMENT ON VIEW pgflow._doctor_prepared_transactions IS 'Two-phase transactions that somebody forgot: no restart ends them.';
+CREATE VIEW pgflow._doctor_replication_slots AS
+ SELECT
+        CASE
+            WHEN ((xmin IS NOT NULL) OR (catalog_xmin IS NOT NULL)) THEN 'error'::text
+            ELSE 'warning'::text
+        END AS severity,
+    (slot_name)::text AS subject,
+    format('nobody reads this %s replication slot: it keeps %s of WAL%s'::text, slot_type, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)),
+        CASE
+            WHEN ((xmin IS NOT NULL) OR (catalog_xmin IS NOT NULL)) THEN ' and dead rows from vacuum'::text
+            ELSE NULL::text
+        END) AS finding,
+    format('start its reader, or: select pg_drop_replication_slot(%L);'::text, slot_name) AS mend
+   FROM pg_replication_slots s
+  WHERE ((NOT active) AND (NOT pg_is_in_recovery()) AND ((xmin IS NOT NULL) OR (catalog_xmin IS NOT NULL) OR (restart_lsn IS NOT NULL)));
+COMMENT ON VIEW pgflow._doctor_replication_slots IS 'Replication slots without a reader: they fill the disk, and may hold dead rows.';
+CREATE VIEW pgflow._doctor_rights AS
+ SELECT 'unknown'::text AS severity,
+    (CURRENT_USER)::text AS subject,
+    format('user %s does not see what sessions of other users do: long_transactions misses them'::text, CURRENT_USER) AS finding,
+    format('grant pg_read_all_stats to %I;'::text, CURRENT_USER) AS mend
+  WHERE (NOT pg_has_role(CURRENT_USER, 'pg_read_all_stats'::name, 'usage'::text));
+COMMENT ON VIEW pgflow._doctor_rights IS 'What the owner of the schema, as whom the doctor looks, may not see.';
+CREATE VIEW pgflow._doctor_settings AS
+ SELECT v.severity,
+    s.name AS subject,
+    format('%s = %s: %s'::text, s.name, s.reset_val, v.finding) AS finding,
+    v.mend
+   FROM (pg_settings s
+     JOIN ( VALUES ('autovacuum'::text,'error'::text,ARRAY['off'::text],'dead rows stay, and every claim reads past them'::text,'alter system set autovacuum = on; select pg_reload_conf();'::text), ('track_counts'::text,'error'::text,ARRAY['off'::text],'autovacuum does not see what changes'::text,'alter system set track_counts = on; select pg_reload_conf();'::text), ('fsync'::text,'error'::text,ARRAY['off'::text],'a crash of the machine can ruin every table'::text,'alter system set fsync = on; select pg_reload_conf(); it may be off for data nobody misses'::text), ('full_page_writes'::text,'error'::text,ARRAY['off'::text],'a crash of the machine can ruin every table'::text,'alter system set full_page_writes = on; select pg_reload_conf(); it may be off for data nobody misses'::text), ('synchronous_commit'::text,'warning'::text,ARRAY['off'::text],'a crash forgets the last commits: tasks run again, runs just started are gone'::text,'alter system set synchronous_commit = on; select pg_reload_conf(); or leave it to the sessions that can afford it'::text), ('default_transaction_read_only'::text,'error'::text,ARRAY['on'::text],'nothing can be claimed or reported'::text,'alter role or database .. reset default_transaction_read_only; or connect to the primary server'::text), ('default_transaction_isolation'::text,'warning'::text,ARRAY['repeatable read'::text, 'serializable'::text],'sessions that meet end with serialization errors and have to begin again'::text,'alter role or database .. reset default_transaction_isolation; the engine is made for read committed'::text), ('idle_in_transaction_session_timeout'::text,'note'::text,ARRAY['0'::text],'a client that stops inside a transaction holds its runs for ever'::text,'alter database .. set idle_in_transaction_session_timeout = ''5min'';'::text)) v(name, severity, bad_values, finding, mend) ON (((v.name = s.name) AND (s.reset_val = ANY (v.bad_values)))))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    s.name AS subject,
+    format('%s = %s ms: large batches, migrations and maintenance are cut off'::text, s.name, s.reset_val) AS finding,
+    'alter role or database .. set statement_timeout = ''60s''; or 0'::text AS mend
+   FROM pg_settings s
+  WHERE ((s.name = 'statement_timeout'::text) AND (((s.reset_val)::bigint >= 1) AND ((s.reset_val)::bigint <= 9999)))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    'max_locks_per_transaction'::text AS subject,
+    format('max_locks_per_transaction = %s: room for few locks of all sessions together, and one batch may lock 500 runs'::text, current_setting('max_locks_per_transaction'::text)) AS finding,
+    'alter system set max_locks_per_transaction = 128; then restart the server'::text AS mend
+  WHERE (((current_setting('max_locks_per_transaction'::text))::bigint * ((current_setting('max_connections'::text))::bigint + (current_setting('max_prepared_transactions'::text))::bigint)) < 5000);
+COMMENT ON VIEW pgflow._doctor_settings IS 'Settings of the server, role or database that lose data, time or locks.';
+CREATE VIEW pgflow._doctor_unclaimed_tasks AS
+ WITH waiting AS (
+         SELECT t.executor,
+            min(COALESCE(t.visible_at, t.queued_at)) AS since
+           FROM pgflow._waiting_tasks t
+          GROUP BY t.executor
+        ), served AS (
+         SELECT DISTINCT t.executor
+           FROM pgflow.timers t
+          WHERE ((t.kind = 'lease'::text) AND (t.due_at > pgflow.clock()))
+        )
+ SELECT
+        CASE
+            WHEN (s.executor IS NULL) THEN 'error'::text
+            ELSE 'note'::text
+        END AS severity,
+    format('executor %s'::text, w.executor) AS subject,
+        CASE
+            WHEN (s.executor IS NULL) THEN format('tasks wait since %s and nobody claims any'::text, date_trunc('second'::text, w.since))
+            ELSE format('tasks wait since %s: there is more work than it can do'::text, date_trunc('second'::text, w.since))
+        END AS finding,
+        CASE
+            WHEN (s.executor IS NULL) THEN format('start `pgflow dispatch` with an executor named "%s" in its pgflow.toml, or see in its log why it claims none'::text, w.executor)
+            ELSE 'start more dispatchers, or give this executor a higher concurrency'::text
+        END AS mend
+   FROM ((waiting w
+     JOIN pgflow.executors e ON ((e.executor = w.executor)))
+     LEFT JOIN served s ON ((s.executor = w.executor)))
+  WHERE ((e.paused_at IS NULL) AND (w.since < (pgflow.clock() - '00:05:00'::interval)));
+COMMENT ON VIEW pgflow._doctor_unclaimed_tasks IS 'Executors whose ready tasks have waited for five minutes.';
+CREATE VIEW pgflow._doctor_wraparound AS
+ SELECT 'error'::text AS severity,
+    ((oid)::regclass)::text AS subject,
+    format('its oldest row is %s transactions old; autovacuum should have frozen it at %s, and at 2 billion PostgreSQL stops writing'::text, age(relfrozenxid), current_setting('autovacuum_freeze_max_age'::text)) AS finding,
+    format('see that nothing holds old snapshots (the checks beside this one), then: vacuum (freeze) %s;'::text, (oid)::regclass) AS mend
+   FROM pg_class c
+  WHERE ((relnamespace = ('pgflow'::regnamespace)::oid) AND (relkind = 'r'::"char") AND ((age(relfrozenxid))::numeric > (1.5 * ((current_setting('autovacuum_freeze_max_age'::text))::bigint)::numeric)));
+COMMENT ON VIEW pgflow._doctor_wraparound IS 'Tables of PGFlow whose rows autovacuum does not freeze in time.';
+CREATE TABLE pgflow.completed_task_logs (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    log_tail text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE pgflow.completed_task_logs IS 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
+CREATE TABLE pgflow.deps (
+    flow_slug text NOT NULL,
+    flow_version integer NOT NULL,
+    dep_slug text NOT NULL,
+    step_slug text NOT NULL,
+    dep_id integer NOT NULL,
+    step_id integer NOT NULL,
+    is_input boolean NOT NULL,
+    CONSTRAINT dep_is_not_itself CHECK ((dep_id <> step_id))
+);
+COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
+COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
+CREATE VIEW pgflow.doctor_checks AS
+ SELECT substr((relname)::text, (length('_doctor_'::text) + 1)) AS check_name,
+    obj_description(oid, 'pg_class'::name) AS description
+   FROM pg_class c
+  WHERE ((relnamespace = ('pgflow'::regnamespace)::oid) AND (relkind = 'v'::"char") AND (relname ~~ '\_doctor\_%'::text));
+COMMENT ON VIEW pgflow.doctor_checks IS 'What doctor() looks for: a check is a view _doctor_<name> of severity, subject, finding and mend.';
+CREATE TABLE pgflow.map_counters (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    slot integer NOT NULL,
+    remaining integer NOT NULL,
+    CONSTRAINT map_counter_is_not_negative CHECK ((remaining >= 0))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE pgflow.map_counters IS 'How many items of a map step have not ended, spread over slots.';
+CREATE TABLE pgflow.migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT version_counts_from_one CHECK ((version >= 1))
+);
+COMMENT ON TABLE pgflow.migrations IS 'The migrations this database has; the last one is the version of its schema.';
+COMMENT ON COLUMN pgflow.migrations.checksum IS 'SHA-256 of the text that was applied, in hexadecimal.';
+CREATE TABLE pgflow.parked_tasks (
+    run_id uuid NOT NULL,
+    step_id integer NOT NULL,
+    task_index integer NOT NULL
+);
+COMMENT ON TABLE pgflow.parked_tasks IS 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+ALTER TABLE pgflow.queues ALTER COLUMN queue_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.queues_queue_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE pgflow.ready_tasks ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pgflow.ready_tasks_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 50
+);
 CREATE VIEW pgflow.step_states WITH (security_invoker='true') AS
  SELECT t.run_id,
     t.step_slug,
@@ -4607,18 +4915,6 @@ CREATE TABLE pgflow.superseded_attempts (
     token_hash bytea
 );
 COMMENT ON TABLE pgflow.superseded_attempts IS 'Attempts that completed their task before retry_run had it run again: their row in run_steps or map_tasks is that of later ones.';
-CREATE TABLE pgflow.sweep_marks (
-    only_row boolean DEFAULT true NOT NULL,
-    timer_low timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    lease_grace_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    full_sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    CONSTRAINT sweep_marks_has_one_row CHECK (only_row)
-)
-WITH (fillfactor='20');
-COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
-COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
-COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
-COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the mark were last looked at too.';
 CREATE VIEW pgflow.task_attempts WITH (security_invoker='true') AS
  SELECT a.run_id,
     a.step_slug,
@@ -4692,18 +4988,6 @@ CREATE TABLE pgflow.task_progress (
     CONSTRAINT progress_is_an_object CHECK ((jsonb_typeof(progress) = 'object'::text))
 );
 COMMENT ON TABLE pgflow.task_progress IS 'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
-CREATE TABLE pgflow.timers (
-    due_at timestamp with time zone NOT NULL,
-    seq bigint NOT NULL,
-    kind text NOT NULL,
-    executor text NOT NULL,
-    run_ids uuid[] NOT NULL,
-    step_ids integer[] NOT NULL,
-    task_indexes integer[] NOT NULL,
-    CONSTRAINT timer_kind_is_known CHECK ((kind = ANY (ARRAY['lease'::text, 'delay'::text])))
-)
-WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
-COMMENT ON TABLE pgflow.timers IS 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
 ALTER TABLE pgflow.timers ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.timers_seq_seq
     START WITH 1
@@ -5144,6 +5428,7 @@ GRANT ALL ON FUNCTION pgflow.define_flow(definition jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.doctor(only_check text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
@@ -5177,6 +5462,7 @@ GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, 
 REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.missing_indexes(expected text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.next_wake_at(executors text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
@@ -5257,6 +5543,25 @@ REVOKE ALL ON FUNCTION pgflow_locks.try_lock_maintenance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_queue(executor text, priority integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.try_lock_run(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow_locks.use_flow(flow_slug text, exclusive boolean) FROM PUBLIC;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.timers TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.executors TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_viewer;
@@ -5266,9 +5571,6 @@ GRANT SELECT ON TABLE pgflow.deps TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.executors TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.executors TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.executors TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;
@@ -5278,16 +5580,6 @@ GRANT SELECT ON TABLE pgflow.migrations TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.ready_tasks TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.runs TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.runs TO pgflow_client;
-GRANT SELECT ON TABLE pgflow.runs TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.runs TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_viewer;
@@ -5376,9 +5668,6 @@ GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
 GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_client;
 GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;
 GRANT SELECT(ended_at) ON TABLE pgflow.superseded_attempts TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.sweep_marks TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.task_attempts TO pgflow_viewer;
@@ -5387,6 +5676,3 @@ GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.task_logs TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.timers TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.timers TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.timers TO pgflow_owner;

@@ -5003,6 +5003,303 @@ $$;
 comment on function pgflow.get_progress(uuid) is
   'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run, PF006 if it is not yours.';
 
+create view pgflow._doctor_settings as
+select v.severity, s.name as subject, format('%s = %s: %s', s.name, s.reset_val, v.finding) as finding, v.mend
+from pg_catalog.pg_settings s
+  join (values
+    ('autovacuum', 'error', array['off'], 'dead rows stay, and every claim reads past them',
+      'alter system set autovacuum = on; select pg_reload_conf();'),
+    ('track_counts', 'error', array['off'], 'autovacuum does not see what changes', 'alter system set track_counts = on; select pg_reload_conf();'),
+    ('fsync', 'error', array['off'], 'a crash of the machine can ruin every table',
+      'alter system set fsync = on; select pg_reload_conf(); it may be off for data nobody misses'),
+    ('full_page_writes', 'error', array['off'], 'a crash of the machine can ruin every table',
+      'alter system set full_page_writes = on; select pg_reload_conf(); it may be off for data nobody misses'),
+    ('synchronous_commit', 'warning', array['off'], 'a crash forgets the last commits: tasks run again, runs just started are gone',
+      'alter system set synchronous_commit = on; select pg_reload_conf(); or leave it to the sessions that can afford it'),
+    ('default_transaction_read_only', 'error', array['on'], 'nothing can be claimed or reported',
+      'alter role or database .. reset default_transaction_read_only; or connect to the primary server'),
+    ('default_transaction_isolation', 'warning', array['repeatable read', 'serializable'],
+      'sessions that meet end with serialization errors and have to begin again',
+      'alter role or database .. reset default_transaction_isolation; the engine is made for read committed'),
+    ('idle_in_transaction_session_timeout', 'note', array['0'], 'a client that stops inside a transaction holds its runs for ever',
+      'alter database .. set idle_in_transaction_session_timeout = ''5min'';')
+  ) v (name, severity, bad_values, finding, mend) on v.name = s.name and s.reset_val = any(v.bad_values)
+union all
+select 'warning', s.name, format('%s = %s ms: large batches, migrations and maintenance are cut off', s.name, s.reset_val),
+  'alter role or database .. set statement_timeout = ''60s''; or 0'
+from pg_catalog.pg_settings s
+where s.name = 'statement_timeout' and s.reset_val::bigint between 1 and 9999
+union all
+select 'warning', 'max_locks_per_transaction',
+  format('max_locks_per_transaction = %s: room for few locks of all sessions together, and one batch may lock 500 runs',
+    current_setting('max_locks_per_transaction')),
+  'alter system set max_locks_per_transaction = 128; then restart the server'
+where current_setting('max_locks_per_transaction')::bigint
+  * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint) < 5000;
+
+comment on view pgflow._doctor_settings is 'Settings of the server, role or database that lose data, time or locks.';
+
+create view pgflow._doctor_long_transactions as
+with holders as (
+  select distinct l.pid
+  from pg_catalog.pg_locks l left join pg_catalog.pg_class c on c.oid = l.relation
+  where l.granted
+    and (l.locktype = 'advisory' and l.classid between 7150101 and 7150105
+      or c.relnamespace = 'pgflow'::regnamespace and l.mode <> 'AccessShareLock')
+)
+
+select case when h.pid is null then 'warning' else 'error' end as severity, format('pid %s', a.pid) as subject,
+  format('%s of user %s is %s; its transaction is open since %s%s%s', coalesce(nullif(a.application_name, ''), 'a session'), a.usename, a.state,
+    date_trunc('second', a.xact_start),
+    case when h.pid is not null then ' and holds locks of PGFlow: others wait, or go on without these runs' end,
+    case when coalesce(a.backend_xid, a.backend_xmin) is not null then '; it keeps vacuum from removing dead rows' end) as finding,
+  format('let it commit or roll back, or: select pg_terminate_backend(%s);', a.pid) as mend
+from pg_catalog.pg_stat_activity a
+  left join holders h on h.pid = a.pid
+where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
+  and a.xact_start < pgflow.clock() - case when a.state like 'idle in transaction%' then interval '1 minute' else interval '10 minutes' end;
+
+comment on view pgflow._doctor_long_transactions is
+  'Transactions idle for a minute or open for ten: they keep old row versions alive, and maybe runs locked.';
+
+create view pgflow._doctor_prepared_transactions as
+select 'error' as severity, p.gid as subject,
+  format('transaction prepared at %s by user %s is neither committed nor rolled back: it keeps its locks and every dead row since',
+    date_trunc('second', p.prepared), p.owner) as finding,
+  format('in this database: commit prepared %L; or rollback prepared %L;', p.gid, p.gid) as mend
+from pg_catalog.pg_prepared_xacts p
+where p.database = current_database() and p.prepared < pgflow.clock() - interval '5 minutes';
+
+comment on view pgflow._doctor_prepared_transactions is 'Two-phase transactions that somebody forgot: no restart ends them.';
+
+create view pgflow._doctor_replication_slots as
+select case when s.xmin is not null or s.catalog_xmin is not null then 'error' else 'warning' end as severity, s.slot_name::text as subject,
+  format('nobody reads this %s replication slot: it keeps %s of WAL%s', s.slot_type,
+    pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)),
+    case when s.xmin is not null or s.catalog_xmin is not null then ' and dead rows from vacuum' end) as finding,
+  format('start its reader, or: select pg_drop_replication_slot(%L);', s.slot_name) as mend
+from pg_catalog.pg_replication_slots s
+where not s.active and not pg_is_in_recovery() and (s.xmin is not null or s.catalog_xmin is not null or s.restart_lsn is not null);
+
+comment on view pgflow._doctor_replication_slots is 'Replication slots without a reader: they fill the disk, and may hold dead rows.';
+
+create view pgflow._doctor_dead_rows as
+select 'warning' as severity, format('%I.%I', t.schemaname, t.relname) as subject,
+  format('%s dead rows beside %s live ones; last vacuumed %s', t.n_dead_tup, t.n_live_tup,
+    coalesce(date_trunc('second', greatest(t.last_vacuum, t.last_autovacuum))::text, 'never')) as finding,
+  format('see that nothing holds old snapshots (the checks beside this one), then: vacuum (verbose, analyze) %I.%I;', t.schemaname, t.relname) as mend
+from pg_catalog.pg_stat_user_tables t
+where t.schemaname = 'pgflow' and t.n_dead_tup > 50000 + 2 * t.n_live_tup
+  and coalesce(greatest(t.last_vacuum, t.last_autovacuum), pg_postmaster_start_time()) < pgflow.clock() - interval '10 minutes';
+
+comment on view pgflow._doctor_dead_rows is 'Tables of PGFlow that are mostly dead rows, which autovacuum has left for ten minutes.';
+
+create view pgflow._doctor_autovacuum as
+select 'error' as severity, c.oid::regclass::text as subject, 'autovacuum is switched off for this table: its dead rows stay' as finding,
+  format('alter table %s reset (autovacuum_enabled);', c.oid::regclass) as mend
+from pg_catalog.pg_class c cross join lateral pg_options_to_table(c.reloptions) o
+where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'r' and o.option_name = 'autovacuum_enabled' and not o.option_value::boolean;
+
+comment on view pgflow._doctor_autovacuum is 'Tables of PGFlow that autovacuum was told to leave alone.';
+
+create view pgflow._doctor_wraparound as
+select 'error' as severity, c.oid::regclass::text as subject,
+  format('its oldest row is %s transactions old; autovacuum should have frozen it at %s, and at 2 billion PostgreSQL stops writing',
+    age(c.relfrozenxid), current_setting('autovacuum_freeze_max_age')) as finding,
+  format('see that nothing holds old snapshots (the checks beside this one), then: vacuum (freeze) %s;', c.oid::regclass) as mend
+from pg_catalog.pg_class c
+where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'r'
+  and age(c.relfrozenxid) > 1.5 * current_setting('autovacuum_freeze_max_age')::bigint;
+
+comment on view pgflow._doctor_wraparound is 'Tables of PGFlow whose rows autovacuum does not freeze in time.';
+
+create view pgflow._doctor_invalid_indexes as
+select 'error' as severity, i.indexrelid::regclass::text as subject,
+  format('index of %s is not valid: statements do without it, and what it should keep unique may not be', i.indrelid::regclass) as finding,
+  format('reindex index concurrently %s;', i.indexrelid::regclass) as mend
+from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indrelid
+where c.relnamespace = 'pgflow'::regnamespace and not (i.indisvalid and i.indisready);
+
+comment on view pgflow._doctor_invalid_indexes is 'Indexes of PGFlow that a broken or interrupted build left unusable.';
+
+create view pgflow._doctor_rights as
+select 'unknown' as severity, current_user::text as subject,
+  format('user %s does not see what sessions of other users do: long_transactions misses them', current_user) as finding,
+  format('grant pg_read_all_stats to %I;', current_user) as mend
+where not pg_has_role(current_user, 'pg_read_all_stats', 'usage');
+
+comment on view pgflow._doctor_rights is 'What the owner of the schema, as whom the doctor looks, may not see.';
+
+-- The oldest entries of each queue and of the delayed ones: a sample, so that looking stays cheap.
+create view pgflow._waiting_tasks as
+with delays as (
+  select t.run_ids, t.step_ids, t.task_indexes
+  from pgflow.timers t
+  where t.kind = 'delay'
+  order by t.due_at, t.seq
+  limit 200
+),
+
+hints as (
+  select u.run_id, u.step_id, u.task_index
+  from delays d, unnest(d.run_ids, d.step_ids, d.task_indexes) u (run_id, step_id, task_index)
+  union
+  select e.run_id, e.step_id, e.task_index
+  from pgflow.queues q
+    cross join lateral (
+      select x.run_id, x.step_id, x.task_index
+      from pgflow.ready_tasks x
+      where x.queue_id = q.queue_id and x.xid >= q.low_xid
+      order by x.xid, x.seq
+      limit 500) e
+)
+
+select s.flow_slug, s.executor, s.handler, t.step_slug, t.attempt, t.launch_failures, t.visible_at, t.queued_at, t.error
+from hints h
+  join pgflow.steps s on s.step_id = h.step_id
+  join pgflow._tasks t on t.run_id = h.run_id and t.step_slug = s.step_slug and t.ready_index = h.task_index
+where t.status = 'queued';
+
+comment on view pgflow._waiting_tasks is 'The queued tasks that come next, and those delayed for the shortest time: what the doctor looks at.';
+
+create view pgflow._doctor_overdue_timers as
+with overdue as (
+  select t.due_at, t.executor
+  from pgflow.timers t
+  where t.due_at < pgflow.clock() - interval '1 minute'
+  order by t.due_at
+  limit 10000
+)
+
+select 'error' as severity, format('executor %s', t.executor) as subject,
+  format('%s timers are overdue, the first since %s: lost tasks are not run again, delayed ones not started', count(*),
+    date_trunc('second', min(t.due_at))) as finding,
+  'start `pgflow dispatch`, or let pg_cron call it every minute: select pgflow.maintain();' as mend
+from overdue t
+where not exists (
+  select from pgflow.sweep_marks m
+  where m.lease_grace_until > pgflow.clock())
+group by t.executor;
+
+comment on view pgflow._doctor_overdue_timers is 'Leases and delays that ended a minute ago and nobody followed: no dispatcher runs.';
+
+create view pgflow._doctor_unclaimed_tasks as
+with waiting as (
+  select t.executor, min(coalesce(t.visible_at, t.queued_at)) as since
+  from pgflow._waiting_tasks t
+  group by t.executor
+),
+
+served as (
+  select distinct t.executor
+  from pgflow.timers t
+  where t.kind = 'lease' and t.due_at > pgflow.clock()
+)
+
+select case when s.executor is null then 'error' else 'note' end as severity, format('executor %s', w.executor) as subject,
+  case when s.executor is null then format('tasks wait since %s and nobody claims any', date_trunc('second', w.since))
+    else format('tasks wait since %s: there is more work than it can do', date_trunc('second', w.since)) end as finding,
+  case when s.executor is null then
+      format('start `pgflow dispatch` with an executor named "%s" in its pgflow.toml, or see in its log why it claims none', w.executor)
+    else 'start more dispatchers, or give this executor a higher concurrency' end as mend
+from waiting w
+  join pgflow.executors e on e.executor = w.executor
+  left join served s on s.executor = w.executor
+where e.paused_at is null and w.since < pgflow.clock() - interval '5 minutes';
+
+comment on view pgflow._doctor_unclaimed_tasks is 'Executors whose ready tasks have waited for five minutes.';
+
+create view pgflow._doctor_missing_handlers as
+select 'error' as severity, coalesce(t.handler, t.step_slug) as subject,
+  format('handed back again and again: no worker of executor %s has this handler (flow %s, %s tasks, last said: %s)', t.executor, t.flow_slug,
+    count(*), left(max(t.error ->> 'message'), 200)) as finding,
+  'give the workers the code that has it, or cancel the runs that need it' as mend
+from pgflow._waiting_tasks t
+where t.error ->> 'code' = 'HANDLER_MISSING' and t.attempt > 1
+group by t.handler, t.step_slug, t.executor, t.flow_slug;
+
+comment on view pgflow._doctor_missing_handlers is 'Handlers that workers do not have: their tasks are handed back and claimed in turn.';
+
+create view pgflow._doctor_launch_failures as
+select 'error' as severity, format('executor %s', t.executor) as subject,
+  format('%s waiting tasks could not be started, up to %s times of 5 (last said: %s)', count(*), max(t.launch_failures),
+    left(max(t.error ->> 'message'), 200)) as finding,
+  'see the log of the dispatcher and of the executor''s service; pause the executor until it is mended, so that no task runs out of tries' as mend
+from pgflow._waiting_tasks t
+where t.launch_failures > 0
+group by t.executor;
+
+comment on view pgflow._doctor_launch_failures is 'Executors whose launches fail; after five failures a task fails for good.';
+
+create view pgflow._doctor_paused_executors as
+select 'note' as severity, format('executor %s', e.executor) as subject,
+  format('paused since %s: %s', date_trunc('second', e.paused_at), coalesce(e.pause_reason, 'no reason was given')) as finding,
+  format('select pgflow.resume_executor(%L);', e.executor) as mend
+from pgflow.executors e
+where e.paused_at is not null;
+
+comment on view pgflow._doctor_paused_executors is 'Executors that an operator paused.';
+
+create view pgflow._doctor_paused_runs as
+select 'note' as severity, format('flow %s', r.flow_slug) as subject,
+  format('%s runs are paused, the first since %s: %s', count(*), date_trunc('second', min(p.paused_at)),
+    left(string_agg(p.run_id::text, ', ' order by p.paused_at, p.run_id), 200)) as finding,
+  'resume each (select pgflow.resume_run(run_id);), or cancel those nobody wants' as mend
+from pgflow.paused_runs p
+  join pgflow.runs r on r.run_id = p.run_id
+group by r.flow_slug;
+
+comment on view pgflow._doctor_paused_runs is 'Runs that an operator paused.';
+
+create view pgflow.doctor_checks as
+select substr(c.relname, length('_doctor_') + 1) as check_name, obj_description(c.oid, 'pg_class') as description
+from pg_catalog.pg_class c
+where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'v' and c.relname like '\_doctor\_%';
+
+comment on view pgflow.doctor_checks is 'What doctor() looks for: a check is a view _doctor_<name> of severity, subject, finding and mend.';
+
+-- Security definer: the checks read tables of the engine and statistics that the caller need not be granted one by one.
+create function pgflow.doctor(only_check text default null)
+  returns table (check_name text, severity text, subject text, finding text, mend text)
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+set lock_timeout to '1s'
+set jit to off
+as $$
+declare
+  v_checks text[] := array(
+    select c.check_name from pgflow.doctor_checks c where c.check_name = coalesce(doctor.only_check, c.check_name) order by c.check_name);
+  v_check text;
+begin
+  if v_checks = '{}' then
+    raise exception 'there is no check "%"', doctor.only_check using errcode = 'PF008', hint = 'select * from pgflow.doctor_checks;';
+  end if;
+  foreach v_check in array v_checks loop
+    begin
+      return query execute format('select %L, d.severity, d.subject, d.finding, d.mend from pgflow.%I d order by d.subject, d.finding',
+        v_check, '_doctor_' || v_check);
+    exception when others then
+      return query select v_check, 'unknown', current_database()::text, format('could not look: %s', sqlerrm),
+        format('mend what is said, then: select * from pgflow.doctor(%L);', v_check);
+    end;
+  end loop;
+end
+$$;
+
+comment on function pgflow.doctor(text) is
+  'What is wrong around the engine, one row a finding with its mend; error, warning, note, or unknown where it could not look. PF008 no such check.';
+
+create function pgflow.missing_indexes(expected text[]) returns setof text
+language sql stable
+set search_path to pg_catalog, pg_temp
+as $$
+  select e.name from unnest(missing_indexes.expected) e (name)
+  except
+  select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'pgflow'::regnamespace
+$$;
+
+comment on function pgflow.missing_indexes(text[]) is 'Which of the indexes that a release ships with are not there.';
+
 -- Who may select at all is granted (grant_roles); here: which rows. The owner of the tables, so every verb, is not subject to it.
 -- Policies ask readable_owner() in a subquery: once a query. `(select true ..)`, not `exists`: one probe of the index a row, where the
 -- planner would rather read every run once.

@@ -1,6 +1,7 @@
 """The SQL of the PGFlow engine, and the loader that installs it. Imports the standard library only."""
 
 from pgflow_sql.errors import ForeignSchema, MigrationChanged, MigrationError, SchemaTooNew
+from pgflow_sql.indexes import index_names
 from pgflow_sql.migration import (
     SCHEMA_VERSION,
     Migration,
@@ -20,6 +21,7 @@ __all__ = [
     "MigrationChanged",
     "MigrationError",
     "SchemaTooNew",
+    "index_names",
     "initial_migration",
     "install",
     "install_script",

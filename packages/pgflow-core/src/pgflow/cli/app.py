@@ -26,6 +26,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "deploy": "Define flows in the database.",
         "graph": "Draw a flow.",
         "plugins": "List the executors, and the plugins that are broken.",
+        "doctor": "Look for what is wrong with the project, the database and the work in it.",
     },
     "Runs": {
         "run": "Start a run, and follow it to its end.",

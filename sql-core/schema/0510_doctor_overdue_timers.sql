@@ -1,0 +1,20 @@
+create view pgflow._doctor_overdue_timers as
+with overdue as (
+  select t.due_at, t.executor
+  from pgflow.timers t
+  where t.due_at < pgflow.clock() - interval '1 minute'
+  order by t.due_at
+  limit 10000
+)
+
+select 'error' as severity, format('executor %s', t.executor) as subject,
+  format('%s timers are overdue, the first since %s: lost tasks are not run again, delayed ones not started', count(*),
+    date_trunc('second', min(t.due_at))) as finding,
+  'start `pgflow dispatch`, or let pg_cron call it every minute: select pgflow.maintain();' as mend
+from overdue t
+where not exists (
+  select from pgflow.sweep_marks m
+  where m.lease_grace_until > pgflow.clock())
+group by t.executor;
+
+comment on view pgflow._doctor_overdue_timers is 'Leases and delays that ended a minute ago and nobody followed: no dispatcher runs.';
