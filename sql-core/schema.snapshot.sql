@@ -2562,13 +2562,14 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations',
+        'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
-      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )
   select r.role_name, r.verbs, r.tables
   from lists l,
@@ -3797,7 +3798,7 @@ end
 $$;
 COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
 CREATE FUNCTION pgflow.missing_indexes(expected text[]) RETURNS SETOF text
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select e.name from unnest(missing_indexes.expected) e (name)
@@ -4646,6 +4647,26 @@ CREATE VIEW pgflow._doctor_rights AS
     format('grant pg_read_all_stats to %I;'::text, CURRENT_USER) AS mend
   WHERE (NOT pg_has_role(CURRENT_USER, 'pg_read_all_stats'::name, 'usage'::text));
 COMMENT ON VIEW pgflow._doctor_rights IS 'What the owner of the schema, as whom the doctor looks, may not see.';
+CREATE VIEW pgflow._doctor_roles AS
+ SELECT 'note'::text AS severity,
+    r.role_name AS subject,
+    'the role does not exist: nobody can be given just these rights'::text AS finding,
+    format('create role %I nologin; select pgflow.grant_roles();'::text, r.role_name) AS mend
+   FROM pgflow._role_rights() r(role_name, verbs, tables)
+  WHERE (NOT (EXISTS ( SELECT
+           FROM pg_roles g
+          WHERE (g.rolname = r.role_name))))
+UNION ALL
+ SELECT 'warning'::text AS severity,
+    r.role_name AS subject,
+    format('it may not call %s'::text, string_agg(DISTINCT (p.proname)::text, ', '::text ORDER BY ((p.proname)::text))) AS finding,
+    'select pgflow.grant_roles();'::text AS mend
+   FROM ((pgflow._role_rights() r(role_name, verbs, tables)
+     JOIN pg_roles g ON ((g.rolname = r.role_name)))
+     JOIN pg_proc p ON (((p.pronamespace = ('pgflow'::regnamespace)::oid) AND (p.proname = ANY (r.verbs)))))
+  WHERE (NOT has_function_privilege(g.oid, p.oid, 'execute'::text))
+  GROUP BY r.role_name;
+COMMENT ON VIEW pgflow._doctor_roles IS 'Roles of PGFlow that are missing, or lack rights that they should have.';
 CREATE VIEW pgflow._doctor_settings AS
  SELECT v.severity,
     s.name AS subject,
@@ -4726,7 +4747,7 @@ CREATE TABLE pgflow.deps (
 );
 COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
 COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
-CREATE VIEW pgflow.doctor_checks AS
+CREATE VIEW pgflow.doctor_checks WITH (security_invoker='true') AS
  SELECT substr((relname)::text, (length('_doctor_'::text) + 1)) AS check_name,
     obj_description(oid, 'pg_class'::name) AS description
    FROM pg_class c
@@ -5429,6 +5450,9 @@ REVOKE ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) FROM PU
 GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.doctor(only_check text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
@@ -5463,6 +5487,9 @@ REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.maintain() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.missing_indexes(expected text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_viewer;
+GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.next_wake_at(executors text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
@@ -5571,6 +5598,9 @@ GRANT SELECT ON TABLE pgflow.deps TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.deps TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;

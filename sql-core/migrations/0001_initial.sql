@@ -5251,7 +5251,7 @@ group by r.flow_slug;
 
 comment on view pgflow._doctor_paused_runs is 'Runs that an operator paused.';
 
-create view pgflow.doctor_checks as
+create view pgflow.doctor_checks with (security_invoker) as
 select substr(c.relname, length('_doctor_') + 1) as check_name, obj_description(c.oid, 'pg_class') as description
 from pg_catalog.pg_class c
 where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'v' and c.relname like '\_doctor\_%';
@@ -5290,7 +5290,7 @@ comment on function pgflow.doctor(text) is
   'What is wrong around the engine, one row a finding with its mend; error, warning, note, or unknown where it could not look. PF008 no such check.';
 
 create function pgflow.missing_indexes(expected text[]) returns setof text
-language sql stable
+language sql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
   select e.name from unnest(missing_indexes.expected) e (name)
@@ -5362,13 +5362,14 @@ as $$
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations'] as inner_tables,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations',
+        'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
-      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )
   select r.role_name, r.verbs, r.tables
   from lists l,
@@ -5446,5 +5447,22 @@ $$;
 
 comment on function pgflow.grant_roles() is
   'Make the roles of PGFlow where they are missing, and give each its rights in this database, no more. For the owner of the schema; migrations end with it.';
+
+create view pgflow._doctor_roles as
+select 'note' as severity, r.role_name as subject, 'the role does not exist: nobody can be given just these rights' as finding,
+  format('create role %I nologin; select pgflow.grant_roles();', r.role_name) as mend
+from pgflow._role_rights() r
+where not exists (
+  select from pg_catalog.pg_roles g
+  where g.rolname = r.role_name)
+union all
+select 'warning', r.role_name, format('it may not call %s', string_agg(distinct p.proname, ', ' order by p.proname)), 'select pgflow.grant_roles();'
+from pgflow._role_rights() r
+  join pg_catalog.pg_roles g on g.rolname = r.role_name
+  join pg_catalog.pg_proc p on p.pronamespace = 'pgflow'::regnamespace and p.proname = any(r.verbs)
+where not has_function_privilege(g.oid, p.oid, 'execute')
+group by r.role_name;
+
+comment on view pgflow._doctor_roles is 'Roles of PGFlow that are missing, or lack rights that they should have.';
 
 select pgflow.grant_roles();

@@ -1,4 +1,4 @@
-create view pgflow.doctor_checks as
+create view pgflow.doctor_checks with (security_invoker) as
 select substr(c.relname, length('_doctor_') + 1) as check_name, obj_description(c.oid, 'pg_class') as description
 from pg_catalog.pg_class c
 where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'v' and c.relname like '\_doctor\_%';

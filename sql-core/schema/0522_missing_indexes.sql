@@ -1,5 +1,5 @@
 create function pgflow.missing_indexes(expected text[]) returns setof text
-language sql stable
+language sql stable security definer
 set search_path to pg_catalog, pg_temp
 as $$
   select e.name from unnest(missing_indexes.expected) e (name)

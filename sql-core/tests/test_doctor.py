@@ -183,6 +183,12 @@ def rights(patient: Patient) -> Iterator[str]:
     patient.engine.rows("grant pg_read_all_stats to small_owner")
 
 
+def roles(patient: Patient) -> Iterator[str]:
+    patient.engine.rows("revoke execute on function pgflow.maintain() from pgflow_dispatcher")
+    yield "pgflow_dispatcher"
+    patient.engine.rows("select pgflow.grant_roles()")
+
+
 def settings(patient: Patient) -> Iterator[str]:
     patient.reconfigure("alter system set fsync = off")
     yield "fsync"
@@ -210,7 +216,7 @@ def wraparound(patient: Patient) -> Iterator[str]:
 
 CASES = (
     autovacuum, dead_rows, invalid_indexes, launch_failures, long_transactions, missing_handlers,
-    overdue_timers, paused_executors, paused_runs, prepared_transactions, replication_slots, rights, settings,
+    overdue_timers, paused_executors, paused_runs, prepared_transactions, replication_slots, rights, roles, settings,
     unclaimed_tasks, wraparound,
 )  # fmt: skip
 NOTES = {"paused_executors", "paused_runs"}
@@ -273,6 +279,22 @@ def test_a_bad_setting_is_named_with_its_value(patient: Patient, name: str, bad:
     assert f"{name} = " in found.finding
     patient.reconfigure(f"alter system reset {name}")
     assert name not in {row.subject for row in patient.look("settings")}
+
+
+def test_a_missing_role_is_a_note(patient: Patient) -> None:
+    patient.engine.rows("alter role pgflow_viewer rename to viewer_of_old")
+    (found,) = patient.look("roles")
+    assert (found.severity, found.subject) == ("note", "pgflow_viewer")
+    patient.engine.rows("alter role viewer_of_old rename to pgflow_viewer")
+    assert patient.look("roles") == []
+
+
+@pytest.mark.parametrize("role", ["pgflow_viewer", "pgflow_dispatcher"])
+def test_who_reads_everything_may_ask_the_doctor(patient: Patient, role: str) -> None:
+    expected = patient.look()
+    patient.engine.rows(f"set role {role}")
+    assert patient.look() == expected
+    assert len(patient.engine.rows("select * from pgflow.doctor_checks")) == len(CASES)
 
 
 def test_the_usual_room_for_locks_is_enough(engine: Engine) -> None:
