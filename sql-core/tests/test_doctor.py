@@ -216,8 +216,8 @@ def wraparound(patient: Patient) -> Iterator[str]:
 
 CASES = (
     autovacuum, dead_rows, invalid_indexes, launch_failures, long_transactions, missing_handlers,
-    overdue_timers, paused_executors, paused_runs, prepared_transactions, replication_slots, rights, roles, settings,
-    unclaimed_tasks, wraparound,
+    overdue_timers, paused_executors, paused_runs, prepared_transactions, replication_slots, rights, roles,
+    settings, unclaimed_tasks, wraparound,
 )  # fmt: skip
 NOTES = {"paused_executors", "paused_runs"}
 

@@ -121,7 +121,7 @@ def test_nobody_reads_a_token_hash(engine: Engine, role: str) -> None:
     [
         ("pgflow_deployer", TABLES[:3]),
         ("pgflow_worker", []),
-        ("pgflow_client", [*TABLES[:6], *TABLES[7:9]]),
+        ("pgflow_client", [*TABLES[:6], *TABLES[7:10]]),
         ("pgflow_dispatcher", TABLES),
         ("pgflow_viewer", TABLES),
         ("pgflow_owner", TABLES),
