@@ -1,5 +1,7 @@
 """What a task writes comes with its report: its own, all of it up to a limit, and nothing of others."""
 
+import json
+
 import pytest
 
 from .support import until
@@ -18,6 +20,17 @@ async def test_everything_a_sync_task_and_its_children_write_is_its_log(local):
     assert any(line.endswith("INFO shop: a log record") for line in lines)
     assert any(line.endswith("WARNING pgflow.task: the task's logger") for line in lines)
     assert (await executor.run("noop")).log_tail is None
+
+
+async def test_log_records_as_json_name_the_attempt(local):
+    executor = await local(log_format="json")
+    lines = (await executor.run("say_everywhere")).log_tail.splitlines()
+    records = {line["logger"]: line for line in map(json.loads, filter(lambda x: x.startswith("{"), lines))}
+    assert records["shop"]["message"] == "a log record"
+    assert records["pgflow.task"]["message"] == "the task's logger"
+    for record in records.values():
+        assert {"run_id", "flow", "step", "task_index", "attempt"} <= set(record)
+        assert record["executor"] == "local"
 
 
 async def test_the_log_of_a_failed_task_is_kept(local):

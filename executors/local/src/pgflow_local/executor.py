@@ -64,7 +64,7 @@ class LocalExecutor:
     async def start(self, ctx: ExecutorContext) -> None:
         """Start the worker processes, without waiting for them to be ready."""
         settings = cast("LocalSettings", ctx.settings)
-        self._pool = Pool(Plan(settings, ctx.pythonpath or (Path.cwd(),)), ctx)
+        self._pool = Pool(Plan(ctx.name, settings, ctx.pythonpath or (Path.cwd(),)), ctx)
         self._watch = Watch(settings, self._pool.board, self._pool.processes)
         self._pool.refill()
 

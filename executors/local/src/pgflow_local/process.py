@@ -62,6 +62,7 @@ class ProcessOwner(Protocol):
 class Plan:
     """What every process of a pool is started with."""
 
+    executor: str
     settings: LocalSettings
     pythonpath: Sequence[Path]
 
@@ -129,7 +130,7 @@ class WorkerProcess(asyncio.Protocol):
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
             files = (theirs.fileno(), slots_file.fileno(), read_end)
             await self._child.spawn(
-                spawn.command(settings, self._plan.pythonpath, files),
+                spawn.command(self._plan.executor, settings, self._plan.pythonpath, files),
                 environment=spawn.environment(os.environ, settings.pass_environment),
                 output=self._log,
                 files=files,

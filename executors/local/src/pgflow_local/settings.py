@@ -80,6 +80,8 @@ class LocalSettings(BaseModel):
     """Time that a process may take to start, and a handler's module to be imported."""
     prefetch: int = Field(default=256, ge=0, le=10_000)
     """Most short tasks that wait in a process's pipe; long ones never do."""
+    log_format: Literal["text", "json"] = "text"
+    """How handlers' log records are written: lines for people, or JSON lines that name the attempt."""
     log_bytes: int = Field(default=65_536, ge=0, le=1_048_576)
     """Most bytes of a task's output that are kept in the database: its tail."""
     log_files: LogFilesSettings | None = None

@@ -53,12 +53,16 @@ def matching(parent: Mapping[str, str], patterns: Sequence[str]) -> dict[str, st
     }
 
 
-def command(settings: LocalSettings, pythonpath: Sequence[Path], files: tuple[int, int, int]) -> list[str]:
+def command(
+    executor: str, settings: LocalSettings, pythonpath: Sequence[Path], files: tuple[int, int, int]
+) -> list[str]:
     """Return the command line; `files` are the worker's socket, slots and tripwire."""
     config = {
         "files": files,
         "concurrency": settings.concurrency_per_process,
         "log_bytes": settings.captured_bytes,
+        "log_format": settings.log_format,
+        "executor": executor,
         "handlers": settings.handlers,
         "preload": settings.preload,
         "pythonpath": [os.fspath(path) for path in pythonpath],

@@ -24,12 +24,20 @@ class ConcurrentRunner:
     """Takes orders from the link's thread; all its state belongs to the event loop that calls `run`."""
 
     def __init__(
-        self, link: Link, slots: Slots, finder: Finder, capture: ContextCapture, concurrency: int
+        self,
+        link: Link,
+        slots: Slots,
+        finder: Finder,
+        capture: ContextCapture,
+        *,
+        executor: str,
+        concurrency: int,
     ) -> None:
         self._link = link
         self._slots = slots
         self._finder = finder
         self._capture = capture
+        self._executor = executor
         self._free = list(range(concurrency))
         self._queue: deque[wire.Frame] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +135,7 @@ class ConcurrentRunner:
         host = Host(self._link, self._slots, index, number, self._cancelled)
         self._slots.start(index, number, cancellable=found.is_async)
         text = frame.second.decode()
-        return await run_handler_async(found.handler, job.params, text, task=job.task(host))
+        return await run_handler_async(found.handler, job.params, text, task=job.task(host, self._executor))
 
     def _return(self, numbers: Sequence[int]) -> None:
         self._link.send(wire.encode(wire.RETURNED, first=json.dumps(numbers).encode()))

@@ -18,6 +18,8 @@ class Config:
     tripwire: int
     concurrency: int
     log_bytes: int
+    log_format: str
+    executor: str
     handlers: tuple[str, ...] | None
     preload: tuple[str, ...]
     pythonpath: tuple[str, ...]
@@ -34,6 +36,8 @@ class Config:
             tripwire=tripwire,
             concurrency=values["concurrency"],
             log_bytes=values["log_bytes"],
+            log_format=values["log_format"],
+            executor=values["executor"],
             handlers=None if handlers is None else tuple(handlers),
             preload=tuple(values["preload"]),
             pythonpath=tuple(values["pythonpath"]),

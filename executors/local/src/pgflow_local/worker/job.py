@@ -46,7 +46,7 @@ class Job:
         """Read the frame's first part."""
         return cls(*json.loads(frame.first.decode()))
 
-    def task(self, host: Host) -> Task:
+    def task(self, host: Host, executor: str) -> Task:
         """Return what `current_task()` gives the handler, which starts now."""
         return Task(
             run_id=UUID(self.run_id),
@@ -56,6 +56,7 @@ class Job:
             attempt=self.attempt,
             deadline=datetime.now(UTC) + timedelta(seconds=self.timeout),
             flow_version=self.flow_version,
+            executor=executor,
             host=host,
         )
 

@@ -29,11 +29,12 @@ _SLOT = 0
 class SerialRunner:
     """Takes orders from the link's thread and carries them out in the thread that calls `run`."""
 
-    def __init__(self, link: Link, slots: Slots, finder: Finder, capture: FileCapture) -> None:
+    def __init__(self, link: Link, slots: Slots, finder: Finder, capture: FileCapture, executor: str) -> None:
         self._link = link
         self._slots = slots
         self._finder = finder
         self._capture = capture
+        self._executor = executor
         self._pid = os.getpid()
         self._inbox: SimpleQueue[wire.Frame | None] = SimpleQueue()
         self._cancelled: set[int] = set()
@@ -113,12 +114,12 @@ class SerialRunner:
         if found.is_async:
             return self._call_async(found, job, text, host, number)
         self._slots.start(_SLOT, number, cancellable=False)
-        return run_handler(found.handler, job.params, text, task=job.task(host))
+        return run_handler(found.handler, job.params, text, task=job.task(host, self._executor))
 
     def _call_async(self, found: Found, job: Job, text: str, host: Host, number: int) -> str:
         loop = self._event_loop()
         self._slots.start(_SLOT, number, cancellable=True)
-        coroutine = run_handler_async(found.handler, job.params, text, task=job.task(host))
+        coroutine = run_handler_async(found.handler, job.params, text, task=job.task(host, self._executor))
         running = loop.create_task(coroutine)
         self._coroutine = (number, running)
         if number in self._cancelled:  # the order came before it could be cancelled

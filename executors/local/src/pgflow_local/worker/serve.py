@@ -9,6 +9,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pgflow.logs import JsonFormatter
+from pgflow.runtime import TaskFields
+
 from pgflow_local import wire
 from pgflow_local.slots import Slots
 from pgflow_local.worker.allowed import allow_list
@@ -37,7 +40,7 @@ def serve(config: Config) -> None:
     os.close(config.slots)
     finder = Finder(allow_list(config.handlers, config.pythonpath), slots)
     runner = _runner(config, link, slots, finder)
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[_log_handler(config.log_format)])
     for module in (_ALWAYS, *config.preload):
         importlib.import_module(module)
     link.listen(runner)
@@ -47,12 +50,22 @@ def serve(config: Config) -> None:
     runner.close()
 
 
+def _log_handler(log_format: str) -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(TaskFields())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(_LOG_FORMAT))
+    return handler
+
+
 def _runner(config: Config, link: Link, slots: Slots, finder: Finder) -> SerialRunner | ConcurrentRunner:
     """Make the one that is needed: importing asyncio takes longer than starting Python."""
     if config.concurrency == 1:
         from pgflow_local.worker.serial import SerialRunner
 
-        return SerialRunner(link, slots, finder, FileCapture(config.log_bytes))
+        return SerialRunner(link, slots, finder, FileCapture(config.log_bytes), config.executor)
     from pgflow_local.worker.concurrent import ConcurrentRunner
 
-    return ConcurrentRunner(link, slots, finder, ContextCapture(config.log_bytes), config.concurrency)
+    capture = ContextCapture(config.log_bytes)
+    return ConcurrentRunner(
+        link, slots, finder, capture, executor=config.executor, concurrency=config.concurrency
+    )

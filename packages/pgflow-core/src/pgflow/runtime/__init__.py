@@ -6,11 +6,13 @@ from pgflow.runtime.call import call_async, call_sync, run_handler, run_handler_
 from pgflow.runtime.context import Task, TaskHost, current_task
 from pgflow.runtime.failures import Failure, error_of, failure_of
 from pgflow.runtime.handlers import Handler, resolve
+from pgflow.runtime.logs import TaskFields
 
 __all__ = [
     "Failure",
     "Handler",
     "Task",
+    "TaskFields",
     "TaskHost",
     "call_async",
     "call_sync",

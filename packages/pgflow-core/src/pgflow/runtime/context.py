@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pgflow.errors import NotInTask, TaskCancelled
 
-__all__ = ["Task", "TaskHost", "current_task", "entered"]
+__all__ = ["Task", "TaskHost", "current_task", "entered", "running_task"]
 
 _current: ContextVar[Task | None] = ContextVar("pgflow_current_task", default=None)
 
@@ -46,6 +46,8 @@ class Task:
     """When the attempt times out, with a time zone; None if nothing watches it."""
     flow_version: int | None = None
     host: TaskHost | None = field(default=None, repr=False, compare=False)
+    executor: str | None = None
+    """The executor's name in the operator's configuration, where one runs the task."""
 
     @property
     def idempotency_key(self) -> str:
@@ -54,9 +56,19 @@ class Task:
 
     @cached_property
     def logger(self) -> LoggerAdapter[Logger]:
-        """Logs to "pgflow.task" with run_id, flow_slug, step_slug, task_index and attempt in each record."""
-        names = ("run_id", "flow_slug", "step_slug", "task_index", "attempt")
-        return LoggerAdapter(getLogger("pgflow.task"), {name: getattr(self, name) for name in names})
+        """Logs to "pgflow.task" with the fields of `log_fields` in each record."""
+        return LoggerAdapter(getLogger("pgflow.task"), self.log_fields())
+
+    def log_fields(self) -> dict[str, object]:
+        """Name the attempt in a log record: by the same words as the dispatcher's log."""
+        fields: dict[str, object] = {
+            "run_id": str(self.run_id),
+            "flow": self.flow_slug,
+            "step": self.step_slug,
+            "task_index": self.task_index,
+            "attempt": self.attempt,
+        }
+        return fields if self.executor is None else {**fields, "executor": self.executor}
 
     def heartbeat(self) -> None:
         """Say that the handler is alive; needed at least every heartbeat_timeout if the step has one.
@@ -77,6 +89,11 @@ class Task:
         if self.host is not None:
             self.host.progress(done, total, message)
         self.heartbeat()
+
+
+def running_task() -> Task | None:
+    """Return the task whose handler is running, if one is."""
+    return _current.get()
 
 
 def current_task() -> Task:

@@ -1,14 +1,19 @@
 """`current_task()` and what a task can do."""
 
+import dataclasses
+import json
 import logging
+import sys
 import threading
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from pgflow import NotInTask, TaskCancelled, current_task
+from pgflow.logs import JsonFormatter
 from pgflow.runtime import Task
 from pgflow.runtime.context import entered
+from pgflow.runtime.logs import TaskFields
 
 
 class Host:
@@ -94,8 +99,34 @@ def test_log_records_name_the_attempt(caplog):
         task().logger.info("hello %s", "you")
     (record,) = caplog.records
     assert record.message == "hello you"
-    assert (record.run_id, record.flow_slug, record.step_slug) == (UUID(int=1), "f", "s")
+    assert (record.run_id, record.flow, record.step) == (str(UUID(int=1)), "f", "s")
     assert (record.task_index, record.attempt) == (3, 2)
+
+
+def test_records_of_any_logger_name_the_attempt_while_a_handler_runs(capsys):
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(TaskFields())
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("shop")
+    logger.addHandler(handler)
+    try:
+        with entered(dataclasses.replace(task(), executor="gpu")):
+            logger.warning("inside")
+            current_task().logger.warning("by the task's logger")
+        logger.warning("outside")
+    finally:
+        logger.removeHandler(handler)
+    inside, outside = map(json.loads, capsys.readouterr().out.splitlines())
+    named = {
+        "run_id": str(UUID(int=1)),
+        "flow": "f",
+        "step": "s",
+        "task_index": 3,
+        "attempt": 2,
+        "executor": "gpu",
+    }
+    assert inside == inside | named | {"message": "inside", "level": "warning", "logger": "shop"}
+    assert "run_id" not in outside
 
 
 def test_the_idempotency_key_is_the_same_for_every_attempt():
