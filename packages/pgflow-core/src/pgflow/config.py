@@ -80,6 +80,8 @@ class DispatcherConfig(BaseModel):
     http: str | None = None
     """HOST:PORT that health, readiness and metrics are served on; nothing is served unless set."""
     log_format: Literal["text", "json"] = "text"
+    tracing: bool = False
+    """Export a span for each attempt by OTLP, as the usual OTEL_* variables say."""
 
 
 class EmbeddedConfig(BaseModel):

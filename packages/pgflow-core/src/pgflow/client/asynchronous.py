@@ -20,6 +20,7 @@ from pgflow.client.requests import RunFilters, RunOptions, StartOptions
 from pgflow.client.waiting import Decode, Patience, decoder, list_pause, outcome, raw_output
 from pgflow.database.statements import definitions, operations, runs
 from pgflow.errors import DatabaseUnreachable
+from pgflow.tracing.current import starting
 
 if TYPE_CHECKING:
     from pgflow.dsl import Flow
@@ -147,7 +148,9 @@ class AsyncClient:
         Raises InputError, which names the field, before anything is sent; FlowNotFound if the flow is not
         deployed; Conflict if the run id is taken by another run.
         """
-        started = await self._link.fetch(requests.start(flow, input, options))
+        with starting(flow.slug) as linked:
+            started = await self._link.fetch(requests.start(flow, input, options))
+            linked(started.run_id)
         return AsyncRunHandle(self._link, started.run_id, decoder(flow), created=started.created)
 
     async def start_many(
@@ -161,17 +164,23 @@ class AsyncClient:
         """Start a run for each input, all or none; handles come in the order of the inputs."""
         statements = requests.start_many(flow, list(inputs), idempotency_keys, options)
         decode = decoder(flow)
-        return [
-            AsyncRunHandle(self._link, started.run_id, decode, created=started.created)
-            for chunk in await self._link.fetch_all(statements)
-            for started in chunk
-        ]
+        handles: list[AsyncRunHandle[Out]] = []
+        with starting(flow.slug) as linked:
+            for chunk in await self._link.fetch_all(statements):
+                for started in chunk:
+                    linked(started.run_id)
+                    handles.append(
+                        AsyncRunHandle(self._link, started.run_id, decode, created=started.created)
+                    )
+        return handles
 
     async def start_by_slug(
         self, slug: str, value: object, **options: Unpack[StartOptions]
     ) -> AsyncRunHandle[Any]:
         """Start a run of a flow known by name, with a JSON value; the result is the run's raw output."""
-        started = await self._link.fetch(requests.start_by_slug(slug, value, options))
+        with starting(slug) as linked:
+            started = await self._link.fetch(requests.start_by_slug(slug, value, options))
+            linked(started.run_id)
         return AsyncRunHandle(self._link, started.run_id, raw_output, created=started.created)
 
     @overload

@@ -19,6 +19,7 @@ from pgflow.client.requests import RunFilters, RunOptions, StartOptions
 from pgflow.client.waiting import Decode, Patience, decoder, list_pause, outcome, raw_output
 from pgflow.database.statements import definitions, operations, runs
 from pgflow.errors import DatabaseUnreachable
+from pgflow.tracing.current import starting
 
 if TYPE_CHECKING:
     from pgflow.dsl import Flow
@@ -142,7 +143,9 @@ class Client:
         Raises InputError, which names the field, before anything is sent; FlowNotFound if the flow is not
         deployed; Conflict if the run id is taken by another run.
         """
-        started = self._link.fetch(requests.start(flow, input, options))
+        with starting(flow.slug) as linked:
+            started = self._link.fetch(requests.start(flow, input, options))
+            linked(started.run_id)
         return RunHandle(self._link, started.run_id, decoder(flow), created=started.created)
 
     def start_many(
@@ -156,15 +159,19 @@ class Client:
         """Start a run for each input, all or none; handles come in the order of the inputs."""
         statements = requests.start_many(flow, list(inputs), idempotency_keys, options)
         decode = decoder(flow)
-        return [
-            RunHandle(self._link, started.run_id, decode, created=started.created)
-            for chunk in self._link.fetch_all(statements)
-            for started in chunk
-        ]
+        handles: list[RunHandle[Out]] = []
+        with starting(flow.slug) as linked:
+            for chunk in self._link.fetch_all(statements):
+                for started in chunk:
+                    linked(started.run_id)
+                    handles.append(RunHandle(self._link, started.run_id, decode, created=started.created))
+        return handles
 
     def start_by_slug(self, slug: str, value: object, **options: Unpack[StartOptions]) -> RunHandle[Any]:
         """Start a run of a flow known by name, with a JSON value; the result is the run's raw output."""
-        started = self._link.fetch(requests.start_by_slug(slug, value, options))
+        with starting(slug) as linked:
+            started = self._link.fetch(requests.start_by_slug(slug, value, options))
+            linked(started.run_id)
         return RunHandle(self._link, started.run_id, raw_output, created=started.created)
 
     @overload

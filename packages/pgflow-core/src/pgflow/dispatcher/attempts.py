@@ -38,6 +38,8 @@ class LiveTask:
     """The executor is done with it; what it said is on its way."""
     progress: str | None = None
     """How far it has come, as JSON text that the database has not been told."""
+    span: Any = field(default=None, repr=False)
+    """What traces it, if anything does."""
     handle: dict[str, Any] | None = None
     """What the executor calls it, for launched attempts."""
 

@@ -24,6 +24,7 @@ from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode, storable
+from pgflow.dispatcher.spans import Spans
 from pgflow.dispatcher.tally import Tally
 from pgflow.dispatcher.verdicts import options_invalid
 from pgflow.errors import DatabaseUnreachable, PgflowError
@@ -59,6 +60,7 @@ class LaneSettings:
     logger: logging.Logger
     progressed: asyncio.Event
     """Some attempt has progress to show."""
+    spans: Spans | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class Lane(ABC):
         task.reported = True
         self._reported += 1
         self.tally.ran(task.flow_slug, self._loop.time() - task.claimed_at)
+        self._end_span(task, report.outcome, report.error)
         self._reports.add(encode(task, report))
         waiting, used = len(self._reports), self.used
         # Waking the shuttle for every report would cost more than the report.
@@ -197,7 +200,14 @@ class Lane(ABC):
         """Give up a task that is no longer ours."""
         if self.open.pop(task.token, None) is not None:
             self._reported -= task.reported
+            self._end_span(task, "gone", None)
             self._wake.set()
+
+    def _end_span(self, task: LiveTask, outcome: str, error: Mapping[str, Any] | None) -> None:
+        span, task.span = task.span, None
+        if span is not None and self._settings.spans is not None:
+            code = None if error is None else str(storable(error.get("code", "?")))
+            self._settings.spans.end(span, outcome, code)
 
     def forget_report(self, report: Report) -> None:
         """Give up the task of a report that cannot be delivered; its lease will expire."""
@@ -291,6 +301,8 @@ class Lane(ABC):
             self.newest = [task for task, _ in claimed]
             for task in self.newest:
                 self.tally.count(task.flow_slug, "claimed")
+                if self._settings.spans is not None:
+                    task.span = self._settings.spans.begin(task)
         if self._failures:
             self._failures = 0
             self._problems.clear("EXCHANGE_FAILED", self.name)

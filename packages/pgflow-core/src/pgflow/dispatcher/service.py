@@ -22,6 +22,7 @@ from pgflow.dispatcher.launching import LaunchLane
 from pgflow.dispatcher.leases import LeaseKeeper
 from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.problems import Problems
+from pgflow.dispatcher.spans import Spans
 from pgflow.dispatcher.status import DispatcherState, DispatcherStatus, LaneStatus
 from pgflow.dispatcher.waits import WaitSampler
 from pgflow.errors import ConfigError, DatabaseUnreachable, PgflowError
@@ -60,6 +61,7 @@ class Dispatcher:
         grace: float = 20.0,
         shuttles: int = 2,
         samples_waits: bool = False,
+        spans: Spans | None = None,
         listen_dsn: str | None = None,
         pythonpath: Sequence[Path] = (),
         logger: logging.Logger | None = None,
@@ -74,6 +76,7 @@ class Dispatcher:
         self._grace = grace
         self._shuttles = shuttles
         self._samples_waits = samples_waits
+        self._spans = spans
         self._pythonpath = tuple(pythonpath)
         self._logger = logger or logging.getLogger("pgflow.dispatcher")
         self._problems = Problems(self._logger)
@@ -161,6 +164,7 @@ class Dispatcher:
             self._problems,
             self._logger,
             self._progressed,
+            self._spans,
         )
         errors: list[Exception] = []
         for instance in self._executors:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from pgflow.errors import NotInTask, TaskCancelled
+from pgflow.tracing.current import in_attempt
 
 __all__ = ["Task", "TaskHost", "current_task", "entered", "running_task"]
 
@@ -115,6 +116,7 @@ def entered(task: Task | None) -> Generator[None]:
         return
     token = _current.set(task)
     try:
-        yield
+        with in_attempt(task):
+            yield
     finally:
         _current.reset(token)

@@ -16,6 +16,7 @@ from pgflow.cli._executors import configured_executors
 from pgflow.cli._http import endpoints, listening_socket
 from pgflow.cli._logging import log_format_option, log_to_stderr
 from pgflow.cli._session import Session
+from pgflow.cli._tracing import attempt_spans
 from pgflow.dispatcher import Dispatcher
 
 
@@ -72,6 +73,7 @@ def command(
     with contextlib.ExitStack() as stack:
         listening = None if address is None else stack.enter_context(listening_socket(address))
         dsn = stack.enter_context(session.database()).dsn
+        spans = stack.enter_context(attempt_spans()) if settings.tracing else None
         dispatcher = Dispatcher(
             dsn,
             configured_executors(config, names),
@@ -80,6 +82,7 @@ def command(
             listen_dsn=None if listen_dsn is None else listen_dsn.get_secret_value(),
             pythonpath=config.pythonpath,
             samples_waits=listening is not None,
+            spans=spans,
             logger=logger,
         )
         asyncio.run(_serve(dispatcher, dsn, listening, logger, until_eof=until_eof))
