@@ -66,6 +66,18 @@ def both(number: Node[int]) -> tuple[Node[int], Node[int]]:
     return step(double, number), step(negate, number)
 
 
+@flow
+def inner_and_last(number: Node[int]) -> tuple[Node[int], Node[int]]:
+    doubled = step(double, number)
+    return doubled, step(negate, doubled)
+
+
+@flow
+def named(number: Node[int]) -> dict[str, Node[int]]:
+    doubled = step(double, number)
+    return {"last": step(negate, doubled), "inner": doubled}
+
+
 def refuse(number: int) -> int:
     raise NonRetryable(f"no {number} today")
 

@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
 from pgflow.cli._problems import Failure
 from pgflow.cli._session import Session
@@ -34,17 +36,19 @@ class DispatcherProcess:
     """
 
     def __init__(self, dsn: str, session: Session, *, quiet: bool) -> None:
-        self._log: IO[bytes] | None = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115  closed in stop
+        self._folder = tempfile.TemporaryDirectory(prefix="pgflow-") if quiet else None
         self._read = 0
         options = session.repeated_options(as_json=session.as_json and not quiet)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pgflow.cli", "dispatch", "--until-eof", *options],
-            stdin=subprocess.PIPE,
-            stdout=self._log or sys.stderr,
-            stderr=self._log,
-            env=environment_for(dsn),
-            start_new_session=True,  # Ctrl-C is for the parent, which stops the dispatcher in its turn
-        )
+        with ExitStack() as stack:
+            log = stack.enter_context(self._log().open("wb")) if quiet else None
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pgflow.cli", "dispatch", "--until-eof", *options],
+                stdin=subprocess.PIPE,
+                stdout=log or sys.stderr,
+                stderr=log,
+                env=environment_for(dsn),
+                start_new_session=True,  # Ctrl-C is for the parent, which stops the dispatcher in its turn
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -85,12 +89,17 @@ class DispatcherProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if self._log is not None:
-            self._log.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _said(self, start: int) -> str:
-        if self._log is None:
+        if self._folder is None:
             return ""
-        # The child writes at the file's position, which seek() would move.
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), max(size - start, 0), start).decode(errors="replace")
+        # Opened anew: the position of the child's own handle is where it writes.
+        with self._log().open("rb") as log:
+            log.seek(start)
+            return log.read().decode(errors="replace")
+
+    def _log(self) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name, "dispatcher.log")

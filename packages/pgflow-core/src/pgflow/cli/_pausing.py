@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import click
 from rich.markup import escape
 
 from pgflow.cli._lookup import find_run
+from pgflow.cli._options import executor_option, run_argument
 from pgflow.cli._problems import Problem
 from pgflow.cli._session import Session
 from pgflow.database.execute import fetch
@@ -19,9 +19,8 @@ __all__ = ["change_pause", "pause_target"]
 
 def pause_target(function: Callable[..., None]) -> Callable[..., None]:
     """Add the argument RUN_ID and the option --executor, of which a command wants one."""
-    argument = click.argument("run_id", required=False)
-    option = click.option("--executor", metavar="NAME", help="A whole executor instead of a run.")
-    return argument(option(function))
+    option = executor_option("--executor", help="A whole executor instead of a run.")
+    return run_argument(required=False)(option(function))
 
 
 def change_pause(

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from pgflow.cli._example import write_example
 from pgflow.cli._problems import Problem
@@ -19,6 +20,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Start": {
         "init": "Write a pgflow.toml and a first flow that runs.",
         "dev": "Serve a project while you work on it: database, flows and workers in one command.",
+        "completion": "Print a script that lets a shell complete commands, options, flows, runs and steps.",
     },
     "Database and flows": {
         "migrate": "Install the schema, or bring it up to date.",
@@ -62,6 +64,12 @@ class LazyGroup(click.Group):
         module = import_module(f"pgflow.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, without importing any."""
+        commands = [(name, text) for texts in SECTIONS.values() for name, text in texts.items()]
+        items = [CompletionItem(name, help=text) for name, text in commands if name.startswith(incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -24,13 +24,12 @@ def define(builder: FlowBuilder, input_codec: ValueCodec | None, result: Result)
     if not builder.steps:
         raise DefinitionError("has no steps: call step() in its body", flow=builder.slug)
     steps = tuple(_StepWriter(step, input_codec).definition() for step in builder.steps.values())
-    taken = {dep for step in steps for dep in step.deps}
     return FlowDefinition(
         flow_slug=builder.slug,
         steps=steps,
         options=builder.options,
         input_schema=input_codec.schema() if input_codec else None,
-        returns=result.returns(builder.steps.keys() - taken),
+        returns=result.returns,
     )
 
 

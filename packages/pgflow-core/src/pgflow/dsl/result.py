@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from pgflow.codec import Field, ObjectCodec
@@ -28,11 +28,10 @@ class Result:
         """The steps whose outputs make up the result."""
         return tuple(dict.fromkeys(taken.step.slug for taken in self._taken.values() if taken.step))
 
-    def returns(self, leaves: Iterable[str]) -> str | None:
-        """Return the step that the definition names, besides the leaves, as one that a run's output holds."""
-        if self._shape == "one":
-            return self.slugs[0]
-        return next((slug for slug in self.slugs if slug not in set(leaves)), None)
+    @property
+    def returns(self) -> str | None:
+        """The step whose output is the flow's value, if it is that of one step."""
+        return self.slugs[0] if self._shape == "one" else None
 
     def codec(self) -> ObjectCodec:
         """Return what decodes the outputs of a run's steps, an object of step slug -> output."""

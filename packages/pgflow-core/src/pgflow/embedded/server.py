@@ -91,6 +91,15 @@ class EmbeddedServer:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
+    @classmethod
+    def running(cls, data_dir: Path) -> str | None:
+        """Return the DSN of a folder's server if it runs; it is not held, so it may stop at any time."""
+        folder = Folder(data_dir.absolute())
+        seen = PidFile.read(folder.cluster)
+        if seen is None or not folder.password.exists() or not seen.is_served():
+            return None
+        return _dsn(folder.password.read_text(encoding="ascii"), seen.port, "postgres")
+
     @property
     def attached(self) -> bool:
         """Whether the server was running already when this hold on it was taken."""
@@ -108,7 +117,7 @@ class EmbeddedServer:
 
     def dsn(self, database: str = "postgres") -> str:
         """A connection URI for the superuser, password included: do not print it."""
-        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{quote(database, safe='')}"
+        return _dsn(self._password, self._port, database)
 
     def stop(self) -> None:
         """Give up the hold; if it was the last one, wait until the server has shut down."""
@@ -163,3 +172,7 @@ class EmbeddedServer:
                 return seen.port
             time.sleep(RETRY_SECONDS)
         raise TimeoutError(self._folder.cluster / "postmaster.pid")
+
+
+def _dsn(password: str, port: int, database: str) -> str:
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{quote(database, safe='')}"

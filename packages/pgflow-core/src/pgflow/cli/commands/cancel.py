@@ -6,13 +6,14 @@ import click
 
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._lookup import find_run
+from pgflow.cli._options import run_argument
 from pgflow.cli._session import Session
 from pgflow.database.execute import fetch
 from pgflow.database.statements.runs import cancel_run
 
 
 @pgflow_command("cancel", example='pgflow cancel 0199f3a1 --reason "wrong month"')
-@click.argument("run_id")
+@run_argument()
 @click.option("--reason", help="Kept with the run, for whoever looks at it later.")
 def command(session: Session, run_id: str, reason: str | None) -> None:
     """Cancel a run.

@@ -15,6 +15,7 @@ from pgflow.cli._command import pgflow_command
 from pgflow.cli._executors import configured_executors
 from pgflow.cli._http import endpoints, listening_socket
 from pgflow.cli._logging import log_format_option, log_to_stderr
+from pgflow.cli._options import executor_option
 from pgflow.cli._session import Session
 from pgflow.cli._tracing import attempt_spans
 from pgflow.dispatcher import Dispatcher
@@ -25,9 +26,7 @@ from pgflow.dispatcher import Dispatcher
     example="pgflow dispatch\npgflow dispatch --executor gpu --grace 120\n"
     "pgflow dispatch --http 127.0.0.1:8080 --log-format json",
 )
-@click.option(
-    "--executor", "names", multiple=True, metavar="NAME", help="Serve only this executor; may be repeated."
-)
+@executor_option("--executor", "names", multiple=True, help="Serve only this executor; may be repeated.")
 @click.option(
     "--grace",
     type=click.FloatRange(min=0),

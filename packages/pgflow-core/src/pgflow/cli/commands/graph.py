@@ -7,13 +7,14 @@ from typing import Any, Literal
 import click
 
 from pgflow.cli._command import pgflow_command
+from pgflow.cli._completing import complete_flow
 from pgflow.cli._drawing import to_dot, to_mermaid, to_tree
 from pgflow.cli._flows import is_reference, load_flow
 from pgflow.cli._session import Session
 
 
 @pgflow_command("graph", example="pgflow graph flows.hello:hello --format mermaid")
-@click.argument("flow")
+@click.argument("flow", shell_complete=complete_flow)
 @click.option(
     "--format",
     "form",

@@ -10,13 +10,14 @@ from rich.markup import escape
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._logs import LogFollower
 from pgflow.cli._lookup import check_step, find_run
+from pgflow.cli._options import run_argument, step_argument
 from pgflow.cli._session import Session
 from pgflow.client import Client, LogEntry
 
 
 @pgflow_command("logs", example="pgflow logs 0199f3a1\npgflow logs latest publish --follow")
-@click.argument("run_id")
-@click.argument("step", required=False)
+@run_argument()
+@step_argument()
 @click.option("--item", type=click.IntRange(min=0), help="Only this item of a map step.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many attempts."

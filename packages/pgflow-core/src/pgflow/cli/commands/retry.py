@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import click
-
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._following import Following, follow, following_options, workers
 from pgflow.cli._lookup import find_run
+from pgflow.cli._options import run_argument, step_option
 from pgflow.cli._session import Session
 from pgflow.client import Client
 from pgflow.database.connection import connect
@@ -15,8 +14,8 @@ from pgflow.database.statements.runs import retry_run
 
 
 @pgflow_command("retry", example="pgflow retry latest --wait\npgflow retry 0199f3a1 --from-step publish")
-@click.argument("run_id")
-@click.option("--from-step", metavar="STEP", help="Run this step and all after it again, whatever they did.")
+@run_argument()
+@step_option("--from-step", help="Run this step and all after it again, whatever they did.")
 @following_options
 def command(session: Session, run_id: str, *, from_step: str | None, following: Following) -> None:
     """Run again what failed or was cancelled, or everything from one step on.

@@ -6,6 +6,7 @@ import click
 from rich.markup import escape
 
 from pgflow.cli._command import pgflow_command
+from pgflow.cli._completing import complete_flow
 from pgflow.cli._following import Following, follow, following_options, workers
 from pgflow.cli._input import read_input
 from pgflow.cli._options import read_tags
@@ -20,7 +21,7 @@ from pgflow.database.connection import connect
     'pgflow run hello --input \'{"body": "so it goes"}\' --wait\n'
     "pgflow run hello --input @text.json",
 )
-@click.argument("flow", metavar="FLOW|MODULE:FLOW")
+@click.argument("flow", metavar="FLOW|MODULE:FLOW", shell_complete=complete_flow)
 @click.option("--input", "input_text", metavar="JSON|@FILE|-", help="The input (default: {}); - reads stdin.")
 @following_options
 @click.option("--priority", type=click.IntRange(-100, 100), help="Higher runs first (-100 to 100).")

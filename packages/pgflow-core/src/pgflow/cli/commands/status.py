@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._lookup import find_run
+from pgflow.cli._options import run_argument
 from pgflow.cli._output import ago, duration, status_text
 from pgflow.cli._problems import FAILED
 from pgflow.cli._progress import show_progress
@@ -22,7 +23,7 @@ from pgflow.errors import RunFailed
 
 
 @pgflow_command("status", example="pgflow status latest\npgflow status 0199f3a1 --watch")
-@click.argument("run_id")
+@run_argument()
 @click.option("--watch", is_flag=True, help="Follow the run to its end; exit with 1 unless it completed.")
 def command(session: Session, run_id: str, *, watch: bool) -> None:
     """Show one run, step by step.
