@@ -12,7 +12,7 @@ set jit to off
 as $$
 declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-  v_first constant uuid := pgflow._run_id_at(list_runs.since - interval '1 day');
+  v_first constant uuid := pgflow._run_id_at(greatest(list_runs.since, 'epoch') - interval '1 day');
   v_readable constant text := pgflow.readable_owner();
   v_runs jsonb;
   v_next uuid;

@@ -142,6 +142,7 @@ def test_a_checksum_is_of_the_text() -> None:
 
 
 def test_a_fresh_install_is_what_the_migrations_make(pgflow_database: str, empty: str) -> None:
+    """Rule 84: by their dumps."""
     migrate(empty)
     assert dump_schema(empty) == dump_schema(pgflow_database)
     assert migrate(pgflow_database) == []
