@@ -349,6 +349,18 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) IS 'PF001 naming the steps if they form a cycle.';
+CREATE FUNCTION pgflow._check_age(argument text, age interval) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not coalesce(_check_age.age between interval '0' and interval '1000 years', false) then
+    raise exception '% must be an interval between 0 and 1000 years, not %', _check_age.argument, coalesce(_check_age.age::text, 'null')
+      using errcode = 'PF008';
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._check_age(argument text, age interval) IS 'PF008 naming the argument if it is no age that a run can have.';
 CREATE FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2562,13 +2574,13 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations',
-        'doctor_checks'] as inner_tables,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'settings',
+        'migrations', 'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
-        'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
+        'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
       array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )
   select r.role_name, r.verbs, r.tables
@@ -2848,6 +2860,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
 begin
@@ -2856,11 +2869,11 @@ begin
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
-    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
-      owner, tags, input, remaining_steps, status)
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
+      idempotency_key, owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
-      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
@@ -3780,6 +3793,8 @@ CREATE FUNCTION pgflow.maintain() RETURNS jsonb
 declare
   v_now timestamptz := pgflow.clock();
   v_timers int := 0;
+  v_retention interval;
+  v_pruned int := 0;
 begin
   if not pgflow_locks.try_lock_maintenance() then
     return jsonb_build_object('skipped', true);
@@ -3792,11 +3807,15 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
     for update skip locked));
+  select s.retention into v_retention from pgflow.settings s;
+  if v_retention is not null then
+    v_pruned := pgflow.prune_runs(v_retention, 500);
+  end if;
   perform pgflow._notify();
-  return jsonb_build_object('skipped', false, 'timers', v_timers);
+  return jsonb_build_object('skipped', false, 'timers', v_timers, 'pruned', v_pruned);
 end
 $$;
-COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
+COMMENT ON FUNCTION pgflow.maintain() IS 'One bounded pass over due timers (delayed tasks, expired leases, deadlines), and up to 500 runs older than the retention. Anybody may call it; one works at a time.';
 CREATE FUNCTION pgflow.missing_indexes(expected text[]) RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3873,22 +3892,38 @@ COMMENT ON FUNCTION pgflow.postpone_lease_expiry(seconds double precision) IS 'D
 CREATE FUNCTION pgflow.prune_runs(older_than interval, "limit" integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
+  v_cutoff timestamptz;
+  v_first_young uuid;
   v_runs uuid[];
 begin
-  if prune_runs.older_than is null or prune_runs."limit" is null or prune_runs."limit" < 0 then
-    raise exception 'older_than and limit must be given' using errcode = 'PF008';
+  perform pgflow._check_age('older_than', prune_runs.older_than);
+  if coalesce(prune_runs."limit" < 0, true) then
+    raise exception 'limit must be 0 or more, not %', coalesce(prune_runs."limit"::text, 'null') using errcode = 'PF008';
   end if;
-  -- Run ids are ordered by time: the oldest are the first of the index. The row lock is enough: of the verbs only retry_run
-  -- changes an ended run, and it starts with this row.
+  v_cutoff := pgflow.clock() - prune_runs.older_than;
+  v_first_young := pgflow._run_id_at(v_cutoff + interval '10 seconds');
+  -- Run ids are ordered by time: young runs are not read, nor, of those whose id is later than they are, the ones made since. The row
+  -- lock is enough: of the verbs only retry_run changes an ended run, and it starts with this row.
   v_runs := array(
     select r.run_id from pgflow.runs r
-    where r.status <> 'running' and r.finished_at < pgflow.clock() - prune_runs.older_than
+    where r.run_id < v_first_young and r.status <> 'running' and r.finished_at < v_cutoff
     order by r.run_id
     limit prune_runs."limit"
     for update skip locked);
-  perform pgflow._delete_runs(v_runs);
+  v_runs := v_runs || array(
+    select r.run_id from pgflow.runs r
+    where r.id_is_ahead and r.created_at < v_cutoff and r.run_id >= v_first_young and r.status <> 'running' and r.finished_at < v_cutoff
+    order by r.created_at
+    limit prune_runs."limit" - cardinality(v_runs)
+    for update skip locked);
+  if cardinality(v_runs) > 0 then
+    perform pgflow._delete_runs(v_runs);
+  end if;
   return cardinality(v_runs);
 end
 $$;
@@ -4201,6 +4236,18 @@ CREATE FUNCTION pgflow.schema_version() RETURNS integer
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$select 1$$;
 COMMENT ON FUNCTION pgflow.schema_version() IS 'Version of the installed schema; clients refuse one that they do not know.';
+CREATE FUNCTION pgflow.set_retention(keep interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if set_retention.keep is not null then
+    perform pgflow._check_age('keep', set_retention.keep);
+  end if;
+  update pgflow.settings s set retention = set_retention.keep;
+end
+$$;
+COMMENT ON FUNCTION pgflow.set_retention(keep interval) IS 'Have maintain() delete runs that ended longer ago than this; null: keep them for ever.';
 CREATE FUNCTION pgflow.start_step(run_id uuid, step_slug text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4587,6 +4634,7 @@ CREATE TABLE pgflow.runs (
     flow_version integer NOT NULL,
     priority integer NOT NULL,
     forced_priority integer,
+    id_is_ahead boolean NOT NULL,
     flow_slug text NOT NULL,
     idempotency_key text,
     owner text NOT NULL,
@@ -4605,6 +4653,7 @@ WITH (fillfactor='60');
 COMMENT ON TABLE pgflow.runs IS 'One row a run of a flow.';
 COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
 COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';
+COMMENT ON COLUMN pgflow.runs.id_is_ahead IS 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
 COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
 COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
 CREATE VIEW pgflow._doctor_paused_runs AS
@@ -4793,6 +4842,13 @@ ALTER TABLE pgflow.ready_tasks ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 50
 );
+CREATE TABLE pgflow.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    retention interval,
+    CONSTRAINT settings_has_one_row CHECK (only_row)
+);
+COMMENT ON TABLE pgflow.settings IS 'What an operator decides for the whole database.';
+COMMENT ON COLUMN pgflow.settings.retention IS 'How long ended runs are kept; null: for ever.';
 CREATE VIEW pgflow.step_states WITH (security_invoker='true') AS
  SELECT t.run_id,
     t.step_slug,
@@ -5047,6 +5103,8 @@ ALTER TABLE ONLY pgflow.run_steps
     ADD CONSTRAINT run_steps_pkey PRIMARY KEY (run_id, step_slug);
 ALTER TABLE ONLY pgflow.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (run_id);
+ALTER TABLE ONLY pgflow.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY pgflow.step_task_attempts
     ADD CONSTRAINT step_task_attempts_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
 ALTER TABLE ONLY pgflow.steps
@@ -5064,6 +5122,7 @@ ALTER TABLE ONLY pgflow.timers
 CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
 CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
 CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX runs_with_ids_ahead ON pgflow.runs USING btree (created_at) WHERE id_is_ahead;
 ALTER TABLE ONLY pgflow.deps
     ADD CONSTRAINT deps_dep_is_a_step FOREIGN KEY (dep_id) REFERENCES pgflow.steps(step_id) ON DELETE CASCADE;
 ALTER TABLE ONLY pgflow.deps
@@ -5078,6 +5137,7 @@ CREATE POLICY all_or_nothing ON pgflow.parked_tasks FOR SELECT USING ((( SELECT 
 CREATE POLICY all_or_nothing ON pgflow.paused_runs FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 CREATE POLICY all_or_nothing ON pgflow.queues FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 CREATE POLICY all_or_nothing ON pgflow.ready_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+CREATE POLICY all_or_nothing ON pgflow.settings FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 CREATE POLICY all_or_nothing ON pgflow.sweep_marks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 CREATE POLICY all_or_nothing ON pgflow.timers FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 ALTER TABLE pgflow.completed_task_logs ENABLE ROW LEVEL SECURITY;
@@ -5113,6 +5173,7 @@ ALTER TABLE pgflow.queues ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.ready_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.run_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.settings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.step_task_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.superseded_attempts ENABLE ROW LEVEL SECURITY;
@@ -5140,6 +5201,7 @@ REVOKE ALL ON FUNCTION pgflow._caller() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._carry_on(ended_runs uuid[], ended_steps integer[], ended_cascades boolean[], failed_runs uuid[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_acyclic(flow_slug text, steps jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._check_age(argument text, age interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_definition(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_delay(argument text, seconds double precision) FROM PUBLIC;
@@ -5549,6 +5611,9 @@ GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.set_retention(keep interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.set_retention(keep interval) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.set_retention(keep interval) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_owner;
@@ -5610,6 +5675,9 @@ GRANT SELECT ON TABLE pgflow.migrations TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.settings TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.settings TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.settings TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_client;
 GRANT SELECT ON TABLE pgflow.step_states TO pgflow_viewer;

@@ -133,6 +133,7 @@ create table pgflow.runs (
   flow_version int not null,
   priority int not null,
   forced_priority int,
+  id_is_ahead boolean not null,
   flow_slug text not null,
   idempotency_key text,
   owner text not null,
@@ -151,9 +152,12 @@ create table pgflow.runs (
 
 create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
 
+create index runs_with_ids_ahead on pgflow.runs (created_at) where id_is_ahead;
+
 comment on table pgflow.runs is 'One row a run of a flow.';
 comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
 comment on column pgflow.runs.forced_priority is 'The priority given to run_flow, which overrides that of the steps.';
+comment on column pgflow.runs.id_is_ahead is 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
 comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
 
@@ -390,6 +394,18 @@ comment on table pgflow.sweep_marks is 'Where the timer sweep stands.';
 comment on column pgflow.sweep_marks.timer_low is 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 comment on column pgflow.sweep_marks.full_sweep_at is 'When the timers below the mark were last looked at too.';
 comment on column pgflow.sweep_marks.lease_grace_until is 'No lease is declared expired before: the dispatchers were cut off from the database.';
+
+create table pgflow.settings (
+  only_row boolean not null default true,
+  retention interval,
+  constraint settings_pkey primary key (only_row),
+  constraint settings_has_one_row check (only_row)
+);
+
+insert into pgflow.settings default values;
+
+comment on table pgflow.settings is 'What an operator decides for the whole database.';
+comment on column pgflow.settings.retention is 'How long ended runs are kept; null: for ever.';
 
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
@@ -766,6 +782,20 @@ end
 $$;
 
 comment on function pgflow._check_flow_conditions(jsonb) is 'PF001 if a condition given for all steps names what they do not receive.';
+
+create function pgflow._check_age(argument text, age interval) returns void
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if not coalesce(_check_age.age between interval '0' and interval '1000 years', false) then
+    raise exception '% must be an interval between 0 and 1000 years, not %', _check_age.argument, coalesce(_check_age.age::text, 'null')
+      using errcode = 'PF008';
+  end if;
+end
+$$;
+
+comment on function pgflow._check_age(text, interval) is 'PF008 naming the argument if it is no age that a run can have.';
 
 create function pgflow._check_delay(argument text, seconds double precision) returns void
 language plpgsql immutable
@@ -2058,6 +2088,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
 begin
@@ -2066,11 +2097,11 @@ begin
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
-    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
-      owner, tags, input, remaining_steps, status)
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
+      idempotency_key, owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
-      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
@@ -4534,6 +4565,20 @@ $$;
 comment on function pgflow.retry_run(uuid, text) is
   'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
 
+create function pgflow.set_retention(keep interval) returns void
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if set_retention.keep is not null then
+    perform pgflow._check_age('keep', set_retention.keep);
+  end if;
+  update pgflow.settings s set retention = set_retention.keep;
+end
+$$;
+
+comment on function pgflow.set_retention(interval) is 'Have maintain() delete runs that ended longer ago than this; null: keep them for ever.';
+
 create function pgflow.postpone_lease_expiry(seconds double precision) returns timestamptz
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -4564,6 +4609,8 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_timers int := 0;
+  v_retention interval;
+  v_pruned int := 0;
 begin
   if not pgflow_locks.try_lock_maintenance() then
     return jsonb_build_object('skipped', true);
@@ -4576,13 +4623,17 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
     for update skip locked));
+  select s.retention into v_retention from pgflow.settings s;
+  if v_retention is not null then
+    v_pruned := pgflow.prune_runs(v_retention, 500);
+  end if;
   perform pgflow._notify();
-  return jsonb_build_object('skipped', false, 'timers', v_timers);
+  return jsonb_build_object('skipped', false, 'timers', v_timers, 'pruned', v_pruned);
 end
 $$;
 
 comment on function pgflow.maintain() is
-  'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
+  'One bounded pass over due timers (delayed tasks, expired leases, deadlines), and up to 500 runs older than the retention. Anybody may call it; one works at a time.';
 
 create function pgflow._delete_runs(run_ids uuid[]) returns void
 language plpgsql volatile
@@ -4623,22 +4674,38 @@ comment on function pgflow._delete_runs(uuid[]) is 'Delete runs with all their r
 create function pgflow.prune_runs(older_than interval, "limit" int) returns int
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set jit to off
 as $$
 declare
+  v_cutoff timestamptz;
+  v_first_young uuid;
   v_runs uuid[];
 begin
-  if prune_runs.older_than is null or prune_runs."limit" is null or prune_runs."limit" < 0 then
-    raise exception 'older_than and limit must be given' using errcode = 'PF008';
+  perform pgflow._check_age('older_than', prune_runs.older_than);
+  if coalesce(prune_runs."limit" < 0, true) then
+    raise exception 'limit must be 0 or more, not %', coalesce(prune_runs."limit"::text, 'null') using errcode = 'PF008';
   end if;
-  -- Run ids are ordered by time: the oldest are the first of the index. The row lock is enough: of the verbs only retry_run
-  -- changes an ended run, and it starts with this row.
+  v_cutoff := pgflow.clock() - prune_runs.older_than;
+  v_first_young := pgflow._run_id_at(v_cutoff + interval '10 seconds');
+  -- Run ids are ordered by time: young runs are not read, nor, of those whose id is later than they are, the ones made since. The row
+  -- lock is enough: of the verbs only retry_run changes an ended run, and it starts with this row.
   v_runs := array(
     select r.run_id from pgflow.runs r
-    where r.status <> 'running' and r.finished_at < pgflow.clock() - prune_runs.older_than
+    where r.run_id < v_first_young and r.status <> 'running' and r.finished_at < v_cutoff
     order by r.run_id
     limit prune_runs."limit"
     for update skip locked);
-  perform pgflow._delete_runs(v_runs);
+  v_runs := v_runs || array(
+    select r.run_id from pgflow.runs r
+    where r.id_is_ahead and r.created_at < v_cutoff and r.run_id >= v_first_young and r.status <> 'running' and r.finished_at < v_cutoff
+    order by r.created_at
+    limit prune_runs."limit" - cardinality(v_runs)
+    for update skip locked);
+  if cardinality(v_runs) > 0 then
+    perform pgflow._delete_runs(v_runs);
+  end if;
   return cardinality(v_runs);
 end
 $$;
@@ -5340,6 +5407,7 @@ create policy all_or_nothing on pgflow.parked_tasks for select using ((select pg
 create policy all_or_nothing on pgflow.paused_runs for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.map_counters for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.timers for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.settings for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
 
 do $$
@@ -5362,13 +5430,13 @@ as $$
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'migrations',
-        'doctor_checks'] as inner_tables,
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'settings',
+        'migrations', 'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
-        'pause_executor', 'resume_executor', 'prune_runs'] as dispatching,
+        'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
       array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )
   select r.role_name, r.verbs, r.tables

@@ -6,6 +6,7 @@ create table pgflow.runs (
   flow_version int not null,
   priority int not null,
   forced_priority int,
+  id_is_ahead boolean not null,
   flow_slug text not null,
   idempotency_key text,
   owner text not null,
@@ -24,8 +25,11 @@ create table pgflow.runs (
 
 create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
 
+create index runs_with_ids_ahead on pgflow.runs (created_at) where id_is_ahead;
+
 comment on table pgflow.runs is 'One row a run of a flow.';
 comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
 comment on column pgflow.runs.forced_priority is 'The priority given to run_flow, which overrides that of the steps.';
+comment on column pgflow.runs.id_is_ahead is 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
 comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';

@@ -9,6 +9,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
 begin
@@ -17,11 +18,11 @@ begin
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
-    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, flow_slug, idempotency_key,
-      owner, tags, input, remaining_steps, status)
+    insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
+      idempotency_key, owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
-      _start_runs.priority, v_flow.flow_slug, u.idempotency_key,
-      v_owner, coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
     from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
       with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.

@@ -10,6 +10,8 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_timers int := 0;
+  v_retention interval;
+  v_pruned int := 0;
 begin
   if not pgflow_locks.try_lock_maintenance() then
     return jsonb_build_object('skipped', true);
@@ -22,10 +24,14 @@ begin
     select o.ctid from pgflow.queues o
     where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
     for update skip locked));
+  select s.retention into v_retention from pgflow.settings s;
+  if v_retention is not null then
+    v_pruned := pgflow.prune_runs(v_retention, 500);
+  end if;
   perform pgflow._notify();
-  return jsonb_build_object('skipped', false, 'timers', v_timers);
+  return jsonb_build_object('skipped', false, 'timers', v_timers, 'pruned', v_pruned);
 end
 $$;
 
 comment on function pgflow.maintain() is
-  'One bounded pass over due timers: delayed tasks, expired leases, deadlines. Anybody may call it; one works at a time.';
+  'One bounded pass over due timers (delayed tasks, expired leases, deadlines), and up to 500 runs older than the retention. Anybody may call it; one works at a time.';

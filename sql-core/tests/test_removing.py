@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from .support.definitions import map_step, step
-from .support.engine import Engine, refused
+from .support.engine import EPOCH, Engine, refused
+from .test_cost import reads, settle
 
 DAY = 86_400
 
@@ -100,6 +101,51 @@ def test_prune_removes_what_its_idempotency_key_named(engine: Engine) -> None:
     again = engine.start("g", idempotency_key="k")
     assert again.created
     assert again.run_id != first
+
+
+def id_of(seconds: float, number: int) -> UUID:
+    """Return a run id that is ordered as one made at this second."""
+    return UUID(int=int((EPOCH.timestamp() + seconds) * 1000) << 80 | 7 << 76 | number)
+
+
+def test_runs_are_kept_for_ever_unless_an_operator_says_how_long(engine: Engine) -> None:
+    """Rule 64: then maintain() prunes them, whatever their ids: in order, ahead, or far behind."""
+    engine.define("f", step("a"))
+    engine.at(0)
+    ids = [id_of(0, 1), id_of(-9 * DAY, 2), id_of(3.5 * DAY, 3), id_of(400 * DAY, 4), UUID(int=2**128 - 1)]
+    for run_id in ids:
+        engine.run("f", run_id=run_id)
+    engine.work_off()
+    engine.at(3 * DAY)
+    young = engine.run("f", run_id=id_of(3 * DAY, 5))
+    live = engine.run("f", run_id=id_of(0, 6))
+    engine.cancel(young)
+    engine.at(4 * DAY)
+    assert engine.value("select pgflow.maintain()")["pruned"] == 0
+    engine.rows("select pgflow.set_retention('2 days')")
+    assert engine.value("select pgflow.maintain()")["pruned"] == 5
+    assert engine.value("select pgflow.maintain()")["pruned"] == 0
+    assert {row.run_id for row in engine.rows("select run_id from pgflow.runs")} == {young, live}
+    engine.rows("select pgflow.set_retention(null)")
+    engine.at(400 * DAY)
+    assert engine.value("select pgflow.maintain()")["pruned"] == 0
+    for bad in ("-1 day", "2000 years"):
+        with refused("PF008", "keep"):
+            engine.rows("select pgflow.set_retention(%s)", bad)
+
+
+def test_pruning_reads_neither_young_runs_nor_what_is_ready(engine: Engine) -> None:
+    """Rule 70: by maintain() as by hand, when nothing is old enough."""
+    engine.define("f", step("a"))
+    engine.run_many("f", list(range(2000)))
+    engine.run("f", run_id=UUID(int=2**128 - 1))
+    engine.work_off()
+    engine.run_many("f", list(range(2000)))
+    engine.rows("select pgflow.set_retention('1 day')")
+    settle(engine)
+    engine.maintain()
+    assert reads(engine, engine.maintain) < 60
+    assert reads(engine, lambda: prune(engine, 1)) < 60
 
 
 def test_delete_flow_refuses_while_runs_exist(engine: Engine) -> None:

@@ -24,7 +24,7 @@ TABLES = [
         "ready_tasks",
         "timers",
     ),
-    *("sweep_marks", "migrations"),
+    *("sweep_marks", "settings", "migrations"),
 ]
 
 
@@ -64,6 +64,7 @@ def test_every_function_has_a_row(engine: Engine) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_call_what_the_page_says(engine: Engine, role: str) -> None:
+    """Rule 83: with only its own grants."""
     allowed: dict[str, bool] = {}
     for name, call in calls(engine).items():
         with engine.transaction(force_rollback=True):
