@@ -1,14 +1,18 @@
 """Runs every snippet of the README and of docs/, and checks that the documentation is whole."""
 
+import importlib.util
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from .snippets import Command, agrees, commands, run_snippets
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = [*DOCUMENTS, *ROOT.glob("[AGC]*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/README.md")]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -27,17 +31,48 @@ def test_every_document_or_its_folder_is_linked_from_another_document():
     linked = {
         (document.parent / target.partition("#")[0]).resolve()
         for document in DOCUMENTS
-        for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+        for target in LINK.findall(document.read_text(encoding="utf-8"))
     }
     assert [str(path) for path in DOCUMENTS[1:] if not {path, path.parent} & linked] == []
 
 
-def test_every_command_is_in_the_reference_with_its_help():
-    from pgflow.cli.app import SECTIONS
+def anchors(document):
+    """The names that headings of a document can be linked by."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
-    text = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
-    names = [name for section in SECTIONS.values() for name in section]
-    assert [name for name in names if f"$ pgflow {name} --help\n" not in text] == []
+
+@pytest.mark.parametrize("document", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document):
+    dead = []
+    for target in LINK.findall(document.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        path = (document.parent / file).resolve() if file else document
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            dead.append(target)
+    assert dead == []
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The script that writes the generated pages."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_of_the_sql_is_what_the_source_says(reference, pgflow_database):
+    with psycopg.connect(pgflow_database) as connection:
+        page = reference.sql_page(connection)
+    assert (ROOT / "docs/reference/sql.md").read_text(encoding="utf-8") == page, "run `hatch run reference`"
+
+
+def test_the_reference_of_the_commands_is_what_they_say(reference):
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert reference.cli_page(page) == page, "run `hatch run reference`"
 
 
 def test_every_key_of_the_configuration_is_explained():

@@ -33,4 +33,5 @@ def command(session: Session, flow: str, file: Path | None) -> None:
     elif file is None:
         click.echo(sql.rstrip("\n"))
     else:
-        session.output.line(f"wrote {file}: flow {loaded.slug}, {len(loaded.definition.steps)} steps")
+        steps = len(loaded.definition.steps)
+        session.output.line(f"wrote {file}: flow {loaded.slug}, {steps} step{'' if steps == 1 else 's'}")
