@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import psycopg
@@ -10,7 +12,7 @@ import pytest
 
 from .support.definitions import map_step, step
 from .support.engine import Engine, complete_report, fail_report
-from .support.sessions import backend_pid, meanwhile, until, until_blocked
+from .support.sessions import as_client, backend_pid, meanwhile, together, until, until_blocked
 
 Open = Callable[[], Engine]
 
@@ -268,3 +270,33 @@ def test_a_loss_put_off_by_an_open_transaction_is_noticed_after_it(engine: Engin
     engine.maintain(2)
     assert [engine.outcomes(run_id, slug) for slug in "am"] == [[(1, "lost")]] * 2
     assert len(engine.claim(10)) == 2
+
+
+def test_the_last_items_of_a_map_in_two_transactions_of_two(engine: Engine, open_engine: Open) -> None:
+    """Rule 86: who holds the run shared and needs it alone, as another does, gets 40P01 and tries again."""
+    sessions = [open_engine(), open_engine()]
+    engine.define("f", map_step("m", "run"), step("end", "m"))
+    run_id = engine.run("f", list(range(100)))
+    tasks = {task.task_index: task for task in engine.claim(100)}
+    # Slots 0 and 1 keep seven items: the shared lock does. Slots 2 and 3 keep one: it must be had alone.
+    kept = [[16, 2], [17, 3]]
+    left = {index for index in tasks if index % 16 in (0, 1)} | {2, 3}
+    engine.report(complete_report(tasks[index]) for index in tasks if index not in left)
+    both_hold = Barrier(2)
+
+    def complete_two(session: Engine, items: list[int], tries: list[int]) -> None:
+        tries.append(len(tries))
+        with session.transaction():
+            session.complete(tasks[items[0]])
+            if tries == [0]:
+                both_hold.wait(20)
+            session.complete(tasks[items[1]])
+
+    tries: list[list[int]] = [[], []]
+    together(*(
+        partial(as_client, partial(complete_two, session, items, tried), retried=["40P01"])
+        for session, items, tried in zip(sessions, kept, tries, strict=True)
+    ))  # fmt: skip
+    assert sorted(map(len, tries)) == [1, 2]
+    engine.report(complete_report(tasks[index]) for index in left - {16, 17, 2, 3})
+    assert engine.steps(run_id) == {"m": "completed", "end": "running"}
