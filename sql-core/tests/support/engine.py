@@ -14,10 +14,19 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from .definitions import Json, flow
+from .rights import role_of, sets_a_role
 
 Row = Any
 
 NO_INPUT: Json = {}
+
+VIEWER = "pgflow_viewer"
+
+ATTEMPT_COLUMNS = (
+    "run_id, step_slug, task_index, attempt, outcome, ended_by, error, worker_id, external_id, started_at, "
+    "ended_at, log_tail"
+)
+"""All but the token's hash, which nobody may read."""
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """Second 0 of the faked clock: in the past, so that what a test leaves behind is not of the future."""
@@ -29,23 +38,40 @@ class Engine:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.seconds = 0.0
+        self._is_itself = False
 
     # -- plain SQL ---------------------------------------------------------------------------------
 
-    def rows(self, query: str, *params: Any) -> list[Row]:
-        """Return every row of a statement as named tuples."""
+    def rows(self, query: str, *params: Any, role: str | None = None) -> list[Row]:
+        """Return every row of a statement as named tuples.
+
+        A verb is called with the rights of `role`, or of the role that calls it in production; a statement
+        without verbs, and all after a `set role`, with those of the session.
+        """
+        self._is_itself = self._is_itself or sets_a_role(query)
+        if role is None and not self._is_itself:
+            role = role_of(query)
+        if role is not None:
+            return self._rows_as(role, query, params)
         with self.connection.cursor(row_factory=namedtuple_row) as cursor:
             cursor.execute(query, params or None)
             return cursor.fetchall() if cursor.description else []
 
-    def row(self, query: str, *params: Any) -> Row:
+    def _rows_as(self, role: str, query: str, params: Sequence[Any]) -> list[Row]:
+        # In one message, so in one transaction: nothing is left of the role whatever happens.
+        with psycopg.ClientCursor(self.connection, row_factory=namedtuple_row) as cursor:
+            cursor.execute(f"set local role {role}; {query}; reset role", params or None)
+            cursor.nextset()
+            return cursor.fetchall() if cursor.description else []
+
+    def row(self, query: str, *params: Any, role: str | None = None) -> Row:
         """Return the only row of a statement."""
-        (found,) = self.rows(query, *params)
+        (found,) = self.rows(query, *params, role=role)
         return found
 
-    def value(self, query: str, *params: Any) -> Any:
+    def value(self, query: str, *params: Any, role: str | None = None) -> Any:
         """Return the only value of a statement."""
-        return self.row(query, *params)[0]
+        return self.row(query, *params, role=role)[0]
 
     def at(self, seconds: float) -> datetime:
         """Set the faked clock to this many seconds after `EPOCH`."""
@@ -208,7 +234,7 @@ class Engine:
 
     def stored_run(self, run_id: UUID) -> Row:
         """Return the run's row."""
-        return self.row("select * from pgflow.runs where run_id = %s", run_id)
+        return self.row("select * from pgflow.runs where run_id = %s", run_id, role=VIEWER)
 
     def status(self, run_id: UUID) -> str:
         """Return the run's status."""
@@ -216,18 +242,23 @@ class Engine:
 
     def steps(self, run_id: UUID) -> dict[str, str]:
         """Return the status of every step."""
-        found = self.rows("select step_slug, status from pgflow.step_states where run_id = %s", run_id)
+        found = self.rows(
+            "select step_slug, status from pgflow.step_states where run_id = %s", run_id, role=VIEWER
+        )
         return {row.step_slug: row.status for row in found}
 
     def step(self, run_id: UUID, slug: str) -> Row:
         """Return the state of one step."""
-        return self.row("select * from pgflow.step_states where run_id = %s and step_slug = %s", run_id, slug)
+        return self.row(
+            "select * from pgflow.step_states where run_id = %s and step_slug = %s", run_id, slug, role=VIEWER
+        )
 
     def skips(self, run_id: UUID) -> dict[str, str]:
         """Return the reason of every skipped step."""
         found = self.rows(
             "select step_slug, skip_reason from pgflow.step_states where run_id = %s and status = 'skipped'",
             run_id,
+            role=VIEWER,
         )
         return {row.step_slug: row.skip_reason for row in found}
 
@@ -237,6 +268,7 @@ class Engine:
             """select * from pgflow.step_tasks where run_id = %s and (%s::text is null or step_slug = %s)
                order by step_slug, task_index""",
             *(run_id, slug, slug),
+            role=VIEWER,
         )
 
     def task(self, run_id: UUID, slug: str, index: int = 0) -> Row:
@@ -244,14 +276,16 @@ class Engine:
         return self.row(
             "select * from pgflow.step_tasks where run_id = %s and step_slug = %s and task_index = %s",
             *(run_id, slug, index),
+            role=VIEWER,
         )
 
     def attempts(self, run_id: UUID, slug: str, index: int = 0) -> list[Row]:
         """Return the ended attempts of a task that did not complete, oldest first."""
         return self.rows(
-            """select * from pgflow.step_task_attempts
+            f"""select {ATTEMPT_COLUMNS} from pgflow.step_task_attempts
                where run_id = %s and step_slug = %s and task_index = %s order by attempt""",
             *(run_id, slug, index),
+            role=VIEWER,
         )
 
     def outcomes(self, run_id: UUID, slug: str, index: int = 0) -> list[tuple[int, str]]:
@@ -313,10 +347,10 @@ def release_report(task: Row) -> dict[str, Json]:
 
 
 @contextmanager
-def refused(sqlstate: str, *words: str) -> Iterator[None]:
+def refused(sqlstate: str, *words: str) -> Iterator[pytest.ExceptionInfo[psycopg.Error]]:
     """Expect an error with this SQLSTATE whose text has every one of `words`."""
     with pytest.raises(psycopg.Error) as caught:
-        yield
+        yield caught
     assert caught.value.sqlstate == sqlstate, f"{caught.value.sqlstate}: {caught.value}"
     diag = caught.value.diag
     text = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))

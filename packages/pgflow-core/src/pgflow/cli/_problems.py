@@ -67,7 +67,7 @@ _MENDS: Final[Mapping[type[BaseException], tuple[str, type[Problem]]]] = {
     errors.RunNotFound: ("`pgflow runs` lists the runs of this database", Problem),
     errors.InputError: ("correct the input and start the run again; no run was started", Problem),
     errors.TooLarge: ("pass a reference (a path, a key) instead of the data itself", Problem),
-    errors.NotYours: ("connect as the user who started the run, or as the schema's owner", Failure),
+    errors.NotYours: ("", Failure),
     errors.NotPossible: ("`pgflow status RUN_ID` shows the present state", Failure),
     errors.DefinitionError: ("correct the flow and try again; the database is unchanged", Problem),
     errors.ConfigError: ("", Problem),

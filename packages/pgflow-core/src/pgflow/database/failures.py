@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import psycopg
@@ -32,6 +33,25 @@ _LOST: Final = frozenset(
 )
 
 
+VERBS: Final[Mapping[str, Collection[str]]] = {
+    "pgflow_deployer": ("define_flow", "delete_flow"),
+    "pgflow_client": (
+        *("run_flow", "run_flows", "start_step", "cancel_run", "retry_run", "pause_run", "resume_run"),
+        *("get_run", "get_progress", "list_runs"),
+    ),
+    "pgflow_dispatcher": (
+        *("claim_step_tasks", "exchange_step_tasks", "record_launches", "next_wake_at", "maintain"),
+        *("postpone_lease_expiry", "pause_executor", "resume_executor", "prune_runs"),
+    ),
+    "pgflow_worker": (
+        *("start_step_task", "heartbeat_step_tasks", "complete_step_task", "fail_step_task"),
+        *("release_step_tasks", "report_step_tasks"),
+    ),
+    "pgflow_viewer": ("check_invariants", "backlog", "sweep_lag", "queue_waits", "doctor", "missing_indexes"),
+}
+"""The role with the fewest rights that may call a verb."""
+
+
 def connection_lost(error: psycopg.Error) -> bool:
     """Tell whether the connection, not the statement, is what failed."""
     state = error.sqlstate
@@ -59,6 +79,8 @@ def translate(error: psycopg.Error) -> PgflowError:
 
 
 def _of_installation(state: str, message: str) -> DatabaseError | None:
+    if state == "42501":
+        return DatabaseError(f"{message}. {_grant(message)}", sqlstate=state)
     if "pgflow" not in message:
         return None
     if state == "3F000":
@@ -74,13 +96,15 @@ def _of_installation(state: str, message: str) -> DatabaseError | None:
             f"the database's PGFlow schema does not fit this library ({message}): run `pgflow migrate`",
             sqlstate=state,
         )
-    if state == "42501":
-        return DatabaseError(
-            f"{message}: grant the user one of PGFlow's roles (pgflow_client, pgflow_deployer, "
-            "pgflow_dispatcher, pgflow_worker or pgflow_viewer)",
-            sqlstate=state,
-        )
     return None
+
+
+def _grant(message: str) -> str:
+    denied = message.partition("permission denied for ")[2].rpartition(" ")[2]
+    role = next((role for role, verbs in VERBS.items() if denied in verbs), None)
+    if role is None:
+        return f"Grant the user a role that may: one of {', '.join(VERBS)}"
+    return f"Grant the user the role that may: grant {role} to ..."
 
 
 def _words(error: psycopg.Error) -> str:
