@@ -45,7 +45,7 @@ def backlog(dsn: str) -> int:
     with psycopg.connect(dsn, autocommit=True) as connection:
         row = connection.execute("select count(*) from pgflow.runs where status = 'running'").fetchone()
     assert row is not None
-    return row[0]
+    return int(row[0])
 
 
 @contextmanager

@@ -1197,8 +1197,7 @@ CREATE TABLE pgflow.queues (
     low_seq bigint DEFAULT 0 NOT NULL,
     executor text NOT NULL,
     priority integer NOT NULL
-)
-WITH (fillfactor='20');
+);
 COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
 COMMENT ON COLUMN pgflow.queues.low_xid IS 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 COMMENT ON COLUMN pgflow.queues.low_seq IS 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';
@@ -4584,8 +4583,7 @@ CREATE TABLE pgflow.sweep_marks (
     lease_grace_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     full_sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     CONSTRAINT sweep_marks_has_one_row CHECK (only_row)
-)
-WITH (fillfactor='20');
+);
 COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
 COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
@@ -4649,7 +4647,7 @@ CREATE TABLE pgflow.runs (
     CONSTRAINT run_remaining_steps_is_not_negative CHECK ((remaining_steps >= 0)),
     CONSTRAINT run_status_is_known CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
 )
-WITH (fillfactor='60');
+WITH (fillfactor='45');
 COMMENT ON TABLE pgflow.runs IS 'One row a run of a flow.';
 COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
 COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';

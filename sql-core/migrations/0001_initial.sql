@@ -126,7 +126,8 @@ comment on table pgflow.deps is 'Edges: step_slug waits for dep_slug.';
 comment on column pgflow.deps.is_input is 'False for the source of a map: its items are handed out one by one, never as a whole.';
 
 -- Stable columns first, mutable ones last: the WAL of an update leaves out the common prefix.
--- No index and no predicate on a column that a step's progress changes: every update stays HOT.
+-- No index and no predicate on a column that a step's progress changes: every update may stay HOT.
+-- fillfactor (`python -m benchmarks.settings runs`): HOT updates 6 % at 100, 47 % at 80, 80 % at 60, 95 % at 45; heap +42 %, index -44 % against 100.
 create table pgflow.runs (
   created_at timestamptz not null,
   run_id uuid not null,
@@ -148,7 +149,7 @@ create table pgflow.runs (
   constraint run_status_is_known check (status in ('running', 'completed', 'failed', 'cancelled')),
   constraint run_finished_at_matches_status check ((status = 'running') = (finished_at is null)),
   constraint run_remaining_steps_is_not_negative check (remaining_steps >= 0)
-) with (fillfactor = 60);
+) with (fillfactor = 45);
 
 create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
 
@@ -162,7 +163,8 @@ comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
 
 -- Column order: stable, changed at the start, changed by a claim, changed at the end (see runs).
--- fillfactor 35: room for the new versions of a row on its own page (measured: WAL of a chained step 1176 B at 35, 1254 B at 40, 1322 B at 50).
+-- fillfactor (`benchmarks.settings run_steps`): HOT updates 23 % at 100, 74 % at 50, 95 % at 35, 100 % at 25, where the table is 22 % larger;
+-- WAL a task 1641, 1414, 1300, 1276 B. Vacuum at 5 % dead rows instead of 20 %: half the dead rows, no more WAL.
 create table pgflow.run_steps (
   run_id uuid not null,
   step_id int not null,
@@ -202,6 +204,8 @@ comment on column pgflow.run_steps.lease_expires_at is 'Of the single task: null
 comment on column pgflow.run_steps.task_started_at is 'Of the single task: null with a lease means claimed but not started.';
 comment on column pgflow.run_steps.token_hash is 'First 16 bytes of the SHA-256 of the latest attempt token, while that attempt may still report.';
 
+-- fillfactor (`python -m benchmarks.settings map_tasks`): HOT updates 2 % at 100, 40 % at 70, 55 % at 50, 72 % at 35, where the table is 20 % larger;
+-- WAL a task 1356, 1309, 1296, 1280 B. Items are many and stay, so size decides.
 create table pgflow.map_tasks (
   run_id uuid not null,
   step_id int not null,
@@ -231,7 +235,7 @@ comment on table pgflow.map_tasks is 'One row an item of a map step. Same task c
 comment on column pgflow.map_tasks.end_status is 'Null while the task lives; queued, claimed and running are told by the lease.';
 
 -- Sixteen slots a map (slot = task_index % 16): completions of one map from several sessions
--- rarely meet on the same row.
+-- rarely meet on the same row. fillfactor (`python -m benchmarks.settings map_counters`): HOT updates 94 % at 100, all at 50.
 create table pgflow.map_counters (
   run_id uuid not null,
   step_slug text not null,
@@ -243,6 +247,7 @@ create table pgflow.map_counters (
 
 comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';
 
+-- Rows are written once, and only when something went wrong: the usual settings.
 create table pgflow.step_task_attempts (
   run_id uuid not null,
   step_slug text not null,
@@ -327,6 +332,7 @@ create table pgflow.executors (
 
 comment on table pgflow.executors is 'Executors that steps name, and whether claims for them are paused.';
 
+-- A few rows: their page has room for the next versions whatever the fillfactor (measured at 100 and 20: all updates HOT).
 create table pgflow.queues (
   queue_id int generated always as identity,
   low_xid bigint not null default 0,
@@ -336,12 +342,14 @@ create table pgflow.queues (
   constraint queues_pkey primary key (queue_id),
   constraint queues_of_an_executor foreign key (executor) references pgflow.executors,
   constraint queue_is_one_executor_and_priority unique (executor, priority)
-) with (fillfactor = 20);
+);
 
 comment on table pgflow.queues is 'One row an executor and priority.';
 comment on column pgflow.queues.low_xid is 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 comment on column pgflow.queues.low_seq is 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';
 
+-- Every entry is inserted and deleted once. Vacuum at 1 % and without pauses (`python -m benchmarks.settings ready_tasks`): at most 2600 dead entries
+-- under load; 4900 at 20 %, 5200 at 1 % with the usual pauses. No other setting made a difference.
 create table pgflow.ready_tasks (
   xid bigint not null,
   seq bigint generated always as identity (cache 50),
@@ -365,6 +373,7 @@ create table pgflow.parked_tasks (
 
 comment on table pgflow.parked_tasks is 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
 
+-- Vacuumed as ready_tasks: every row is inserted and deleted once. (No difference measured: a timer lives longer than the workload.)
 create table pgflow.timers (
   due_at timestamptz not null,
   seq bigint generated always as identity (cache 50),
@@ -386,7 +395,7 @@ create table pgflow.sweep_marks (
   full_sweep_at timestamptz not null default '-infinity',
   constraint sweep_marks_pkey primary key (only_row),
   constraint sweep_marks_has_one_row check (only_row)
-) with (fillfactor = 20);
+);
 
 insert into pgflow.sweep_marks default values;
 

@@ -1,3 +1,4 @@
+-- Rows are written once, and only when something went wrong: the usual settings.
 create table pgflow.step_task_attempts (
   run_id uuid not null,
   step_slug text not null,

@@ -1,3 +1,4 @@
+-- A few rows: their page has room for the next versions whatever the fillfactor (measured at 100 and 20: all updates HOT).
 create table pgflow.queues (
   queue_id int generated always as identity,
   low_xid bigint not null default 0,
@@ -7,7 +8,7 @@ create table pgflow.queues (
   constraint queues_pkey primary key (queue_id),
   constraint queues_of_an_executor foreign key (executor) references pgflow.executors,
   constraint queue_is_one_executor_and_priority unique (executor, priority)
-) with (fillfactor = 20);
+);
 
 comment on table pgflow.queues is 'One row an executor and priority.';
 comment on column pgflow.queues.low_xid is 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';

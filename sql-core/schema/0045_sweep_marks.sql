@@ -5,7 +5,7 @@ create table pgflow.sweep_marks (
   full_sweep_at timestamptz not null default '-infinity',
   constraint sweep_marks_pkey primary key (only_row),
   constraint sweep_marks_has_one_row check (only_row)
-) with (fillfactor = 20);
+);
 
 insert into pgflow.sweep_marks default values;
 
