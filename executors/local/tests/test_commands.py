@@ -1,7 +1,9 @@
 """A command is any program: JSON in, JSON out, its exit code the verdict."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -136,6 +138,15 @@ async def test_its_timeout_ends_all_that_it_started(command, tmp_path):
     report = await executor.ended(attempt)
     assert report.error == {"code": "TIMEOUT", "message": "the handler was stopped after its timeout of 1 s"}
     await until(lambda: not any(alive(int(pid)) for pid in pids), "the end of the command's processes")
+
+
+async def test_a_killed_worker_is_a_crash_and_ends_the_command(command, tmp_path):
+    executor = await command(f"cd {tmp_path}; echo $PPID $$ > new; mv new pids; exec sleep 600")
+    attempt = await executor.launch("it", module="command", options={"command": "it"})
+    pids = await until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().split())
+    os.kill(int(pids[0]), signal.SIGKILL)
+    assert (await executor.ended(attempt)).error["code"] == "CRASHED"
+    await until(lambda: not alive(int(pids[1])), "the end of the command")
 
 
 async def test_it_sees_what_the_operator_lets_it_see(command, monkeypatch):

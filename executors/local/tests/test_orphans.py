@@ -56,6 +56,27 @@ def test_a_killed_dispatcher_leaves_nothing_behind(tmp_path, handler, concurrenc
         parent.wait()
 
 
+@pytest.mark.parametrize("options", [{"isolation": "process"}, {"command": "it"}])
+def test_not_even_commands_and_processes_of_their_own(tmp_path, options):
+    started = tmp_path / "started"
+    script = f"sleep 600 & echo $PPID $! > {started}.new; mv {started}.new {started}; wait"
+    commands = repr({"it": {"argv": ["sh", "-c", script]}})
+    source = PARENT.replace("processes=1,", f"processes=1, commands={commands},")
+    arguments = json.dumps({"started": str(started), "options": options})
+    parent = subprocess.Popen(
+        [sys.executable, "-c", source, str(HANDLERS.parent), "block_with_child", arguments, "1"]
+    )
+    try:
+        wait_for(lambda: started.exists() and len(started.read_text().split()) == 2)
+        pids = [int(pid) for pid in started.read_text().split()]
+        assert all(alive(pid) for pid in pids)
+        parent.send_signal(signal.SIGKILL)
+        wait_for(lambda: not any(alive(pid) for pid in pids))
+    finally:
+        parent.kill()
+        parent.wait()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the thread is what other systems rely on")
 def test_the_reading_thread_is_a_tripwire_of_its_own(tmp_path):
     """Without the kernel's help, the thread that reads the socket ends the process group."""
