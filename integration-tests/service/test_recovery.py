@@ -139,6 +139,7 @@ class TestTermination:
         gate.path("go").touch()
         assert dispatcher.popen.wait(60) == 0
         assert handle.result(5) == "gate"
+        assert dispatcher.said("0 attempts were cut short and handed back")
         assert later.status() == "running"
         assert client.get_run(later.run_id).steps[0].tasks["queued"] == 1
 
@@ -154,6 +155,7 @@ class TestTermination:
         assert (step.tasks["queued"], step.attempts) == (1, 1)
         history = pgflow_connection.execute("select outcome from pgflow.step_task_attempts").fetchall()
         assert history == [{"outcome": "released"}]
+        assert dispatcher.said("1 attempts were cut short and handed back")
         gate.path("go").touch()
         processes(pgflow_database)
         assert handle.result(60) == "gate"
