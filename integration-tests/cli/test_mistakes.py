@@ -138,9 +138,13 @@ def test_a_handler_that_returns_something_that_is_not_json_fails_the_run(shop):
 )
 def test_a_handler_that_cannot_be_imported_is_shown_and_the_task_is_kept(shop, source, said):
     shop.write("shop.py", source)
-    waited = shop.pgflow(
-        "run", "shop", "--input", '{"item": "tea"}', "--wait", "--dispatch", "--timeout", "8", code=1
-    )
+    # What is meant for the service, its port and its log, is not for the dispatcher of one command.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = f'http = "127.0.0.1:{taken.getsockname()[1]}"\nlog_format = "json"'
+        shop.write("pgflow.toml", f"[dispatcher]\n{service}\n")
+        waited = shop.pgflow(
+            "run", "shop", "--input", '{"item": "tea"}', "--wait", "--dispatch", "--timeout", "8", code=1
+        )
     assert "is still running after 8 s" in waited.stderr
     assert "HANDLER_MISSING" in waited.stderr
     assert said in waited.stderr

@@ -39,6 +39,8 @@ class DispatcherProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="pgflow-") if quiet else None
         self._read = 0
         options = session.repeated_options(as_json=session.as_json and not quiet)
+        if quiet:
+            options += ["--log-format", "text"]  # what `warnings` reads
         with ExitStack() as stack:
             log = stack.enter_context(self._log().open("wb")) if quiet else None
             self._process = subprocess.Popen(

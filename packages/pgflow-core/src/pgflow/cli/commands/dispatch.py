@@ -68,7 +68,8 @@ def command(
     config = session.config
     settings = config.settings.dispatcher
     listen_dsn = settings.listen_dsn
-    address = address or settings.http
+    if address is None and not until_eof:  # a parent's own dispatcher must not claim the service's port
+        address = settings.http
     with contextlib.ExitStack() as stack:
         listening = None if address is None else stack.enter_context(listening_socket(address))
         dsn = stack.enter_context(session.database()).dsn
