@@ -3141,7 +3141,7 @@ CREATE FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_inde
     AS $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
-  -- The locking subqueries cannot be flattened: whatever the statistics, rows are found by their whole key.
+  -- Subqueries that lock or give a value cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
     select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
@@ -3154,7 +3154,7 @@ begin
           and (x.visible_at is null or x.visible_at <= _take_tasks.now)
         for no key update of x skip locked) t
     where u.task_index = -1
-      and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+      and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -3178,7 +3178,7 @@ begin
             and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
           for no key update of x skip locked) t
       where u.task_index >= 0
-        and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+        and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -3261,6 +3261,12 @@ COMMENT ON FUNCTION pgflow.backlog(max_counted integer) IS 'How many tasks of ea
 CREATE FUNCTION pgflow.cancel_run(run_id uuid, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   v_status text;
@@ -3374,6 +3380,7 @@ CREATE FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -3410,6 +3417,7 @@ CREATE FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_inde
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -3522,6 +3530,7 @@ CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET lock_timeout TO '125ms'
@@ -3567,6 +3576,7 @@ CREATE FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index in
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -3590,6 +3600,12 @@ COMMENT ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) IS 'A de
 CREATE FUNCTION pgflow.get_progress(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   v_progress jsonb;
@@ -3631,6 +3647,12 @@ COMMENT ON FUNCTION pgflow.get_progress(run_id uuid) IS 'How far a run and each 
 CREATE FUNCTION pgflow.get_run(run_id uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   v_run jsonb;
@@ -3699,6 +3721,7 @@ CREATE FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double pr
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $_$
@@ -3786,6 +3809,7 @@ CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -3800,11 +3824,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
-  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  -- Marks from the future: the database was restored where transaction ids are lower. Claims ignore them until the ids have
+  -- come so far; by then they are gone.
   update pgflow.queues q set low_xid = 0, low_seq = 0
   where q.ctid = any (array(
     select o.ctid from pgflow.queues o
-    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
+    where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
@@ -3827,6 +3852,7 @@ COMMENT ON FUNCTION pgflow.missing_indexes(expected text[]) IS 'Which of the ind
 CREATE FUNCTION pgflow.next_wake_at(executors text[]) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     AS $$
 begin
@@ -3965,6 +3991,7 @@ CREATE FUNCTION pgflow.record_launches(launches jsonb) RETURNS TABLE(ordinal int
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET lock_timeout TO '125ms'
@@ -4003,6 +4030,7 @@ CREATE FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double prec
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET lock_timeout TO '125ms'
@@ -4034,6 +4062,7 @@ CREATE FUNCTION pgflow.report_step_tasks(reports jsonb) RETURNS TABLE(ordinal in
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     SET lock_timeout TO '125ms'
@@ -4110,6 +4139,7 @@ CREATE FUNCTION pgflow.retry_run(run_id uuid, from_step text DEFAULT NULL::text)
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -4160,6 +4190,7 @@ CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb,
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -4196,6 +4227,7 @@ CREATE FUNCTION pgflow.run_flows(flow_slug text, inputs jsonb[], flow_version in
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -4253,6 +4285,7 @@ CREATE FUNCTION pgflow.start_step(run_id uuid, step_slug text) RETURNS boolean
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
@@ -4288,6 +4321,7 @@ CREATE FUNCTION pgflow.start_step_task(run_id uuid, step_slug text, task_index i
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$

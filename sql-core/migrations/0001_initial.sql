@@ -2166,6 +2166,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -2207,6 +2208,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -2504,7 +2506,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
-  -- The locking subqueries cannot be flattened: whatever the statistics, rows are found by their whole key.
+  -- Subqueries that lock or give a value cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
     select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
@@ -2517,7 +2519,7 @@ begin
           and (x.visible_at is null or x.visible_at <= _take_tasks.now)
         for no key update of x skip locked) t
     where u.task_index = -1
-      and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+      and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -2541,7 +2543,7 @@ begin
             and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
           for no key update of x skip locked) t
       where u.task_index >= 0
-        and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+        and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -3558,6 +3560,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 -- Short, so that one open transaction delays only its own run: the client halves the batch on 55P03, seven times at most.
@@ -3581,6 +3584,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -3602,6 +3606,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -3622,6 +3627,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 set lock_timeout to '125ms'
@@ -3698,6 +3704,7 @@ comment on function pgflow._next_timer(text[]) is 'When the next timer of these 
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set enable_bitmapscan to off
 set enable_seqscan to off
 as $$
 begin
@@ -3744,6 +3751,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -3772,6 +3780,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 set lock_timeout to '125ms'
@@ -4020,6 +4029,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -4073,6 +4083,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -4118,6 +4129,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 set lock_timeout to '125ms'
@@ -4336,6 +4348,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -4371,6 +4384,12 @@ comment on function pgflow.start_step(uuid, text) is
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_status text;
@@ -4527,6 +4546,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -4612,6 +4632,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -4626,11 +4647,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
-  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  -- Marks from the future: the database was restored where transaction ids are lower. Claims ignore them until the ids have
+  -- come so far; by then they are gone.
   update pgflow.queues q set low_xid = 0, low_seq = 0
   where q.ctid = any (array(
     select o.ctid from pgflow.queues o
-    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
+    where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
@@ -4841,6 +4863,12 @@ comment on function pgflow._get_step(uuid, text, boolean) is 'A step of a run wi
 create function pgflow.get_run(run_id uuid) returns jsonb
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_run jsonb;
@@ -5038,6 +5066,12 @@ comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid,
 create function pgflow.get_progress(run_id uuid) returns jsonb
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_progress jsonb;

@@ -7,7 +7,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
-  -- The locking subqueries cannot be flattened: whatever the statistics, rows are found by their whole key.
+  -- Subqueries that lock or give a value cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
     select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
@@ -20,7 +20,7 @@ begin
           and (x.visible_at is null or x.visible_at <= _take_tasks.now)
         for no key update of x skip locked) t
     where u.task_index = -1
-      and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+      and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
   )
   update pgflow.run_steps t
   set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,
@@ -44,7 +44,7 @@ begin
             and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= _take_tasks.now)
           for no key update of x skip locked) t
       where u.task_index >= 0
-        and not exists (select from pgflow.paused_runs p where p.run_id = u.run_id)
+        and (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
     )
     update pgflow.map_tasks t
     set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _take_tasks.worker_id, instance_id = null,

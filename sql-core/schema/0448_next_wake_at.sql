@@ -1,6 +1,7 @@
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set enable_bitmapscan to off
 set enable_seqscan to off
 as $$
 begin

@@ -1,6 +1,12 @@
 create function pgflow.cancel_run(run_id uuid, reason text default null) returns text
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_status text;

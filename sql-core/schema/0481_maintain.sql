@@ -4,6 +4,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$
@@ -18,11 +19,12 @@ begin
   end if;
   -- The whole index, also below the mark: a transaction may have committed after its timer was due.
   v_timers := pgflow._sweep_timers(v_now, '-infinity', 100);
-  -- Marks above living entries: the database was restored, its transaction ids began again lower.
+  -- Marks from the future: the database was restored where transaction ids are lower. Claims ignore them until the ids have
+  -- come so far; by then they are gone.
   update pgflow.queues q set low_xid = 0, low_seq = 0
   where q.ctid = any (array(
     select o.ctid from pgflow.queues o
-    where exists (select from pgflow.ready_tasks t where t.queue_id = o.queue_id and (t.xid, t.seq) < (o.low_xid, o.low_seq) limit 1)
+    where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then

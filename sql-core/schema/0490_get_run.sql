@@ -1,6 +1,12 @@
 create function pgflow.get_run(run_id uuid) returns jsonb
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
 as $$
 declare
   v_run jsonb;

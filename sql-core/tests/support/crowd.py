@@ -1,0 +1,106 @@
+"""A database full of runs in every state, filled in bulk, and what one call reads in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from .definitions import map_step, step
+from .engine import EPOCH, Engine
+
+_BATCH = 10_000
+_STATE = ("runs", "run_steps", "map_tasks", "step_task_attempts")
+
+
+def define(engine: Engine) -> None:
+    """Define the flows of the crowd: a chain of two and a map."""
+    engine.at(0)
+    engine.define("chain", step("a", timeout=1_000_000), step("b", "a"))
+    engine.define("items", map_step("m", "run", timeout=1_000_000))
+
+
+def fill(engine: Engine, ended: int, others: int) -> None:
+    """Add `ended` ended runs with history, and so many leased, parked, delayed and ready tasks each."""
+    _end(engine, ended)
+    _start(engine, others)
+    for _ in range(0, others, _BATCH):
+        engine.claim(min(others, _BATCH), lease=500_000)
+    _park(engine, others)
+    _start(engine, others, start_at=EPOCH + timedelta(days=1))
+    _start(engine, others)
+
+
+def blocks(engine: Engine, call: str, *params: Any) -> int:
+    """Return how many blocks a statement reads, with all that its functions do, in memory or from disk."""
+    (line,) = engine.rows(f"explain (analyze, buffers, format json) {call}", *params)
+    found = line[0] if isinstance(line[0], list) else json.loads(line[0])
+    plan = found[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def sequential_scans(engine: Engine, call: Callable[[], Any]) -> set[str]:
+    """Return the tables that a call reads from one end to the other; it is undone."""
+    query = "select relname, seq_scan from pg_stat_xact_all_tables where schemaname = 'pgflow'"
+
+    def counted() -> dict[str, int]:
+        return {row.relname: row.seq_scan for row in engine.rows(query)}
+
+    with engine.connection.transaction(force_rollback=True):
+        before = counted()
+        call()
+        return {table for table, count in counted().items() if count > before.get(table, 0)}
+
+
+def leave_statistics_alone(connection: psycopg.Connection[Any]) -> None:
+    """Let only the test analyse."""
+    tables = connection.execute(
+        """select oid::regclass::text from pg_class
+           where relnamespace = 'pgflow'::regnamespace and relkind = 'r'"""
+    ).fetchall()
+    for (table,) in tables:
+        connection.execute(f"alter table {table} set (autovacuum_enabled = off)")  # type: ignore[arg-type]
+
+
+def _start(engine: Engine, count: int, **arguments: Any) -> None:
+    for first in range(0, count // 2, _BATCH):
+        engine.run_many("chain", [{}] * min(_BATCH, count // 2 - first), **arguments)
+    engine.run("items", list(range(count // 2)), **arguments)
+
+
+def _park(engine: Engine, count: int) -> None:
+    """As pause_run does, for many runs at once."""
+    _start(engine, count)
+    engine.rows("insert into pgflow.paused_runs select distinct run_id, now() from pgflow.ready_tasks")
+    engine.rows("insert into pgflow.parked_tasks select run_id, step_id, task_index from pgflow.ready_tasks")
+    engine.rows("delete from pgflow.ready_tasks")
+
+
+def _end(engine: Engine, count: int) -> None:
+    """Copy one run that ended, with a failure on its way, until there are many."""
+    model = engine.run("chain", priority=90)
+    engine.fail(engine.take("a"))
+    engine.wait(100)
+    for slug in ("a", "b"):
+        engine.complete(engine.take(slug))
+    assert engine.status(model) == "completed"
+    engine.rows(
+        "create temp table copies as select pgflow._new_run_id() as run_id from generate_series(1, %s)", count
+    )
+    for table in _STATE:
+        named = engine.rows(
+            """select attname from pg_attribute where attrelid = %s::regclass and attnum > 0
+               and not attisdropped and attgenerated = '' and attidentity = ''""",
+            f"pgflow.{table}",
+        )
+        columns = [row.attname for row in named]
+        values = [f"{'c' if name == 'run_id' else 't'}.{name}" for name in columns]
+        engine.rows(
+            f"insert into pgflow.{table} ({', '.join(columns)}) select {', '.join(values)} "
+            f"from copies c, pgflow.{table} t where t.run_id = %s",
+            model,
+        )
+    engine.rows("drop table copies")

@@ -1,0 +1,170 @@
+"""What one call of each hot verb reads does not grow with what is stored, whatever the statistics say.
+
+Counted in blocks, as the functions run, by PostgreSQL itself: a plan that walks an index or a table from end
+to end reads more of them. No planner method is switched off here; the functions pin their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pgflow_sql
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from .support import crowd
+from .support.engine import Engine, complete_report, fail_report, key, reference
+
+#: May be read whole: they hold a row an executor, an executor and priority, or in all.
+TINY = {"executors", "queues", "sweep_marks"}
+
+Call = tuple[str, tuple[Any, ...]]
+Prepared = Callable[[Engine], Call]
+
+CLAIM = "pgflow.claim_step_tasks('local', 'w', %s)"
+EXCHANGE = "select * from pgflow.exchange_step_tasks(%s, 'local', 'w', %s)"
+
+
+def fresh(engine: Engine, slug: str = "chain", value: Any = None) -> Any:
+    """A task that is claimed first."""
+    engine.run(slug, {} if value is None else value, priority=50)
+    return engine.take()
+
+
+def reported(make: Callable[[Any], Any], slug: str = "chain", value: Any = None) -> Prepared:
+    return lambda engine: (
+        "select * from pgflow.report_step_tasks(%s)",
+        (Jsonb([make(fresh(engine, slug, value))]),),
+    )
+
+
+def launched(engine: Engine) -> Any:
+    engine.run("chain", priority=50)
+    return engine.take(mode="launch")
+
+
+VERBS: dict[str, Prepared] = {
+    "claim": lambda _: (f"select * from {CLAIM}", (1,)),
+    "claim of a batch": lambda _: (f"select * from {CLAIM}", (20,)),
+    "exchange": lambda engine: (EXCHANGE, (Jsonb([complete_report(fresh(engine), 1)]), 1)),
+    "exchange of nothing": lambda _: (EXCHANGE, (Jsonb([]), 0)),
+    "report a completion": reported(complete_report),
+    "report an item": reported(complete_report, "items", [1, 2]),
+    "report the last item": reported(complete_report, "items", [1]),
+    "report a failure": reported(fail_report),
+    "report a final failure": reported(lambda task: fail_report(task, retryable=False)),
+    "complete": lambda engine: (
+        "select pgflow.complete_step_task(%s, %s, %s, %s, '1')",
+        key(fresh(engine)),
+    ),
+    "fail": lambda engine: (
+        """select pgflow.fail_step_task(%s, %s, %s, %s, '{"message": "no"}')""",
+        key(fresh(engine)),
+    ),
+    "release": lambda engine: (
+        "select * from pgflow.release_step_tasks(%s)",
+        (Jsonb([reference(fresh(engine))]),),
+    ),
+    "start a launched task": lambda engine: (
+        "select * from pgflow.start_step_task(%s, %s, %s, %s, 'i')",
+        key(launched(engine)),
+    ),
+    "record a launch": lambda engine: (
+        "select * from pgflow.record_launches(%s)",
+        (Jsonb([reference(launched(engine)) | {"outcome": "accepted", "handle": "h"}]),),
+    ),
+    "heartbeat": lambda engine: (
+        "select * from pgflow.heartbeat_step_tasks(%s)",
+        (Jsonb([reference(fresh(engine))]),),
+    ),
+    "heartbeat of an item": lambda engine: (
+        "select * from pgflow.heartbeat_step_tasks(%s)",
+        (Jsonb([reference(fresh(engine, "items", [1, 2]))]),),
+    ),
+    "run_flow": lambda _: ("select * from pgflow.run_flow('chain')", ()),
+    "run_flow of a map": lambda _: ("select * from pgflow.run_flow('items', '[1, 2]')", ()),
+    "run_flow of a known key": lambda engine: (
+        "select * from pgflow.run_flow('chain', '{}', idempotency_key => 'known')",
+        engine.rows("select from pgflow.run_flow('chain', '{}', idempotency_key => 'known')") and (),
+    ),
+    "run_flows": lambda _: (
+        "select * from pgflow.run_flows('chain', array_fill('{}'::jsonb, array[10]))",
+        (),
+    ),
+    "cancel_run": lambda engine: ("select pgflow.cancel_run(%s)", (fresh(engine).run_id,)),
+    "next_wake_at": lambda _: ("select pgflow.next_wake_at('{local}')", ()),
+    "maintain": lambda _: ("select pgflow.maintain()", ()),
+    "get_progress": lambda engine: ("select pgflow.get_progress(%s)", (fresh(engine).run_id,)),
+    "get_run": lambda engine: ("select pgflow.get_run(%s)", (fresh(engine).run_id,)),
+}
+
+
+def costs(engine: Engine) -> dict[str, int]:
+    """The blocks that each verb reads in a session that has made its plans."""
+    found: dict[str, int] = {}
+    for name, prepare in VERBS.items():
+        counted: list[int] = []
+        for _ in range(4):
+            call, params = prepare(engine)
+            counted.append(crowd.blocks(engine, call, *params))
+        found[name] = min(counted[1:])
+    return found
+
+
+def scans(engine: Engine) -> dict[str, set[str]]:
+    """The tables that each verb reads whole, but for the tiny ones."""
+    found: dict[str, set[str]] = {}
+    for name, prepare in VERBS.items():
+        call, params = prepare(engine)
+        found[name] = crowd.sequential_scans(engine, lambda c=call, p=params: engine.rows(c, *p)) - TINY
+    return {name: tables for name, tables in found.items() if tables}
+
+
+@pytest.fixture
+def engines(pgflow_empty_database: str) -> Iterator[Callable[[], Engine]]:
+    """A function that opens one more session on a database in which only the test analyses."""
+    with ExitStack() as stack:
+
+        def session() -> Engine:
+            made = Engine(stack.enter_context(psycopg.connect(pgflow_empty_database, autocommit=True)))
+            made.at(1000)
+            return made
+
+        first = session()
+        pgflow_sql.install(first.connection)
+        crowd.leave_statistics_alone(first.connection)
+        yield session
+
+
+@pytest.mark.parametrize("statistics", ["of no table", "of empty tables"])
+@pytest.mark.parametrize(
+    ("ended", "others"), [(20_000, 4_000), pytest.param(1_000_000, 100_000, marks=pytest.mark.slow)]
+)
+def test_what_a_hot_verb_reads_does_not_grow(
+    engines: Callable[[], Engine], statistics: str, ended: int, others: int
+) -> None:
+    """Rules 25, 26, 70: no table or index is read from end to end, be plans made before or after."""
+    old = engines()
+    crowd.define(old)
+    if statistics == "of empty tables":
+        old.rows("analyze")
+    crowd.fill(old, 20, 400)
+    old.at(1000)
+    few = costs(old)
+
+    crowd.fill(old, ended, others)
+    allowed = {name: count * 1.5 + 60 for name, count in few.items()}
+
+    def check(made: str, engine: Engine) -> None:
+        found = {name: count for name, count in costs(engine).items() if count > allowed[name]}
+        assert found == {}, f"plans made {made}; blocks read where there were few: {few}"
+        assert scans(engine) == {}, f"plans made {made}"
+
+    check("before the crowd", old)
+    check("after the crowd", engines())
+    old.rows("analyze")
+    check("with statistics", engines())
+    assert ended > 100_000 or old.violations() == []
