@@ -111,7 +111,7 @@ class Ledger:
     def __post_init__(self) -> None:
         self.engine.rows("drop table if exists pg_temp.answer")
         nothing = "pgflow.exchange_step_tasks('[]', 'none', 'none', 0)"
-        self.engine.rows(f"create temporary table answer as select * from {nothing}")
+        self.engine.connection.execute(f"create temporary table answer as select * from {nothing}")
 
     def start(self, inputs: list[Json]) -> None:
         """Start runs, a batch a call; one run by run_flow."""
@@ -140,7 +140,8 @@ class Ledger:
     def _count(self, statement: str, *params: Any) -> None:
         with self.engine.transaction():
             before = self.engine.row(_WRITES)._asdict()
-            (explained,) = self.engine.value(_EXPLAIN + statement, *params)
+            # Not as the caller's role: it may not write into our table.
+            ((explained,),) = self.engine.connection.execute(_EXPLAIN + statement, params).fetchone()
             after = self.engine.row(_WRITES)._asdict()
         plan = explained["Plan"]
         self.total += Counter({name: after[name] - before[name] for name in after})
