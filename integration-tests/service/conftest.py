@@ -7,9 +7,7 @@ import contextlib
 import inspect
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,14 +18,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pgflow import DatabaseUnreachable
-from pgflow.database import connect, fetch
+from pgflow.database import fetch
 from pgflow.database.statements.tasks import claim_step_tasks, complete_step_task, fail_step_task
 from pgflow.dispatcher import Dispatcher
 from pgflow.plugins import configure, load_plugins
 from pgflow.runtime.call import run_handler
 from pgflow.runtime.failures import failure_of
-from psycopg.conninfo import conninfo_to_dict
 
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 60.0
@@ -181,37 +177,6 @@ def processes(tmp_path, eventually) -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture
-def pooled(pgflow_database, tmp_path, eventually) -> Iterator[str]:
+def pooled(pgflow_database, pgflow_pooler) -> str:
     """The test's database through PgBouncer with transaction pooling."""
-    if shutil.which("pgbouncer") is None:
-        pytest.skip("pgbouncer is not installed")
-    parts = conninfo_to_dict(pgflow_database)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = " ".join(
-        f"{key}={parts[key]}" for key in ("host", "port", "dbname", "password") if parts.get(key)
-    )
-    (tmp_path / "pgbouncer.ini").write_text(
-        f"[databases]\n* = {server} user={parts['user']}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nauth_type = any\npool_mode = transaction\nunix_socket_dir =\n"
-        "default_pool_size = 3\nignore_startup_parameters = extra_float_digits\n"
-    )
-    command = ["pgbouncer", "-q", str(tmp_path / "pgbouncer.ini")]
-    if os.geteuid() == 0:  # it refuses to run as root
-        tmp_path.chmod(0o755)
-        command[1:1] = ["-u", "nobody"]
-    bouncer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    dsn = f"host=127.0.0.1 port={port} dbname={parts['dbname']} user={parts['user']}"
-    eventually(lambda: _answers(dsn))
-    yield dsn
-    bouncer.terminate()
-    bouncer.communicate(timeout=30)
-
-
-def _answers(dsn: str) -> bool:
-    try:
-        connect(dsn).close()
-    except DatabaseUnreachable:
-        return False
-    return True
+    return pgflow_pooler.dsn(pgflow_database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,18 +15,25 @@ from .support.engine import Engine
 _HANG_GUARD = "30s"
 
 
+POOLED = os.environ.get("PGFLOW_TEST_PGBOUNCER") == "1"
+"""Whether the drivers go through PgBouncer, where a session keeps nothing between transactions."""
+
+
 def connect(dsn: str) -> psycopg.Connection[Any]:
     """Return an autocommit connection whose statements cannot hang a test."""
-    connection: psycopg.Connection[Any] = psycopg.connect(dsn, autocommit=True)
+    connection: psycopg.Connection[Any] = psycopg.connect(
+        dsn, autocommit=True, prepare_threshold=None if POOLED else 5
+    )
     connection.execute(f"set statement_timeout = '{_HANG_GUARD}'")
     return connection
 
 
 @pytest.fixture
-def open_engine(pgflow_database: str) -> Iterator[Callable[[], Engine]]:
+def open_engine(pgflow_database: str, request: pytest.FixtureRequest) -> Iterator[Callable[[], Engine]]:
     """A function that opens one more session on the test's database."""
+    dsn = request.getfixturevalue("pgflow_pooler").dsn(pgflow_database) if POOLED else pgflow_database
     with ExitStack() as stack:
-        yield lambda: Engine(stack.enter_context(connect(pgflow_database)))
+        yield lambda: Engine(stack.enter_context(connect(dsn)), pooled=POOLED)
 
 
 @pytest.fixture

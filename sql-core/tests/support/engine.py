@@ -14,7 +14,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from .definitions import Json, flow
-from .rights import role_of, sets_a_role
+from .rights import is_query, role_of, sets_a_role
 
 Row = Any
 
@@ -35,8 +35,10 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 class Engine:
     """Drives the engine as one client would: every call is one statement on `connection`."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], *, pooled: bool = False) -> None:
         self.connection = connection
+        self._pooled = pooled
+        self._clock: str | None = None
         self.seconds = 0.0
         self._is_itself = False
 
@@ -51,17 +53,22 @@ class Engine:
         self._is_itself = self._is_itself or sets_a_role(query)
         if role is None and not self._is_itself:
             role = role_of(query)
-        if role is not None:
+        if role is not None or (self._clock is not None and is_query(query)):
             return self._rows_as(role, query, params)
         with self.connection.cursor(row_factory=namedtuple_row) as cursor:
             cursor.execute(query, params or None)
             return cursor.fetchall() if cursor.description else []
 
-    def _rows_as(self, role: str, query: str, params: Sequence[Any]) -> list[Row]:
+    def _rows_as(self, role: str | None, query: str, params: Sequence[Any]) -> list[Row]:
         # In one message, so in one transaction: nothing is left of the role whatever happens.
+        before = [f"set local role {role}"] if role is not None else []
+        if self._clock is not None:
+            before.append(f"set local pgflow.fake_now = '{self._clock}'")
+        after = ["reset role"] if role is not None else []
         with psycopg.ClientCursor(self.connection, row_factory=namedtuple_row) as cursor:
-            cursor.execute(f"set local role {role}; {query}; reset role", params or None)
-            cursor.nextset()
+            cursor.execute("; ".join([*before, query, *after]), params or None)
+            for _ in before:
+                cursor.nextset()
             return cursor.fetchall() if cursor.description else []
 
     def row(self, query: str, *params: Any, role: str | None = None) -> Row:
@@ -77,7 +84,10 @@ class Engine:
         """Set the faked clock to this many seconds after `EPOCH`."""
         self.seconds = seconds
         now = EPOCH + timedelta(seconds=seconds)
-        self.rows("select set_config('pgflow.fake_now', %s, false)", now.isoformat())
+        if self._pooled:  # the session is not ours: the clock goes with each statement
+            self._clock = now.isoformat()
+        else:
+            self.rows("select set_config('pgflow.fake_now', %s, false)", now.isoformat())
         return now
 
     def wait(self, seconds: float) -> datetime:

@@ -24,12 +24,18 @@ _VERBS = {
 _ROLE_OF = {verb: role for role, verbs in _VERBS.items() for verb in verbs}
 _OWN = re.compile(r"\s*set (?:session |local )?(?:role|session authorization)\b")
 _QUERY = re.compile(r"\s*(?:select|with|explain)\b")
+_CHANGE = re.compile(r"\s*(?:insert|update|delete)\b")
 _CALL = re.compile(r"\bpgflow\.(\w+)\s*\(")
 
 
 def sets_a_role(query: str) -> bool:
     """Tell whether a statement makes the session somebody of the test's own choice."""
     return _OWN.match(query) is not None
+
+
+def is_query(query: str) -> bool:
+    """Tell whether a statement may be one of several in a message."""
+    return bool(_QUERY.match(query) or _CHANGE.match(query))
 
 
 def role_of(query: str) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pgflow_testing.databases import Databases
+    from pgflow_testing.pooler import Pooler
     from pgflow_testing.servers import Server
 
 _SESSION_ID = pytest.StashKey[str]()
@@ -83,6 +84,19 @@ def pgflow_server(pytestconfig: pytest.Config) -> Iterator[Server]:
         pytest.skip(str(error))
     yield server
     server.leave()
+
+
+@pytest.fixture(scope="session")
+def pgflow_pooler(pgflow_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pooler]:
+    """PgBouncer with transaction pooling in front of the server; tests are skipped where there is none."""
+    from pgflow_testing.pooler import PROGRAM_VARIABLE, find_pgbouncer, start_pooler
+
+    program = find_pgbouncer()
+    if program is None:
+        pytest.skip(f"PgBouncer was not found: install it, or name it in {PROGRAM_VARIABLE}")
+    pooler = start_pooler(program, pgflow_server.dsn("postgres"), tmp_path_factory.mktemp("pgbouncer"))
+    yield pooler
+    pooler.stop()
 
 
 @pytest.fixture(scope="session")
