@@ -212,6 +212,8 @@ def wraparound(patient: Patient) -> Iterator[str]:
             end loop; end $$""")
         yield "pgflow.runs"
     patient.engine.rows("vacuum (freeze) pgflow.runs")
+    with psycopg.connect(patient.dsn("sound"), autocommit=True) as others:
+        others.execute("vacuum (freeze)")  # the next patients are copies of it
 
 
 CASES = (
