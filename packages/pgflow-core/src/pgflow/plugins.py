@@ -126,10 +126,11 @@ def configure(plugins: Plugins, name: str, use: str, settings: Mapping[str, Any]
     where = f"executors.{name}"
     if executor is None:
         known = ", ".join(sorted(plugins.executors)) or "none"
+        mend = "`pip install pgflow-local`" if use == "local" else "install the plugin that brings it"
         broken = "".join(f"\n  {problem}" for problem in plugins.problems)
         raise ConfigError(
             f"{where}.use: no executor {use!r} is installed (there are: {known}); "
-            f"install the plugin that brings it, or mend its name{broken}"
+            f"{mend}, or mend its name{broken}"
         )
     try:
         return ExecutorInstance(name, executor, executor.Settings.model_validate(settings))

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from pgflow.cli._child import DispatcherProcess
 from pgflow.cli._output import duration
-from pgflow.cli._problems import FAILED, Failure
+from pgflow.cli._problems import FAILED, Failure, Problem
 from pgflow.cli._progress import show_progress
 from pgflow.cli._session import Opened, Session
 from pgflow.cli._steps import traceback_lines
@@ -38,6 +38,13 @@ class Following:
     dispatch: bool | None
     progress: bool | None
 
+    def check(self) -> None:
+        """Raise Problem for an option that means nothing without --wait."""
+        given = {"--timeout": self.timeout, "--dispatch": self.dispatch, "--progress": self.progress}
+        idle = [option for option, value in given.items() if value is not None]
+        if idle and not self.wait:
+            raise Problem(f"{idle[0]} is for waiting", mend="add --wait, or leave it out")
+
 
 def following_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options about waiting; the function takes them as the keyword `following`."""
@@ -51,7 +58,9 @@ def following_options(function: Callable[..., None]) -> Callable[..., None]:
         progress: bool | None,
         **rest: Any,
     ) -> None:
-        function(*arguments, following=Following(wait, timeout, dispatch, progress), **rest)
+        following = Following(wait, timeout, dispatch, progress)
+        following.check()
+        function(*arguments, following=following, **rest)
 
     decorated: Callable[..., None] = call
     for option in reversed(_OPTIONS):

@@ -7,6 +7,7 @@ import pgflow_sql
 
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._migrations import migrate
+from pgflow.cli._problems import Problem
 from pgflow.cli._session import Session
 
 
@@ -29,6 +30,8 @@ def command(session: Session, as_sql: bool, from_version: int) -> None:
     nothing.
     """
     output = session.output
+    if from_version and not as_sql:
+        raise Problem("--from is for printing the SQL", mend="add --sql; a database knows its own version")
     if as_sql:
         script = pgflow_sql.migration_script(from_version)
         if session.as_json:
