@@ -41,8 +41,11 @@ class Built:
 
 def members() -> list[Path]:
     hatch = tomllib.loads((ROOT / "hatch.toml").read_text(encoding="utf-8"))
-    patterns = hatch["envs"]["default"]["workspace"]["members"]
-    return sorted(path.parent for pattern in patterns for path in ROOT.glob(f"{pattern}/pyproject.toml"))
+    named = hatch["envs"]["default"]["workspace"]["members"]
+    patterns = [member if isinstance(member, str) else member["path"] for member in named]
+    found = [sorted(ROOT.glob(f"{pattern}/pyproject.toml")) for pattern in patterns]
+    assert all(found), f"hatch.toml names a member that is not there: {patterns}"
+    return [path.parent for paths in found for path in paths]
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
