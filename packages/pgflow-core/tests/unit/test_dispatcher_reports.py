@@ -15,7 +15,7 @@ RUN, TOKEN = uuid.uuid4(), uuid.uuid4()
 @pytest.fixture
 def task():
     address = f'"run_id":"{RUN}","step_slug":"s","task_index":3,"attempt_token":"{TOKEN}"'
-    return LiveTask(RUN, "f", "s", 3, 1, TOKEN, None, address, 0.0)
+    return LiveTask(RUN, "f", "s", 3, 1, TOKEN, None, "local", address, 0.0, 0.0)
 
 
 def said(task, outcome, **fields):
