@@ -19,7 +19,7 @@ from .support import crowd
 from .support.engine import Engine, complete_report, fail_report, key, reference
 
 #: May be read whole: they hold a row an executor, an executor and priority, or in all.
-TINY = {"executors", "queues", "sweep_marks"}
+TINY = {"executors", "queues", "settings", "sweep_marks"}
 
 Call = tuple[str, tuple[Any, ...]]
 Prepared = Callable[[Engine], Call]
