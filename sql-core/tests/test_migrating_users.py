@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,8 +22,8 @@ DEFINITION = '{"flow_slug": "f", "steps": [{"step_slug": "a", "handler": "m:f"}]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
-    """A cluster of one's own: roles are of the whole cluster."""
-    with EmbeddedServer.temporary() as server:
+    """A cluster of one's own, of the version under test: roles are of the whole cluster."""
+    with EmbeddedServer.temporary(version=os.environ.get("PGFLOW_TEST_POSTGRES", "18")) as server:
         yield server
 
 
