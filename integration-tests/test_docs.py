@@ -76,10 +76,11 @@ def test_the_reference_of_the_commands_is_what_they_say(reference):
 
 
 def test_every_key_of_the_configuration_is_explained():
+    from pgflow.api.settings import ApiSettings
     from pgflow.config import DispatcherConfig, EmbeddedConfig, Settings
 
     text = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
-    tables = {"dispatcher": DispatcherConfig, "embedded": EmbeddedConfig}
+    tables = {"api": ApiSettings, "dispatcher": DispatcherConfig, "embedded": EmbeddedConfig}
     keys = [f"[{table}] {key}" for table, model in tables.items() for key in model.model_fields]
     keys += [key for key in Settings.model_fields if key not in {*tables, "executors"}]
     assert [key for key in keys if f"| `{key}` |" not in text] == []

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pgflow.api.settings import ApiSettings
 from pgflow.errors import ConfigError
 
 __all__ = [
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     embedded: EmbeddedConfig = EmbeddedConfig()
     executors: dict[str, ExecutorConfig] = {"local": ExecutorConfig(use="local")}
     dispatcher: DispatcherConfig = DispatcherConfig()
+    api: ApiSettings = ApiSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -266,7 +268,11 @@ def _where(path: list[str], file: Path | None, table: Mapping[str, Any]) -> str:
     return str(file)
 
 
-_TABLES: Mapping[str, type[BaseModel]] = {"dispatcher": DispatcherConfig, "embedded": EmbeddedConfig}
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "api": ApiSettings,
+    "dispatcher": DispatcherConfig,
+    "embedded": EmbeddedConfig,
+}
 
 
 def _nearest(path: list[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pgflow.cli._problems import Problem
 
 if TYPE_CHECKING:
+    from pgflow.api.settings import ApiSettings
     from pgflow.dispatcher import Dispatcher
 
 __all__ = ["endpoints", "listening_socket"]
@@ -37,18 +38,24 @@ def listening_socket(address: str) -> socket.socket:
 
 @asynccontextmanager
 async def endpoints(
-    listening: socket.socket, dsn: str, dispatcher: Dispatcher | None, logger: logging.Logger
+    listening: socket.socket,
+    dsn: str,
+    dispatcher: Dispatcher | None,
+    logger: logging.Logger,
+    settings: ApiSettings,
 ) -> AsyncGenerator[None]:
-    """Serve health, readiness and metrics while the block runs."""
+    """Serve health, readiness, metrics and the completion API while the block runs."""
+    from pgflow.api.tasks import TaskVerbs
     from pgflow.http.app import build_app
     from pgflow.http.database import DatabaseView
     from pgflow.http.server import serving
 
     database = DatabaseView(dsn)
-    app = build_app(database, None if dispatcher is None else dispatcher.status)
+    verbs = TaskVerbs(dsn, settings)
+    app = build_app(database, None if dispatcher is None else dispatcher.status, verbs=verbs)
     try:
-        async with serving(app, listening) as address:
-            logger.info("http://%s serves /healthz, /readyz and /metrics", address)
+        async with verbs.running(), serving(app, listening) as address:
+            logger.info("http://%s serves /healthz, /readyz, /metrics and /v1/tasks", address)
             yield
     finally:
         await database.close()

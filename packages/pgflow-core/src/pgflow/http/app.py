@@ -1,14 +1,16 @@
-"""The routes: /healthz, /readyz, /metrics."""
+"""The routes: /healthz, /readyz, /metrics, and the completion API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
+from pgflow.api.app import EXCEPTION_HANDLERS, task_routes
+from pgflow.api.tasks import TaskVerbs
 from pgflow.dispatcher import DispatcherStatus
 from pgflow.http.database import DatabaseView
 from pgflow.http.metrics import CONTENT_TYPE, exposition
@@ -20,9 +22,10 @@ __all__ = ["build_app"]
 def build_app(
     database: DatabaseView,
     status: Callable[[], DispatcherStatus] | None = None,
-    routes: Sequence[BaseRoute] = (),
+    *,
+    verbs: TaskVerbs,
 ) -> Starlette:
-    """Make the app; `status` is that of the dispatcher whose event loop serves it, `routes` are added."""
+    """Make the app; `status` is that of the dispatcher whose event loop serves it."""
 
     async def healthz(_: Request) -> Response:
         """Answer at all: the event loop turns."""
@@ -43,4 +46,4 @@ def build_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *routes])
+    return Starlette(routes=[*own, *task_routes(verbs)], exception_handlers=EXCEPTION_HANDLERS)

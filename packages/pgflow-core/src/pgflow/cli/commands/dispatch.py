@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import socket
 import sys
 import threading
 
@@ -85,23 +83,21 @@ def command(
             spans=spans,
             logger=logger,
         )
-        asyncio.run(_serve(dispatcher, dsn, listening, logger, until_eof=until_eof))
+        http = (
+            None if listening is None else endpoints(listening, dsn, dispatcher, logger, config.settings.api)
+        )
+        asyncio.run(_serve(dispatcher, http, until_eof=until_eof))
 
 
 async def _serve(
-    dispatcher: Dispatcher,
-    dsn: str,
-    listening: socket.socket | None,
-    logger: logging.Logger,
-    *,
-    until_eof: bool,
+    dispatcher: Dispatcher, http: contextlib.AbstractAsyncContextManager[None] | None, *, until_eof: bool
 ) -> None:
     if until_eof:
         loop = asyncio.get_running_loop()
         threading.Thread(target=_stop_at_eof, args=(dispatcher, loop), daemon=True).start()
     async with contextlib.AsyncExitStack() as stack:
-        if listening is not None:
-            await stack.enter_async_context(endpoints(listening, dsn, dispatcher, logger))
+        if http is not None:
+            await stack.enter_async_context(http)
         await dispatcher.run(handle_signals=True)
 
 

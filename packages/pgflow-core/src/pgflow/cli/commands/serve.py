@@ -1,4 +1,4 @@
-"""`pgflow serve`: health and metrics of the database, without a dispatcher."""
+"""`pgflow serve`: the completion API, health and metrics of the database, without a dispatcher."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 
 import click
 
+from pgflow.api.settings import ApiSettings
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._http import endpoints, listening_socket
 from pgflow.cli._logging import log_format_option, log_to_stderr
@@ -26,21 +27,22 @@ from pgflow.cli._session import Session
 )
 @log_format_option
 def command(session: Session, address: str, log_format: str | None) -> None:
-    """Serve health and metrics of the database over HTTP.
+    """Serve the completion API, health and metrics of the database over HTTP.
 
-    /healthz says that this process answers, /readyz that the database does and that its schema fits,
-    /metrics how much work waits, for Prometheus.  It runs no tasks: `pgflow dispatch --http` does both.
+    /v1/tasks takes what workers without a database connection report, /healthz says that this process
+    answers, /readyz that the database does and that its schema fits, /metrics how much work waits, for
+    Prometheus.  It runs no tasks: `pgflow dispatch --http` does both.
     """
     logger = log_to_stderr(session, log_format)
     listening = listening_socket(address)
     with listening, session.database() as opened:
-        asyncio.run(_serve(listening, opened.dsn, logger))
+        asyncio.run(_serve(listening, opened.dsn, logger, session.config.settings.api))
 
 
-async def _serve(listening: socket.socket, dsn: str, logger: logging.Logger) -> None:
+async def _serve(listening: socket.socket, dsn: str, logger: logging.Logger, settings: ApiSettings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with endpoints(listening, dsn, None, logger):
+    async with endpoints(listening, dsn, None, logger, settings):
         await stop.wait()

@@ -1,0 +1,131 @@
+"""What is wrong with a request is said with a status, a code and the place; the service goes on."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+
+
+def test_without_a_bearer_nothing_is_read(api, held):
+    (task,) = held(mode="start")
+    for headers in ({}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer not-a-token"}):
+        answer = api.http.post("/v1/tasks/complete", json=task.address, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "TOKEN_MISSING")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"run_id": NaN}', "NaN is not a JSON value"),
+        (b"\xff\xfe", "not UTF-8 (byte 0)"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "the body: "),
+        (b"{}", "run_id: Field required"),
+        (b'{"run_id": "nonsense", "step_slug": "a"}', "run_id: "),
+        (
+            b'{"run_id": "01890a5d-ac96-774b-bcce-b302099a8057", "step_slug": "a", "task_index": "x"}',
+            "task_index: ",
+        ),
+        (b'{"run_id": "01890a5d-ac96-774b-bcce-b302099a8057", "step_slug": "a b"}', "step_slug: "),
+        (b'{"run_id": "01890a5d-ac96-774b-bcce-b302099a8057", "step_slug": "a", "outptu": 1}', "outptu: "),
+    ],
+)
+def test_a_bad_body_is_named(api, held, body, said):
+    (task,) = held(mode="start")
+    answer = api.send("complete", task, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "BODY_INVALID")
+    assert said in answer.json()["message"]
+
+
+def test_a_body_that_repeats_the_address_speaks_for_the_bearer_alone(api, held, output):
+    mine, other = held(2, mode="start")
+    body = json.dumps({**mine.address, "output": 1})[:-1] + f', "run_id": "{other.run_id}"}}'
+    assert api.send("complete", mine, body).status_code == 409
+    assert output(other)[0] == output(mine)[0] == "running"
+
+
+def test_a_large_body_is_refused_before_it_is_read(serve, held):
+    api = serve(max_body=2048)
+    (task,) = held(mode="start")
+    answer = api.post("complete", task, output="x" * 10_000_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "BODY_TOO_LARGE")
+
+    head = (
+        f"POST /v1/tasks/complete HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {task.token}\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+        connection.sendall(head.encode() + b"800\r\n" + b"x" * 2048 + b"\r\n1\r\nx\r\n")  # and no end
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+
+
+def test_a_slow_body_is_cut_off_and_others_are_served_meanwhile(serve, held):
+    api = serve(body_timeout=0.3)
+    slow, quick = held(2, mode="start")
+    head = (
+        f"POST /v1/tasks/complete HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow.token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+    )
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert api.post("complete", quick, output=1).status_code == 200
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 408")
+    assert "BODY_TIMEOUT" in answer
+
+
+def test_half_open_connections_do_not_starve_the_others(api, held):
+    (task,) = held(mode="start")
+    half_open = [socket.create_connection(("127.0.0.1", api.port), timeout=30) for _ in range(1000)]
+    try:
+        for connection in half_open:
+            connection.sendall(b"POST /v1/tasks/complete HTTP/1.1\r\nHost: x\r\n")
+        assert api.post("complete", task, output=1).status_code == 200
+    finally:
+        for connection in half_open:
+            connection.close()
+
+
+def test_other_paths_and_methods_are_refused_in_the_same_form(api):
+    answer = api.http.post("/v1/tasks/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NO_SUCH_PATH")
+    answer = api.http.get("/v1/tasks/complete")
+    assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["Allow"] == "POST"
+
+
+def test_a_lost_database_is_told_and_outlived(api, held, pgflow_connection, output):
+    first, second = held(2, mode="start")
+    assert api.post("complete", first, output=1).status_code == 200
+    pgflow_connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+        "and pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 30
+    while (answer := api.post("complete", second, output=2)).status_code != 200:
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "1"
+        assert time.monotonic() < deadline
+    assert output(second) == ("completed", "2", None)
+
+
+def test_a_run_held_open_by_somebody_asks_to_try_again(api, held, pgflow_database):
+    import psycopg
+
+    held_open, free = held(2, mode="start")
+    with psycopg.connect(pgflow_database) as connection:
+        connection.execute(
+            "select pgflow.complete_step_task(%s, %s, %s, %s, '1')",
+            [held_open.run_id, held_open.step_slug, 0, held_open.token],
+        )
+        answer = api.post("complete", held_open, output=1)
+        assert (answer.status_code, answer.json()["code"]) == (503, "RUN_HELD")
+        assert api.post("complete", free, output=1).status_code == 200
+        connection.commit()
+    assert api.post("complete", held_open, output=1).json() == {"status": "duplicate"}

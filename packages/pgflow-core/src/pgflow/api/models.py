@@ -1,0 +1,111 @@
+"""The bodies of requests and responses, as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+__all__ = [
+    "CompleteRequest",
+    "Completed",
+    "FailRequest",
+    "Failed",
+    "ProblemBody",
+    "Renewed",
+    "StartRequest",
+    "Started",
+    "TaskRequest",
+]
+
+_MAX_INT: int = 2**31 - 1
+_MAX_DELAY = 315_360_000  # ten years, the engine's limit
+
+Slug = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
+def _whole(value: object) -> object:
+    """Read 3.0 as the integer it is to JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class TaskRequest(BaseModel):
+    """Which task the bearer speaks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: UUID
+    step_slug: Slug
+    task_index: Annotated[int, Field(ge=0, le=_MAX_INT, strict=True), BeforeValidator(_whole)] = 0
+    """0 for a single step, the item's place for a map step."""
+
+
+class StartRequest(TaskRequest):
+    """The handshake of a launched attempt."""
+
+    instance_id: Annotated[str, Field(min_length=1, max_length=200)]
+    """Names the process that asks: the first one has the attempt, and may ask again."""
+
+
+class CompleteRequest(TaskRequest):
+    """The result of an attempt."""
+
+    output: Any = None
+    log_tail: str | None = None
+
+
+class ErrorBody(BaseModel):
+    """What went wrong in the handler."""
+
+    model_config = ConfigDict(extra="allow")
+
+    message: str
+    code: str | None = None
+    type: str | None = None
+    traceback: str | None = None
+
+
+class FailRequest(TaskRequest):
+    """The failure of an attempt."""
+
+    error: ErrorBody
+    retryable: Annotated[bool, Field(strict=True)] = True
+    retry_after_seconds: Annotated[float, Field(ge=0, le=_MAX_DELAY, strict=True)] | None = None
+    """Replaces the step's back-off."""
+    log_tail: str | None = None
+
+
+class Started(BaseModel):
+    """The attempt is this instance's; `input` is the handler's input object."""
+
+    status: Literal["started"]
+    input: dict[str, Any]
+    lease_expires_at: datetime
+
+
+class Renewed(BaseModel):
+    """Whether to go on: "cancel" means the run was cancelled, stop."""
+
+    status: Literal["ok", "cancel"]
+    lease_expires_at: datetime | None
+
+
+class Completed(BaseModel):
+    """The output is stored; "duplicate" if it was already."""
+
+    status: Literal["completed", "failed", "duplicate"]
+
+
+class Failed(BaseModel):
+    """The failure is stored, and whether the engine tries again."""
+
+    status: Literal["retrying", "failed", "duplicate"]
+
+
+class ProblemBody(BaseModel):
+    """Why a request was not served; `code` is stable, `message` is for people."""
+
+    code: str
+    message: str

@@ -1,0 +1,84 @@
+"""The OpenAPI document: what the routes take and answer, from the same models that check it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from pgflow.api.models import (
+    Completed,
+    CompleteRequest,
+    Failed,
+    FailRequest,
+    ProblemBody,
+    Renewed,
+    Started,
+    StartRequest,
+    TaskRequest,
+)
+
+__all__ = ["document"]
+
+_VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
+    "start": (StartRequest, Started, "Make the start handshake of a launched attempt and get its input."),
+    "heartbeat": (
+        TaskRequest,
+        Renewed,
+        "Renew the lease of an attempt; learn whether it is still wanted.",
+    ),
+    "complete": (CompleteRequest, Completed, "Report the output of an attempt."),
+    "fail": (FailRequest, Failed, "Report the failure of an attempt."),
+}
+
+_PROBLEMS: Final = {
+    401: "No bearer, or not an attempt token.",
+    404: "No such run, step or task.",
+    408: "The body did not arrive in time.",
+    409: "The attempt is not the current one, or another instance has it: stop, do not retry.",
+    413: "The body is too large.",
+    422: "The body is not JSON, lacks a field, or holds what PostgreSQL cannot store.",
+    503: "Try again after Retry-After seconds.",
+}
+_TEMPLATE: Final = "#/components/schemas/{model}"
+
+
+def document(version: str) -> dict[str, Any]:
+    """Return the document for this version of PGFlow."""
+    models = {model for taken, given, _ in _VERBS.values() for model in (taken, given)} | {ProblemBody}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_TEMPLATE)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PGFlow completion API",
+            "version": version,
+            "description": "The verbs of an attempt. The bearer is the attempt token.",
+        },
+        "paths": {f"/v1/tasks/{verb}": {"post": _operation(verb)} for verb in _VERBS},
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"attemptToken": {"type": "http", "scheme": "bearer", "bearerFormat": "uuid"}},
+        },
+    }
+
+
+def _operation(verb: str) -> dict[str, Any]:
+    taken, given, summary = _VERBS[verb]
+    answers = {"200": {"description": "Applied, or already known.", **_content(given)}}
+    answers |= {
+        str(status): {"description": what, **_content(ProblemBody)} for status, what in _PROBLEMS.items()
+    }
+    return {
+        "operationId": f"{verb}Task",
+        "summary": summary,
+        "security": [{"attemptToken": []}],
+        "requestBody": {"required": True, **_content(taken)},
+        "responses": answers,
+    }
+
+
+def _content(model: type[BaseModel]) -> dict[str, Any]:
+    reference = {"$ref": _TEMPLATE.format(model=model.__name__)}
+    return {"content": {"application/json": {"schema": reference}}}

@@ -1,0 +1,75 @@
+"""What is answered when a request cannot be served: a status, a stable code and a sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from pgflow.errors import BadInput, DatabaseError, DatabaseUnreachable, PgflowError, RunNotFound, TooLarge
+
+__all__ = ["STATUS_BY_CODE", "Problem", "answer_http_error", "answer_problem", "problem_of"]
+
+STATUS_BY_CODE: Final = {
+    "BODY_INVALID": 422,
+    "BODY_TIMEOUT": 408,
+    "BODY_TOO_LARGE": 413,
+    "CONFLICT": 409,
+    "DATABASE_ERROR": 503,
+    "DATABASE_UNREACHABLE": 503,
+    "OUTPUT_INVALID": 422,
+    "RUN_HELD": 503,
+    "STALE": 409,
+    "TOKEN_MISSING": 401,
+    "TOO_LARGE": 413,
+    "UNKNOWN_TASK": 404,
+}
+"""Every code this API answers; 409 means stop and do not retry, 503 means try again."""
+
+_RETRY_AFTER: Final = "1"
+_HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": _RETRY_AFTER}}
+
+
+class Problem(Exception):
+    """Ends a request with one of the codes."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+    """Turn a problem, or an error of the database, into its response."""
+    problem = error if isinstance(error, Problem) else problem_of(error)
+    status = STATUS_BY_CODE[problem.code]
+    body = {"code": problem.code, "message": problem.message}
+    return JSONResponse(body, status, _HEADERS.get(status))
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say what an error of the engine means to a worker; any other error is raised again."""
+    if isinstance(error, RunNotFound):
+        return Problem("UNKNOWN_TASK", "there is no such run, step or task")
+    if isinstance(error, TooLarge):
+        return Problem("TOO_LARGE", str(error))
+    if isinstance(error, BadInput):
+        return Problem("OUTPUT_INVALID", str(error))
+    if isinstance(error, DatabaseUnreachable):
+        return Problem("DATABASE_UNREACHABLE", "the database cannot be reached now: try again")
+    if isinstance(error, DatabaseError) and error.sqlstate == "55P03":
+        return Problem("RUN_HELD", "another transaction holds the run open: try again")
+    if isinstance(error, PgflowError):
+        return Problem("DATABASE_ERROR", "the database refused the statement: try again, or ask the operator")
+    raise error
+
+
+async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    """Give what the framework refuses (no such path, wrong method) the same body as every problem."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "NO_SUCH_PATH", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
+    body = {"code": code, "message": f"{request.method} {request.url.path}: {error.detail}"}
+    return JSONResponse(body, error.status_code, error.headers)

@@ -1,0 +1,88 @@
+"""Read a request: its bearer, its body within the caps, and the fields the verb asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from pgflow.api.problems import Problem
+from pgflow.api.settings import ApiSettings
+
+__all__ = ["Body", "read_body", "read_token"]
+
+M = TypeVar("M", bound=BaseModel)
+
+_MISSING = "send the attempt token: Authorization: Bearer <token>"
+
+
+class Body:
+    """A JSON object as it was sent, and as it was understood."""
+
+    def __init__(self, text: str, value: object) -> None:
+        self.text = text
+        self._value = value
+
+    def read(self, model: type[M]) -> M:
+        """Check the fields; raises a Problem that names the first wrong one."""
+        try:
+            return model.model_validate(self._value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the body"
+            raise Problem("BODY_INVALID", f"{where}: {first['msg']}") from None
+
+
+def read_token(request: Request) -> UUID:
+    """Take the attempt token from the Authorization header, the only place it may stand in."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Problem("TOKEN_MISSING", _MISSING)
+    try:
+        return UUID(token.strip())
+    except ValueError:
+        raise Problem("TOKEN_MISSING", "the bearer is not an attempt token") from None
+
+
+async def read_body(request: Request, settings: ApiSettings) -> Body:
+    """Read a JSON object; stops at the first byte beyond the cap, and when the client is too slow."""
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            raw = await _bytes(request, settings.max_body)
+    except TimeoutError:
+        raise Problem("BODY_TIMEOUT", f"the body did not arrive in {settings.body_timeout:g} s") from None
+    except ClientDisconnect:
+        raise Problem("BODY_INVALID", "the client went away") from None
+    try:
+        text = raw.decode()
+        return Body(text, json.loads(text, parse_constant=_refuse_constant))
+    except UnicodeDecodeError as error:
+        raise Problem("BODY_INVALID", f"the body is not UTF-8 (byte {error.start})") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem("BODY_INVALID", f"the body is not JSON: {error}") from None
+
+
+async def _bytes(request: Request, most: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        _refuse_size(most)
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > most:
+            _refuse_size(most)
+    return bytes(raw)
+
+
+def _refuse_size(most: int) -> NoReturn:
+    raise Problem(
+        "BODY_TOO_LARGE", f"the body is larger than {most} bytes: store the result elsewhere, report where"
+    )
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
