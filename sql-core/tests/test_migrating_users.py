@@ -11,6 +11,7 @@ import pgflow_sql
 import psycopg
 import pytest
 from pgflow.embedded import EmbeddedServer
+from pgflow_testing.binaries import take_binaries
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -23,7 +24,8 @@ DEFINITION = '{"flow_slug": "f", "steps": [{"step_slug": "a", "handler": "m:f"}]
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
     """A cluster of one's own, of the version under test: roles are of the whole cluster."""
-    with EmbeddedServer.temporary(version=os.environ.get("PGFLOW_TEST_POSTGRES", "18")) as server:
+    version = os.environ.get("PGFLOW_TEST_POSTGRES") or "18"
+    with EmbeddedServer.temporary(version=version, binaries=take_binaries(version)) as server:
         yield server
 
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import pgflow_sql
 import psycopg
-from pgflow.embedded import EmbeddedServer, Version
+from pgflow.embedded import EmbeddedServer
+from pgflow_testing.binaries import take_binaries
 from psycopg.rows import tuple_row
 
 from .engine import Engine
@@ -107,8 +108,10 @@ def _is_lost(connection: psycopg.Connection[Any]) -> bool:
 @contextmanager
 def crash_server() -> Iterator[Crashes]:
     """Start such a server with PGFlow in it."""
-    version = cast("Version", os.environ.get("PGFLOW_TEST_POSTGRES", "18"))
-    with EmbeddedServer.temporary(version=version, settings=_SETTINGS) as server:
+    version = os.environ.get("PGFLOW_TEST_POSTGRES") or "18"
+    with EmbeddedServer.temporary(
+        version=version, binaries=take_binaries(version), settings=_SETTINGS
+    ) as server:
         with psycopg.connect(server.dsn()) as connection:
             pgflow_sql.install(connection)
             connection.execute(_STOPS)

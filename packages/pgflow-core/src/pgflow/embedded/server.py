@@ -82,11 +82,19 @@ class EmbeddedServer:
             return server
 
     @classmethod
-    def temporary(cls, *, version: str = "18", settings: Mapping[str, str] = THROWAWAY_SETTINGS) -> Self:
+    def temporary(
+        cls,
+        *,
+        version: str = "18",
+        binaries: Path | None = None,
+        settings: Mapping[str, str] = THROWAWAY_SETTINGS,
+    ) -> Self:
         """Start a server in a folder of its own that is removed with it."""
         folder = tempfile.mkdtemp(prefix="pgflow-")
         try:
-            return cls.ensure(Path(folder), version=version, settings=settings, temporary=True)
+            return cls.ensure(
+                Path(folder), version=version, binaries=binaries, settings=settings, temporary=True
+            )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
