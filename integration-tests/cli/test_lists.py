@@ -198,13 +198,13 @@ def test_waiting_for_a_paused_run_says_that_it_is_paused(chain, client, monkeypa
 
 def test_old_runs_are_pruned_in_batches(chain, client, pgflow_connection, monkeypatch):
     monkeypatch.setattr("pgflow.cli.commands.prune._BATCH", 2)
-    old = [start(client) for _ in range(5)]
-    recent, running = start(client), start(client)
-    for run_id in [*old, recent]:
-        client.cancel(run_id)
     pgflow_connection.execute(
-        "update pgflow.runs set finished_at = finished_at - interval '40 days' where run_id = any(%s)", [old]
+        "select set_config('pgflow.fake_now', (now() - interval '40 days')::text, false)"
     )
+    for _ in range(5):
+        pgflow_connection.execute("select pgflow.cancel_run(r.run_id) from pgflow.run_flow('chain', '1') r")
+    recent, running = start(client), start(client)
+    client.cancel(recent)
     assert chain.pgflow("prune", "--older-than", "30d", "--dry-run").stdout == "would delete 5 runs\n"
     assert chain.json("prune", "--older-than", "30d", "--dry-run", "--limit", "3") == {
         "dry_run": True,

@@ -181,6 +181,6 @@ def test_a_layer_of_a_thousand_steps_costs_the_same_for_every_step(engine: Engin
         costs[width] = max(cost_of_completions(engine, [task]) for task in tasks[:19])
         for first in range(19, width - 1, 490):
             engine.report(complete_report(task) for task in tasks[first : min(first + 490, width - 1)])
-        assert cost_of_completions(engine, tasks[-1:]) < 20 * width
+        assert cost_of_completions(engine, tasks[-1:]) < 20 * width + 500  # its own plans are made here
         engine.complete(engine.take("last"))
     assert costs[1000] <= costs[20] * 2 + 20

@@ -73,5 +73,5 @@ def test_it_is_deleted_with_its_run(engine: Engine) -> None:
     task = engine.take()
     beat(engine, task, THREE)
     engine.complete(task)
-    engine.rows("select pgflow.prune_runs(interval '-1 s', 10)")
+    engine.rows("select pgflow.prune_runs(interval '0 s', 10)")
     assert engine.rows("select from pgflow.task_progress") == []

@@ -29,7 +29,7 @@ asyncio.run(main())
 """
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -85,8 +85,8 @@ def test_the_reading_thread_is_a_tripwire_of_its_own(tmp_path):
         "asyncio.run(main())",
         "from pgflow_local import spawn\n"
         "command = spawn.command\n"
-        "def without_tripwire(settings, pythonpath, files):\n"
-        "    *start, config = command(settings, pythonpath, files)\n"
+        "def without_tripwire(*arguments):\n"
+        "    *start, config = command(*arguments)\n"
         "    code = 'import sys; from pgflow_local.worker import tripwire, __main__; '"
         " 'tripwire.arm = lambda fileno: None; __main__.main()'\n"
         "    return [start[0], '-P', '-c', code, config]\n"

@@ -43,7 +43,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Serve": {
         "dispatch": "Claim ready tasks and run them, until told to stop.",
-        "serve": "Serve health and metrics of the database over HTTP.",
+        "serve": "Serve the completion API, health and metrics of the database over HTTP.",
     },
 }
 
