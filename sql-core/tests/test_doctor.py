@@ -23,7 +23,7 @@ from .support.engine import Engine, Row, refused, release_report
 SETTINGS = {
     "autovacuum_freeze_max_age": "100000",
     "max_connections": "20",
-    "max_locks_per_transaction": "10",
+    "max_locks_per_transaction": "100",
     "max_prepared_transactions": "5",
 }
 

