@@ -153,6 +153,9 @@ def test_the_initial_migration_is_up_to_date() -> None:
 
 
 def test_the_snapshot_is_up_to_date(empty: str) -> None:
+    with psycopg.connect(empty) as connection:
+        if connection.info.server_version < 180000:
+            pytest.skip("the snapshot is written with PostgreSQL 18; others word views in another way")
     migrate(empty)
     snapshot = (ROOT / "schema.snapshot.sql").read_text(encoding="utf-8")
     assert dump_schema(empty) == snapshot, "run: hatch run refresh, and look at the difference"
