@@ -6,23 +6,20 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from pgflow.database.statements.tasks import MAX_CHARACTERS, MAX_REPORTS
 from pgflow.errors import DatabaseUnreachable, PgflowError
 
 __all__ = ["Batches"]
 
 A = TypeVar("A")
 
-_MAX_ITEMS: Final = 500
-"""The engine's limit for one call."""
-_MAX_CHARACTERS: Final = 16_000_000
-
 
 class Batches(Generic[A]):
     """Sends items, JSON texts, joined into arrays; every caller gets the answer to its own item.
 
-    An idle sender waits `linger` seconds for company before the first statement after a pause.
+    A sender waits `linger` seconds for company before it takes what waits.
     """
 
     def __init__(self, senders: Sequence[Callable[[str], Awaitable[Sequence[A]]]], linger: float) -> None:
@@ -64,9 +61,9 @@ class Batches(Generic[A]):
     def _take(self) -> list[tuple[str, asyncio.Future[A]]]:
         taken: list[tuple[str, asyncio.Future[A]]] = []
         characters = 0
-        while self._waiting and len(taken) < _MAX_ITEMS:
+        while self._waiting and len(taken) < MAX_REPORTS:
             characters += len(self._waiting[0][0])
-            if taken and characters > _MAX_CHARACTERS:
+            if taken and characters > MAX_CHARACTERS:
                 break
             taken.append(self._waiting.popleft())
         if not self._waiting:

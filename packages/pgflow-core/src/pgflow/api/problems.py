@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from pgflow.errors import BadInput, DatabaseError, DatabaseUnreachable, PgflowError, RunNotFound, TooLarge
 
-__all__ = ["STATUS_BY_CODE", "Problem", "answer_http_error", "answer_problem", "problem_of"]
+__all__ = ["STATUS_BY_CODE", "Problem", "answer_http_error", "answer_problem", "problem_of", "unknown_task"]
 
 STATUS_BY_CODE: Final = {
     "BODY_INVALID": 422,
@@ -41,6 +41,11 @@ class Problem(Exception):
         self.message = message
 
 
+def unknown_task() -> Problem:
+    """Say that the address leads nowhere."""
+    return Problem("UNKNOWN_TASK", "there is no such run, step or task")
+
+
 async def answer_problem(request: Request, error: Exception) -> JSONResponse:
     """Turn a problem, or an error of the database, into its response."""
     problem = error if isinstance(error, Problem) else problem_of(error)
@@ -52,7 +57,7 @@ async def answer_problem(request: Request, error: Exception) -> JSONResponse:
 def problem_of(error: Exception) -> Problem:
     """Say what an error of the engine means to a worker; any other error is raised again."""
     if isinstance(error, RunNotFound):
-        return Problem("UNKNOWN_TASK", "there is no such run, step or task")
+        return unknown_task()
     if isinstance(error, TooLarge):
         return Problem("TOO_LARGE", str(error))
     if isinstance(error, BadInput):

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from pgflow.api.batches import Batches
 from pgflow.api.models import CompleteRequest, FailRequest, StartRequest, TaskRequest
-from pgflow.api.problems import Problem
+from pgflow.api.problems import Problem, unknown_task
 from pgflow.api.requests import Body, read_body, read_token
 from pgflow.api.settings import ApiSettings
 from pgflow.client.async_links import AsyncOwnLink
@@ -139,7 +139,7 @@ def _addressed(body: Body, asked: TaskRequest, token: UUID, outcome: str | None 
 
 def _refuse(status: str) -> NoReturn:
     if status == "unknown":
-        raise Problem("UNKNOWN_TASK", "there is no such run, step or task")
+        raise unknown_task()
     if status == "invalid":
         raise Problem("BODY_INVALID", "the engine does not understand the report")
     if status == "conflict":

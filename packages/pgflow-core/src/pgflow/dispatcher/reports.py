@@ -6,19 +6,14 @@ import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from pgflow.database.statements.tasks import MAX_CHARACTERS, MAX_REPORTS
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.errors import PgflowError, TooLarge
 from pgflow.executor import TaskReport
 
 __all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused", "storable"]
-
-MAX_REPORTS: Final = 500
-"""The engine's limit for one call."""
-
-_MAX_CHARACTERS: Final = 16_000_000
-"""Of one call: far below what PostgreSQL takes for one jsonb (256 MB)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +49,7 @@ class ReportQueue:
         characters = 0
         while self._waiting and len(taken) < MAX_REPORTS:
             characters += len(self._waiting[0].text)
-            if taken and characters > _MAX_CHARACTERS:
+            if taken and characters > MAX_CHARACTERS:
                 break
             taken.append(self._waiting.popleft())
         return taken

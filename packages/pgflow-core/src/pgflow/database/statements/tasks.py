@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, LiteralString, NamedTuple
+from typing import Final, Literal, LiteralString, NamedTuple
 from uuid import UUID
 
 from pgflow.database.statement import Row, Statement, only, scalar, scalars
 
 __all__ = [
+    "MAX_CHARACTERS",
+    "MAX_REPORTS",
     "ClaimMode",
     "ClaimedTask",
     "Exchanged",
@@ -27,6 +29,12 @@ __all__ = [
     "start_step_task",
     "task_states",
 ]
+
+MAX_REPORTS: Final = 500
+"""The engine's limit for one call."""
+
+MAX_CHARACTERS: Final = 16_000_000
+"""Of the reports of one call: far below what PostgreSQL takes for one jsonb (256 MB)."""
 
 ClaimMode = Literal["start", "launch"]
 Inputs = Literal["full", "none"]
