@@ -125,7 +125,7 @@ async def test_a_slow_database_bounds_what_is_in_hand_and_keeps_every_report(
 async def test_reports_that_fill_more_than_a_call_go_before_more_is_claimed(
     pgflow_database, dispatching, aeventually, monkeypatch
 ):
-    monkeypatch.setattr("pgflow.dispatcher.reports._MAX_CHARACTERS", 200_000)
+    monkeypatch.setattr("pgflow.dispatcher.reports.MAX_CHARACTERS", 200_000)
     tasks, capacity = 1000, 100
     unsent: list[int] = []
 

@@ -1,6 +1,5 @@
 """aclose() leaves no process, no file and no task; the fixture checks that after every test here."""
 
-import os
 import time
 
 import pytest
@@ -63,13 +62,22 @@ async def test_every_task_is_reported_once_when_closed_under_load(local):
     assert {reports[0].outcome for reports in outcomes} == {"complete", "release"}
 
 
-async def test_exit_handlers_of_user_code_run(local, tmp_path):
+async def test_exit_handlers_of_user_code_run_to_their_end(local, tmp_path):
+    began, gate, tidied = tmp_path / "began", tmp_path / "gate", tmp_path / "tidied"
     (tmp_path / "tidy.py").write_text(
-        "import atexit, pathlib\n"
-        f"atexit.register(pathlib.Path({str(tmp_path / 'tidied')!r}).touch)\n"
-        "def run() -> None: ...\n"
+        "import atexit, os, pathlib, time\n"
+        "def tidy():\n"
+        f"    pathlib.Path({str(began)!r}).touch()\n"
+        f"    while not os.path.exists({str(gate)!r}):\n"
+        "        time.sleep(0.01)\n"
+        f"    pathlib.Path({str(tidied)!r}).touch()\n"
+        "def run() -> None:\n"
+        "    atexit.register(tidy)\n"
     )
-    executor = await local(pythonpath=(tmp_path,), grace=10)
+    executor = await local(pythonpath=(tmp_path,), grace=30)
     await executor.value("run", module="tidy")
-    await executor.executor.aclose()
-    assert "tidied" in os.listdir(tmp_path)  # noqa: PTH208
+    closing = executor.closing()
+    await until(began.exists)
+    gate.touch()
+    await closing
+    assert tidied.exists()

@@ -227,9 +227,22 @@ class WorkerProcess(asyncio.Protocol):
         if frames:
             self._owner.received(self, frames)
 
+    def eof_received(self) -> bool:
+        """Take the end of the stream (asyncio's callback).
+
+        Our side stays open until the process is gone: closing it is what tells an orphan to die, and user
+        code may still be at work in exit handlers.
+        """
+        self._heard_out()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the stream (asyncio's callback): the process exits, or is made to."""
+        """Take the loss of the connection (asyncio's callback)."""
         del exc
+        self._heard_out()
+
+    def _heard_out(self) -> None:
+        """Nothing more comes from the process: it exits, or is made to."""
         self._connected = False
         if self.returncode is not None:
             self._end()
