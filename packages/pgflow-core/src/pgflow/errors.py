@@ -18,6 +18,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnreachable",
     "DefinitionError",
+    "EnvelopeInvalid",
     "FlowNotFound",
     "ForeignSchema",
     "HandlerAborted",
@@ -129,6 +130,13 @@ class HandlerAborted(HandlerError):
     """The handler ended with an exception that would end a program, such as SystemExit or CancelledError.
 
     That exception is the `__cause__`.  To the worker it is a failure like any other.
+    """
+
+
+class EnvelopeInvalid(PgflowError):
+    """The envelope of a task cannot be read.
+
+    Raised where a task was to run: it has not made its handshake, and its launch deadline will return it.
     """
 
 

@@ -1,0 +1,47 @@
+"""JSON text taken apart without changing it: what is only passed on keeps every digit of its numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from pgflow.jsonb import is_object
+
+__all__ = ["load", "members"]
+
+_BETWEEN: Final = re.compile(r"[\s,:]*")
+
+
+def load(text: str) -> Any:
+    """Decode JSON text; raises ValueError for what PostgreSQL would refuse too, such as NaN."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def members(text: str) -> dict[str, str]:
+    """Return the members of a JSON object, each value as its text; raises ValueError if it is none."""
+    if not is_object(load(text)):
+        raise ValueError("it is not a JSON object")
+    decode = json.JSONDecoder().raw_decode
+    found: dict[str, str] = {}
+    # The text is valid, so between two values stand only spaces and punctuation.
+    at = _after(text, text.index("{") + 1)
+    while text[at] != "}":
+        key, at = decode(text, at)
+        start = _after(text, at)
+        _, end = decode(text, start)
+        found[key] = text[start:end]
+        at = _after(text, end)
+    return found
+
+
+def _after(text: str, at: int) -> int:
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
