@@ -85,6 +85,34 @@ def test_a_heartbeat_renews_the_lease(api, held):
     assert answer.json()["lease_expires_at"] > started["lease_expires_at"]
 
 
+def test_a_heartbeat_carries_progress(api, held, pgflow_connection):
+    (task,) = held(mode="start")
+    said = {"done": 3, "total": 10, "message": "pages"}
+    assert api.post("heartbeat", task, progress=said).json()["status"] == "ok"
+    (row,) = pgflow_connection.execute("select progress from pgflow.task_progress").fetchall()
+    assert row["progress"] == said
+    assert api.post("heartbeat", task, progress=None).json()["status"] == "ok"
+    assert api.post("heartbeat", task, progress={"done": "most"}).status_code == 422
+
+
+def test_a_release_hands_back_and_uses_up_no_budget(api, held, output, pgflow_connection):
+    now, later = held(2)  # one before its handshake, one after
+    api.post("start", later, instance_id="pod-1")
+    assert api.post("release", now).json() == {"status": "released"}
+    why = {"code": "SHUTDOWN", "message": "SIGTERM"}
+    answer = api.post("release", later, error=why, retry_after_seconds=3600, log_tail="bye")
+    assert answer.json() == {"status": "released"}
+    assert api.post("release", later).json() == {"status": "duplicate"}
+    assert api.post("complete", later, output=1).status_code == 409
+    assert output(now)[0] == output(later)[0] == "queued"
+    rows = pgflow_connection.execute("select failures, attempt from pgflow.step_tasks").fetchall()
+    assert [(row["failures"], row["attempt"]) for row in rows] == [(0, 1)] * 2
+    claimed = pgflow_connection.execute(
+        "select run_id from pgflow.claim_step_tasks('local', 'w', 5)"
+    ).fetchall()
+    assert [str(row["run_id"]) for row in claimed] == [now.run_id]
+
+
 def test_a_cancelled_run_is_told_by_the_heartbeat(api, held, pgflow_connection):
     (task,) = held(mode="start")
     pgflow_connection.execute("select pgflow.cancel_run(%s)", [task.run_id])
@@ -93,7 +121,7 @@ def test_a_cancelled_run_is_told_by_the_heartbeat(api, held, pgflow_connection):
     assert (answer.status_code, answer.json()["code"]) == (409, "STALE")
 
 
-@pytest.mark.parametrize("verb", ["start", "heartbeat", "complete", "fail"])
+@pytest.mark.parametrize("verb", ["start", "heartbeat", "complete", "fail", "release"])
 def test_a_wrong_token_is_stale_and_changes_nothing(api, held, output, verb):
     (task,) = held(mode="start")
     stranger = replace(task, token=str(uuid.uuid4()))
@@ -111,7 +139,7 @@ def test_an_old_token_is_stale(api, held, pgflow_connection):
     assert (answer.status_code, answer.json()["code"]) == (409, "STALE")
 
 
-@pytest.mark.parametrize("verb", ["start", "complete", "fail"])
+@pytest.mark.parametrize("verb", ["start", "complete", "fail", "release"])
 def test_an_unknown_task_is_not_found(api, held, verb):
     (task,) = held(mode="start")
     unknown = replace(task, run_id=str(uuid.uuid4()))

@@ -47,6 +47,6 @@ def task_routes(verbs: TaskVerbs) -> list[BaseRoute]:
     async def describe(_: Request) -> Response:
         return JSONResponse(described)
 
-    served = (verbs.start, verbs.heartbeat, verbs.complete, verbs.fail)
+    served = (verbs.start, verbs.heartbeat, verbs.complete, verbs.fail, verbs.release)
     routes = [Route(f"/v1/tasks/{verb.__name__}", verb, methods=["POST"]) for verb in served]
     return [*routes, Route("/openapi.json", describe, methods=["GET"])]

@@ -13,7 +13,10 @@ __all__ = [
     "Completed",
     "FailRequest",
     "Failed",
+    "HeartbeatRequest",
     "ProblemBody",
+    "ReleaseRequest",
+    "Released",
     "Renewed",
     "StartRequest",
     "Started",
@@ -49,6 +52,23 @@ class StartRequest(TaskRequest):
     """Names the process that asks: the first one has the attempt, and may ask again."""
 
 
+class ProgressBody(BaseModel):
+    """How far the handler says it has come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    done: Annotated[float, Field(strict=True)]
+    total: Annotated[float, Field(strict=True)] | None = None
+    message: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class HeartbeatRequest(TaskRequest):
+    """A sign of life of an attempt."""
+
+    progress: ProgressBody | None = None
+    """Shown with the run while the attempt goes on."""
+
+
 class CompleteRequest(TaskRequest):
     """The result of an attempt."""
 
@@ -77,6 +97,16 @@ class FailRequest(TaskRequest):
     log_tail: str | None = None
 
 
+class ReleaseRequest(TaskRequest):
+    """An attempt handed back: no budget is used up."""
+
+    error: ErrorBody | None = None
+    """Why."""
+    retry_after_seconds: Annotated[float, Field(ge=0, le=_MAX_DELAY, strict=True)] | None = None
+    """How long nobody is offered the task; it is ready at once if left out."""
+    log_tail: str | None = None
+
+
 class Started(BaseModel):
     """The attempt is this instance's; `input` is the handler's input object."""
 
@@ -102,6 +132,12 @@ class Failed(BaseModel):
     """The failure is stored, and whether the engine tries again."""
 
     status: Literal["retrying", "failed", "duplicate"]
+
+
+class Released(BaseModel):
+    """The task is ready for another worker."""
+
+    status: Literal["released", "duplicate"]
 
 
 class ProblemBody(BaseModel):

@@ -12,11 +12,13 @@ from pgflow.api.models import (
     CompleteRequest,
     Failed,
     FailRequest,
+    HeartbeatRequest,
     ProblemBody,
+    Released,
+    ReleaseRequest,
     Renewed,
     Started,
     StartRequest,
-    TaskRequest,
 )
 
 __all__ = ["document"]
@@ -24,12 +26,13 @@ __all__ = ["document"]
 _VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
     "start": (StartRequest, Started, "Make the start handshake of a launched attempt and get its input."),
     "heartbeat": (
-        TaskRequest,
+        HeartbeatRequest,
         Renewed,
         "Renew the lease of an attempt; learn whether it is still wanted.",
     ),
     "complete": (CompleteRequest, Completed, "Report the output of an attempt."),
     "fail": (FailRequest, Failed, "Report the failure of an attempt."),
+    "release": (ReleaseRequest, Released, "Hand an attempt back; it counts against no budget."),
 }
 
 _PROBLEMS: Final = {

@@ -1,4 +1,4 @@
-"""The four verbs of an attempt over HTTP.
+"""The verbs of an attempt over HTTP.
 
 The body goes to the database as the text it came as, so that numbers keep all their digits.
 """
@@ -17,7 +17,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pgflow.api.batches import Batches
-from pgflow.api.models import CompleteRequest, FailRequest, StartRequest, TaskRequest
+from pgflow.api.models import (
+    CompleteRequest,
+    FailRequest,
+    HeartbeatRequest,
+    ReleaseRequest,
+    StartRequest,
+    TaskRequest,
+)
 from pgflow.api.problems import Problem, unknown_task
 from pgflow.api.requests import Body, read_body, read_token
 from pgflow.api.settings import ApiSettings
@@ -76,7 +83,7 @@ class TaskVerbs:
     async def heartbeat(self, request: Request) -> Response:
         """Renew the lease of an attempt, and learn whether it is still wanted."""
         token, body = await self._read(request)
-        renewal = await self._renewals.submit(_addressed(body, body.read(TaskRequest), token))
+        renewal = await self._renewals.submit(_addressed(body, body.read(HeartbeatRequest), token))
         if renewal.status == "stale":
             _refuse("stale")
         lease = renewal.lease_expires_at
@@ -91,6 +98,11 @@ class TaskVerbs:
         """Report the failure of an attempt."""
         token, body = await self._read(request)
         return await self._report(_addressed(body, body.read(FailRequest), token, outcome="fail"))
+
+    async def release(self, request: Request) -> Response:
+        """Hand an attempt back."""
+        token, body = await self._read(request)
+        return await self._report(_addressed(body, body.read(ReleaseRequest), token, outcome="release"))
 
     async def _read(self, request: Request) -> tuple[UUID, Body]:
         token = read_token(request)
