@@ -22,29 +22,49 @@ from pgflow.runtime.call import run_handler
 from pgflow.runtime.context import Task
 from pgflow.runtime.failures import failure_of
 from pgflow.runtime.handlers import Handler
+from pgflow.runtime.stand_in import check_slugs, stand_in
 
 if TYPE_CHECKING:
     from pgflow.dsl.flow import Flow
 
-__all__ = ["run_inline"]
+__all__ = ["handlers_of", "outside_event_loop", "run_inline"]
 
+T = TypeVar("T")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def run_inline(flow: Flow[In, Out], value: In) -> Out:
+def run_inline(
+    flow: Flow[In, Out], value: In, *, handlers: Mapping[str, Callable[..., Any]] | None = None
+) -> Out:
     """Run every step of `flow` here, one after the other, and return the flow's value.
 
+    `handlers`, step slug -> function, stand in for handlers; values keep the types of those they replace.
     Raises InputError for a bad input and RunFailed, caused by the handler's exception, when a step fails.
     """
-    run = _Run(flow, flow.encode_input(value))
+    run = _Run(flow, flow.encode_input(value), handlers_of(flow, handlers or {}))
+    return flow.decode_output(outside_event_loop(run.outputs))
+
+
+def outside_event_loop(work: Callable[[], T]) -> T:
+    """Do work that may run async handlers: here, or in a thread if this one runs an event loop already."""
     if not _in_event_loop():
-        return flow.decode_output(run.outputs())
-    # Async handlers need an event loop of their own, which this thread cannot run inside its present one.
+        return work()
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
-        return flow.decode_output(pool.submit(contextvars.copy_context().run, run.outputs).result())
+        return pool.submit(contextvars.copy_context().run, work).result()
+
+
+def handlers_of(flow: Flow[Any, Any], instead: Mapping[str, Callable[..., Any]]) -> dict[str, Handler]:
+    """Return the handlers of a flow by step; raises ValueError for a stand-in of a step it does not have."""
+    check_slugs(instead, flow.placed_steps, flow.slug)
+    return {
+        slug: Handler(placed.handler_ref, stand_in(placed.handler, instead[slug]))
+        if slug in instead
+        else _handler(placed.handler_ref, placed.handler)
+        for slug, placed in flow.placed_steps.items()
+    }
 
 
 class _StepFailure(Exception):
@@ -58,10 +78,11 @@ class _StepFailure(Exception):
 
 
 class _Run:
-    def __init__(self, flow: Flow[Any, Any], input_text: str) -> None:
+    def __init__(self, flow: Flow[Any, Any], input_text: str, handlers: Mapping[str, Handler]) -> None:
         self._id: UUID = uuid4()
         self._flow = flow
         self._input = input_text
+        self._handlers = handlers
         self._outputs: dict[str, str] = {}
         self._cascaded: set[str] = set()
 
@@ -127,8 +148,7 @@ class _Run:
     def _attempt(
         self, step: StepDefinition, index: int, values: Mapping[str, str], options: Mapping[str, Any]
     ) -> str:
-        placed = self._flow.placed_steps[step.step_slug]
-        handler = _handler(step.handler, placed.handler)
+        handler = self._handlers[step.step_slug]
         params = json.dumps(step.params) if step.params else None  # as the engine stores it
         for attempt in range(1, options["max_attempts"] + 1):
             deadline = datetime.now(UTC) + timedelta(seconds=options["timeout"])

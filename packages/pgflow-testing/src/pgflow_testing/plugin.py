@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pgflow_testing.databases import Databases
+    from pgflow_testing.driver import Driver
     from pgflow_testing.pooler import Pooler
     from pgflow_testing.servers import Server
 
@@ -140,3 +141,12 @@ def pgflow_connection(pgflow_database: str) -> Iterator[psycopg.Connection[dict[
     connect = psycopg.Connection[dict[str, Any]].connect
     with connect(pgflow_database, autocommit=True, row_factory=dict_row) as connection:
         yield connection
+
+
+@pytest.fixture
+def drive(pgflow_database: str) -> Iterator[Driver]:
+    """Runs flows to their end on `pgflow_database`, without waiting: `drive(flow, input).result`."""
+    from pgflow_testing.driver import Driver
+
+    with Driver(pgflow_database) as driver:
+        yield driver
