@@ -1,6 +1,7 @@
 """Commands that look at flows and need no database: init, graph, compile, and the mistakes they meet."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -106,27 +107,69 @@ def test_a_flow_that_is_not_there_is_named_with_what_is(hello, reference, what, 
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        (
-            "import nowhere\n",
-            "flows/bad.py:1: cannot import 'flows.bad': ModuleNotFoundError: No module named 'nowhere'",
-        ),
-        ("\nx = 1 / 0\n", "flows/bad.py:2: cannot import 'flows.bad': ZeroDivisionError"),
-        ("def f(:\n", "flows/bad.py:1: cannot import 'flows.bad': SyntaxError"),
-        (
-            "from pgflow import Node, flow, step\n@flow\ndef f(n: Node[int]) -> Node[int]:\n"
-            "    return step(lambda x: x, n)\n",
-            "flows/bad.py:4: ",
-        ),
-    ],
-)
-def test_a_module_that_cannot_be_imported_is_shown_by_its_line(hello, source, shown):
+BROKEN = {
+    "missing": (
+        "import nowhere\n",
+        "flows/bad.py:1: cannot import 'flows.bad': ModuleNotFoundError: No module named 'nowhere'",
+        ["import nowhere", "ModuleNotFoundError: No module named 'nowhere'"],
+    ),
+    "raises": (
+        "def ratio():\n    return 1 / 0\n\nx = ratio()\n",
+        "flows/bad.py:2: cannot import 'flows.bad': ZeroDivisionError",
+        ["line 4, in <module>", "x = ratio()", "line 2, in ratio", "return 1 / 0", "ZeroDivisionError"],
+    ),
+    "unspelt": (
+        "def f(:\n",
+        "flows/bad.py:1: cannot import 'flows.bad': SyntaxError",
+        ["line 1", "def f(:", "SyntaxError"],
+    ),
+    "exits": (
+        "import sys\nsys.exit('no display')\n",
+        "flows/bad.py:2: cannot import 'flows.bad': SystemExit: no display",
+        ["sys.exit('no display')", "SystemExit: no display"],
+    ),
+}
+
+
+def in_order(text, parts):
+    place = 0
+    for part in parts:
+        assert part in text[place:], f"{part!r} is not after {text[:place]!r}"
+        place = text.index(part, place) + len(part)
+
+
+@pytest.mark.parametrize("command", ["graph", "compile", "deploy", "run"])
+@pytest.mark.parametrize(("source", "shown", "frames"), BROKEN.values(), ids=BROKEN)
+def test_a_module_that_cannot_be_imported_is_shown_with_its_own_frames(
+    hello, database, command, source, shown, frames
+):
     hello.write("flows/bad.py", source)
-    result = hello.pgflow("graph", "flows.bad:f", code=2)
-    assert shown in result.stderr
-    assert "Traceback" not in result.stderr
+    stderr = hello.pgflow(command, "flows.bad:f", code=2).stderr
+    assert stderr.startswith(f"error: {shown}")
+    in_order(stderr, [f'File "{hello.folder}/flows/bad.py"', *frames, " mend: correct that line"])
+    assert "importlib" not in stderr
+    assert str(Path("pgflow", "cli")) not in stderr
+
+
+def test_a_broken_module_below_another_is_shown_with_the_way_to_it(hello):
+    hello.write("flows/bad.py", "from flows import worse\n")
+    hello.write("flows/worse.py", "x = {}['y']\n")
+    stderr = hello.pgflow("compile", "flows.bad:f", code=2).stderr
+    assert stderr.startswith("error: flows/worse.py:1: cannot import 'flows.bad': KeyError: 'y'")
+    in_order(stderr, ["flows/bad.py", "from flows import worse", "flows/worse.py", "x = {}['y']"])
+    error = json.loads(hello.pgflow("compile", "flows.bad:f", "--json", code=2).stderr)["error"]
+    in_order(error["traceback"], ["Traceback (most recent call last):", "flows/bad.py", "flows/worse.py"])
+
+
+def test_a_wrong_flow_is_shown_by_its_line_alone(hello):
+    hello.write(
+        "flows/bad.py",
+        "from pgflow import Node, flow, step\n@flow\ndef f(n: Node[int]) -> Node[int]:\n"
+        "    return step(lambda x: x, n)\n",
+    )
+    stderr = hello.pgflow("graph", "flows.bad:f", code=2).stderr
+    assert "flows/bad.py:4: " in stderr
+    assert "Traceback" not in stderr
 
 
 def test_an_error_is_one_json_object_with_json(hello):

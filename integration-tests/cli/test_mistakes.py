@@ -132,8 +132,11 @@ def test_a_handler_that_returns_something_that_is_not_json_fails_the_run(shop):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (FLOWS.replace("def pack(", "def renamed("), "pack"),
-        ("import nowhere\n", "No module named 'nowhere'"),
+        (FLOWS.replace("def pack(", "def renamed("), ["name 'pack' is not defined"]),
+        (
+            "def find():\n    import nowhere\n\nfind()\n",
+            ["No module named 'nowhere'", "shop.py", "line 4, in <module>", "find()", "line 2, in find"],
+        ),
     ],
 )
 def test_a_handler_that_cannot_be_imported_is_shown_and_the_task_is_kept(shop, source, said):
@@ -147,7 +150,7 @@ def test_a_handler_that_cannot_be_imported_is_shown_and_the_task_is_kept(shop, s
         )
     assert "is still running after 8 s" in waited.stderr
     assert "HANDLER_MISSING" in waited.stderr
-    assert said in waited.stderr
+    assert [part for part in said if part not in waited.stderr] == []
     run = shop.json("runs")[0]
     assert run["status"] == "running"
     assert "attempt 1 released" in shop.pgflow("status", run["run_id"]).stdout

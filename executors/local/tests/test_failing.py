@@ -114,6 +114,17 @@ async def test_a_missing_handler_is_handed_back(local, caplog, module, handler, 
     assert said in record.getMessage()
 
 
+@pytest.mark.parametrize(("module", "line"), [("needs_more", "import a_module_that"), ("exits", "sys.exit(")])
+async def test_a_module_that_cannot_be_imported_is_reported_with_its_own_frames(local, caplog, module, line):
+    executor = await local()
+    report = await executor.run("run", module=module)
+    traceback = report.error["traceback"]
+    assert line in traceback
+    files = [each.strip() for each in traceback.splitlines() if each.strip().startswith("File ")]
+    assert all(f"{module}.py" in each for each in files), files
+    assert traceback.rstrip() in caplog.text
+
+
 async def test_a_crash_while_importing_is_a_crash(local):
     executor = await local()
     report = await executor.run("run", module="dies")

@@ -187,14 +187,16 @@ class Board:
             return task.completed(frame.first.decode(), log_tail)
         answer: dict[str, Any] = json.loads(frame.first)
         if answer["outcome"] == "release":
-            self._tell_missing(task, answer["error"]["message"])
+            error = answer["error"]
+            self._tell_missing(task, error["message"], error.get("traceback", ""))
         return task.ended(log_tail=log_tail, **answer)
 
-    def _tell_missing(self, task: LocalTask, message: str) -> None:
+    def _tell_missing(self, task: LocalTask, message: str, traceback: str = "") -> None:
         """Log the first of the same kind for all to see; a map step may bring thousands."""
         seen = (task.attempt.handler, message) in self._told
         self._told.add((task.attempt.handler, message))
-        self._ctx.logger.log(logging.DEBUG if seen else logging.ERROR, "handed back %s: %s", task, message)
+        told = f"{message}\n{traceback}".rstrip()
+        self._ctx.logger.log(logging.DEBUG if seen else logging.ERROR, "handed back %s: %s", task, told)
 
     def _lost(self, task: LocalTask, process: WorkerProcess) -> TaskReport:
         output = process.output()

@@ -271,6 +271,7 @@ class WorkerProcess(asyncio.Protocol):
     def _end(self) -> None:
         if self.state is not State.ENDED:
             self.state = State.ENDED
+            self._hang_up()  # first: it takes a turn of the loop, and so does who waits for this end
             self._owner.ended(self)
             self._close()
 
@@ -281,6 +282,9 @@ class WorkerProcess(asyncio.Protocol):
 
     def _close(self) -> None:
         self._cancel_timer()
+        self._hang_up()
+        self._files.close()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.abort()
-        self._files.close()

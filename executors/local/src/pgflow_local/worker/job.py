@@ -124,11 +124,7 @@ class Finder:
         refusal = self._refusal(reference)
         if refusal is not None:
             raise HandlerMissing(f"handler {reference} may not run here: {refusal}", handler=reference)
-        try:
-            handler = resolve(reference)
-        except SystemExit as error:
-            problem = f"cannot import the module of handler {reference}: it exits ({error.code})"
-            raise HandlerMissing(problem, handler=reference) from error
+        handler = resolve(reference)
         return Found(handler, inspect.iscoroutinefunction(handler.function))
 
 

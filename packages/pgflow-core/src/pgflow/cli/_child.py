@@ -20,7 +20,8 @@ __all__ = ["DispatcherProcess", "environment_for"]
 
 _STOP_SECONDS: Final = 60.0
 _TAIL_LINES: Final = 12
-_WARNING: Final = re.compile(r"\d\d:\d\d:\d\d (?:WARNING|ERROR|CRITICAL) +(.*)")
+#: A line of the log, and the lines below it that begin no other one: a traceback.
+_WARNING: Final = re.compile(r"\d\d:\d\d:\d\d (?:WARNING|ERROR|CRITICAL) +(.*(?:\n(?!\d\d:\d\d:\d\d ).*)*)")
 
 
 def environment_for(dsn: str) -> dict[str, str]:

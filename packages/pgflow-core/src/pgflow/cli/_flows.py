@@ -14,6 +14,7 @@ from pgflow import Flow
 from pgflow.cli._problems import Problem
 from pgflow.config import Config
 from pgflow.errors import PgflowError
+from pgflow.tracebacks import user_traceback
 
 __all__ = ["configured_flows", "is_reference", "load_flow"]
 
@@ -68,7 +69,7 @@ def _import(name: str, reference: str, config: Config) -> ModuleType:
         return import_module(name)
     except PgflowError as error:
         raise Problem(
-            f"{_place(error, name)}{error}", mend="correct the flow and try again", kind=type(error).__name__
+            f"{_place(error)}{error}", mend="correct the flow and try again", kind=type(error).__name__
         ) from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
@@ -78,16 +79,16 @@ def _import(name: str, reference: str, config: Config) -> ModuleType:
                 mend=f"check the spelling, or `pythonpath` in pgflow.toml (looked in {looked} and sys.path)",
             ) from error
         raise _broken(error, name) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(error, name) from error
 
 
-def _broken(error: Exception, module: str) -> Problem:
-    what = f"{_place(error, module)}cannot import {module!r}: {type(error).__name__}: {error}"
-    return Problem(what, mend="correct that line; `python -c 'import " + module + "'` shows the traceback")
+def _broken(error: BaseException, module: str) -> Problem:
+    what = f"{_place(error)}cannot import {module!r}: {type(error).__name__}: {error}"
+    return Problem(what, mend="correct that line and try again", traceback=user_traceback(error))
 
 
-def _place(error: Exception, module: str) -> str:
+def _place(error: BaseException) -> str:
     """Name the line of the user's own code that raised, as "file:line: "."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}:{error.lineno}: "

@@ -18,7 +18,7 @@ WRONG_USE: Final = 2
 
 
 class Problem(click.ClickException):
-    """Wrong use, shown in a few lines and never as a traceback."""
+    """Wrong use, shown in a few lines; `traceback` is that of the user's code, where that is to blame."""
 
     exit_code = WRONG_USE
 
@@ -28,12 +28,14 @@ class Problem(click.ClickException):
         *,
         mend: str = "",
         kind: str = "Problem",
+        traceback: str = "",
         details: Mapping[str, Any] | None = None,
         as_json: bool = False,
     ) -> None:
         super().__init__(what)
         self.mend = mend
         self.kind = kind
+        self.traceback = traceback
         self.details = dict(details or {})
         self.as_json = as_json
 
@@ -41,11 +43,13 @@ class Problem(click.ClickException):
         """Write the error to stderr, as text or as one JSON object."""
         if self.as_json:
             error = {"type": self.kind, "message": self.message, "mend": self.mend or None, **self.details}
+            if self.traceback:
+                error["traceback"] = self.traceback
             click.echo(json.dumps({"error": error}), file=file, err=True)
             return
         first, *rest = self.message.splitlines() or [""]
         click.echo(f"{click.style('error:', fg='red', bold=True)} {first}", file=file, err=True)
-        for line in rest:
+        for line in (*rest, *self.traceback.splitlines()):
             click.echo(f"       {line}", file=file, err=True)
         if self.mend:
             click.echo(f"{click.style(' mend:', fg='green', bold=True)} {self.mend}", file=file, err=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from pgflow.errors import (
@@ -19,26 +16,14 @@ from pgflow.errors import (
     RetryAfter,
     TaskCancelled,
 )
+from pgflow.tracebacks import user_traceback
 
 __all__ = ["HANDLER_MISSING_DELAY", "Failure", "error_of", "failure_of"]
 
 #: Seconds until a task whose handler this worker lacks is offered again.
 HANDLER_MISSING_DELAY: Final = 30.0
 
-_TRACEBACK_BYTES: Final = 8 * 1024
 _MESSAGE_CHARS: Final = 4 * 1024
-_CUT: Final = "... (cut)\n"
-
-#: Above the first frame of this file are those of the worker.
-_CALL_FILE: Final = str(Path(__file__).with_name("call.py"))
-_PACKAGE: Final = str(Path(__file__).parent.parent)
-_STANDARD: Final = str(Path(traceback.__file__).parent)
-_NOT_USERS: Final = (
-    _PACKAGE + os.sep,
-    f"{_STANDARD}{os.sep}asyncio{os.sep}",
-    f"{_STANDARD}{os.sep}concurrent{os.sep}",
-    "<frozen importlib",
-)
 
 #: First match decides: exception class, code, may another attempt succeed?
 _CODES: Final[tuple[tuple[type[BaseException], str, bool], ...]] = (
@@ -72,7 +57,9 @@ def failure_of(exception: BaseException) -> Failure:
     verdict = _verdict(shown)
     code, retryable = _code_of(verdict)
     error = {"code": code, "message": _clean(_message(shown))[:_MESSAGE_CHARS], "type": type(shown).__name__}
-    frames = _clean(_traceback(shown))
+    # Of a handler that cannot be imported only what its module did is of use.
+    raised = shown.__cause__ or shown if isinstance(shown, HandlerMissing) else shown
+    frames = _clean(user_traceback(raised))
     if frames:
         error["traceback"] = frames
     if isinstance(verdict, HandlerMissing):
@@ -121,35 +108,6 @@ def _message(exception: BaseException) -> str:
         return str(exception) or type(exception).__name__
     except Exception as error:
         return f"{type(exception).__name__}, whose message could not be made: {error!r}"
-
-
-def _traceback(exception: BaseException) -> str:
-    """Return the user's frames and the exceptions; of more than 8 KiB the last part, "" without frames."""
-    try:
-        shown = traceback.TracebackException.from_exception(exception)
-        if not _keep_user_frames(shown):
-            return ""
-        text = "".join(shown.format())
-    except Exception:  # formatting calls the user's __str__
-        return ""
-    encoded = text.encode("utf-8", "replace")
-    if len(encoded) <= _TRACEBACK_BYTES:
-        return text
-    return _CUT + encoded[len(_CUT) - _TRACEBACK_BYTES :].decode("utf-8", "ignore")
-
-
-def _keep_user_frames(shown: traceback.TracebackException) -> bool:
-    """Drop the frames of worker and library, in causes too; return whether any frame is left."""
-    frames = list(shown.stack)
-    starts = [place for place, frame in enumerate(frames) if frame.filename == _CALL_FILE]
-    frames = frames[starts[0] if starts else 0 :]
-    shown.stack = traceback.StackSummary.from_list(
-        [f for f in frames if not f.filename.startswith(_NOT_USERS)]
-    )
-    context = None if shown.__suppress_context__ else shown.__context__
-    inner = [shown.__cause__, context, *(shown.exceptions or ())]
-    kept = [_keep_user_frames(other) for other in inner if other is not None]
-    return bool(shown.stack) or any(kept)
 
 
 def _clean(text: str) -> str:

@@ -159,7 +159,7 @@ def resolve(reference: str) -> Handler:
     module_name, _, name = reference.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         problem = f"cannot import {module_name!r} for handler {reference}: {type(error).__name__}: {error}"
         raise HandlerMissing(problem, handler=reference) from error
     function = getattr(module, name, None)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pgflow import HandlerMissing, InputInvalid, NonRetryable, OutputInvalid, RetryAfter, TaskCancelled
 from pgflow.runtime import Handler, error_of, failure_of, run_handler, run_handler_async
+from pgflow.runtime.handlers import resolve
 
 
 def raised(error, call=run_handler):
@@ -127,6 +128,30 @@ def test_our_own_errors_show_no_frames():
         return "x"
 
     assert "traceback" not in error_of(caught_from(wrong))
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("x = {}['y']\n", ["line 1, in <module>", "x = {}['y']", "KeyError: 'y'"]),
+        ("x = (\n", ["x = (", "SyntaxError"]),
+    ],
+)
+def test_a_handler_that_cannot_be_imported_shows_what_its_module_did(tmp_path, monkeypatch, source, lines):
+    (tmp_path / "ill.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(HandlerMissing) as caught:
+        resolve("ill:work")
+    shown = error_of(caught.value)["traceback"]
+    assert [line for line in lines if line not in shown] == []
+    assert "HandlerMissing" not in shown
+    assert "importlib" not in shown
+
+
+def test_a_module_that_is_not_there_has_no_traceback():
+    with pytest.raises(HandlerMissing) as caught:
+        resolve("no_such_module_anywhere:work")
+    assert "traceback" not in error_of(caught.value)
 
 
 def test_a_long_traceback_keeps_its_end():
