@@ -24,10 +24,11 @@ def test_random_flows_agree_with_the_oracle(engine: Engine, chunk: int) -> None:
     """Rule 82: maps, conditions, skips, failures, retries, losses, launches, cancellations, reopened runs."""
     engine.at(0)
     for seed in range(SEED + chunk, SEED + EXAMPLES, CHUNKS):
+        world = World(engine, seed)
         try:
-            World(engine, seed).live_on()
+            world.live_on()
         except BaseException as error:
-            error.add_note(f"PGFLOW_ORACLE_EXAMPLES=1 PGFLOW_ORACLE_SEED={seed}")
+            error.add_note(f"PGFLOW_ORACLE_EXAMPLES=1 PGFLOW_ORACLE_SEED={seed}\n{world.story()}")
             raise
 
 

@@ -58,3 +58,14 @@ def _compare_tasks(engine: Engine, run_id: UUID, run: Run, slug: str) -> None:
         t.task_index: (t.status, t.attempt, t.failures, t.launch_failures) for t in engine.tasks(run_id, slug)
     }
     assert stored == modelled, f"{slug}: stored {stored}, the oracle has {modelled}"
+
+
+def stored(engine: Engine, run_id: UUID) -> list[str]:
+    """Return each task of a run as stored, with the timers that look at the run."""
+    rows = engine.rows(
+        """select to_jsonb(t) - 'token_hash' || jsonb_build_object('timers', (
+             select jsonb_agg(m) from pgflow.timers m where t.run_id = any (m.run_ids)))
+           from pgflow._tasks t where t.run_id = %s order by t.step_slug, t.task_index""",
+        run_id,
+    )
+    return [f"    stored: {row[0]}" for row in rows]

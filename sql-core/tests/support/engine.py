@@ -14,6 +14,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from .definitions import Json, flow
+from .journal import Journal
 from .rights import is_query, role_of, sets_a_role
 
 Row = Any
@@ -41,6 +42,8 @@ class Engine:
         self._clock: str | None = None
         self.seconds = 0.0
         self._is_itself = False
+        self.journal: Journal | None = None
+        """Where every call and its answer is written, if anywhere."""
 
     # -- plain SQL ---------------------------------------------------------------------------------
 
@@ -50,6 +53,13 @@ class Engine:
         A verb is called with the rights of `role`, or of the role that calls it in production; a statement
         without verbs, and all after a `set role`, with those of the session.
         """
+        if self.journal is None:
+            return self._rows(query, params, role)
+        with self.journal.entry(query, params) as answer:
+            answer.extend(self._rows(query, params, role))
+        return answer
+
+    def _rows(self, query: str, params: Sequence[Any], role: str | None) -> list[Row]:
         self._is_itself = self._is_itself or sets_a_role(query)
         if role is None and not self._is_itself:
             role = role_of(query)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -12,41 +11,16 @@ from uuid import UUID
 import psycopg
 
 from ..oracle import Run, Task
-from .comparison import compare_everything, compare_steps
-from .engine import Engine, complete_report, fail_report, key, reference, refused, release_report
+from .comparison import compare_everything, compare_steps, stored
+from .engine import Engine, key, reference, refused
+from .journal import Journal
 from .random_flows import definition, random_input, random_output, random_steps
+from .reports import Report, commute
 
 Row = Any
 
 SHORT, LONG = 10.0, 10_000_000.0
 NOTHING_CHANGED = {"stale", "duplicate", "unknown"}
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a worker says of one attempt."""
-
-    task: Row
-    verb: str
-    output: Any
-    retryable: bool
-
-    def apply(self, run: Run) -> str:
-        """Tell the oracle."""
-        task = self.task
-        return run.report(
-            task.step_slug, task.task_index, task.attempt, self.verb, self.output, retryable=self.retryable
-        )
-
-    def json(self) -> dict[str, Any]:
-        """Return the report as a batch carries it."""
-        if self.verb == "complete":
-            return complete_report(self.task, self.output)
-        return (
-            fail_report(self.task, retryable=self.retryable)
-            if self.verb == "fail"
-            else release_report(self.task)
-        )
 
 
 class World:
@@ -63,24 +37,27 @@ class World:
         self.launch_timeout = self.random.choice([SHORT, LONG])
         self.launching = self.random.choice([0.1, 0.3, 0.8])
         self.failing = self.random.choice([0.3, 2])
-        self._start(f"f{seed}")
+        engine.journal = self.journal = Journal()
+        self.slug = f"f{seed}"
+        self.definition: dict[str, Any] = {}
 
-    def _start(self, slug: str) -> None:
+    def _start(self) -> None:
         array_input = self.random.random() < 0.6
         steps = random_steps(self.random, array_input)
         returns = self.random.choice([None, self.random.choice(steps).slug])
-        made = definition(slug, steps, returns)
-        made["options"]["launch_timeout"] = self.launch_timeout
-        self.engine.define_json(made)
+        self.definition = definition(self.slug, steps, returns)
+        self.definition["options"]["launch_timeout"] = self.launch_timeout
+        self.engine.define_json(self.definition)
         for _ in range(self.random.choice([1, 1, 2, 3])):
             value = random_input(self.random, array_input)
-            started = self.engine.start(slug, value)
+            started = self.engine.start(self.slug, value)
             run = self.runs[started.run_id] = Run(steps, returns, value)
             self._settle(started.run_id)
             assert started.status == run.status
 
     def live_on(self) -> None:
         """Act at random until every run has ended, and a little longer; then finish what was reopened."""
+        self._start()
         actions: list[Callable[[], None]] = [self.claim] * 6 + [self.report_one] * 6 + [self.report_batch] * 6
         actions += [self.exchange] * 4 + [self.report_old, self.heartbeat] * 2
         actions += (
@@ -88,7 +65,9 @@ class World:
         )
         idle = 0
         for _ in range(2000):
-            self.random.choice(actions)()
+            action = self.random.choice(actions)
+            self.journal.note(f"# {action.__name__}")
+            action()
             compare_steps(self.engine, self.runs)
             if not self._running():
                 idle += 1
@@ -102,6 +81,15 @@ class World:
             self.claim()
             self.report_batch()
         compare_everything(self.engine, self.runs)
+
+    def story(self) -> str:
+        """Return what happened, and what the two sides hold now: for whoever reads of a failure."""
+        self.engine.journal = None
+        parts = [f"definition: {json.dumps(self.definition)}", "calls, the last ones:", str(self.journal)]
+        for run_id, run in self.runs.items():
+            parts += [f"run {run_id} of the oracle: {vars(run)}", f"short lease: {self.short}"]
+            parts += stored(self.engine, run_id)
+        return "\n".join(parts)
 
     # -- actions -----------------------------------------------------------------------------------
 
@@ -322,7 +310,7 @@ class World:
         reports: list[Report] = []
         for run_id, run in self.runs.items():
             mine = [self._outcome(task) for task in tasks if task.run_id == run_id]
-            if _commute(run, mine):
+            if commute(run, mine):
                 reports += mine
             else:
                 for report in mine:
@@ -371,16 +359,3 @@ class World:
                 )
         assert "failed" in statuses
         run.contested.clear()
-
-
-def _commute(run: Run, reports: list[Report]) -> bool:
-    """Whether each of the reports could come first without changing an answer or what becomes of the run."""
-    seen = []
-    for first in range(len(reports)):
-        trial = copy.deepcopy(run)
-        order = reports[first:] + reports[:first]
-        answers = {id(report): report.apply(trial) for report in order}
-        if trial.contested:
-            return False
-        seen.append(([answers[id(report)] for report in reports], trial.status, trial.output, trial.states))
-    return all(outcome == seen[0] for outcome in seen)
