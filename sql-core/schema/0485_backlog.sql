@@ -21,11 +21,11 @@ begin
     left join lateral (
       select count(*) as counted from (
         select from pgflow.ready_tasks t
-        where t.queue_id = q.queue_id and t.xid >= q.low_xid limit backlog.max_counted) c) n on true
+        where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq) limit backlog.max_counted) c) n on true
     left join lateral (
       select greatest(k.queued_at, k.waits_from) as ready_at from (
         select t.run_id, t.step_id, t.task_index from pgflow.ready_tasks t
-        where t.queue_id = q.queue_id and t.xid >= q.low_xid
+        where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)
         order by t.xid, t.seq limit 1) o
         join pgflow.steps s on s.step_id = o.step_id
         cross join lateral (
