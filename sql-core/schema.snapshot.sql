@@ -234,6 +234,34 @@ CREATE TABLE pgflow.steps (
     CONSTRAINT step_type_is_known CHECK ((step_type = ANY (ARRAY['single'::text, 'map'::text])))
 );
 COMMENT ON TABLE pgflow.steps IS 'One row a step of a flow version, options filled in; times are seconds.';
+COMMENT ON COLUMN pgflow.steps.step_id IS 'Names the step of this version in the engine''s own tables.';
+COMMENT ON COLUMN pgflow.steps.flow_slug IS 'The flow.';
+COMMENT ON COLUMN pgflow.steps.flow_version IS 'The version of the flow.';
+COMMENT ON COLUMN pgflow.steps.step_slug IS 'Name of the step, unique in its version.';
+COMMENT ON COLUMN pgflow.steps.step_index IS 'Place in the definition, from 0.';
+COMMENT ON COLUMN pgflow.steps.step_type IS 'single (one task) or map (one task an item).';
+COMMENT ON COLUMN pgflow.steps.map_over IS 'What a map step takes its items from: the slug of a dependency, or run for the flow input; null for single steps.';
+COMMENT ON COLUMN pgflow.steps.needs_run_input IS 'Whether each task is handed the whole flow input, under the key run.';
+COMMENT ON COLUMN pgflow.steps.params IS 'Which handler parameter takes which key of the input; null: the handler takes the whole object.';
+COMMENT ON COLUMN pgflow.steps.executor IS 'Who runs the tasks: the name under which dispatchers claim them.';
+COMMENT ON COLUMN pgflow.steps.executor_options IS 'What the executor is told of the step; its own form.';
+COMMENT ON COLUMN pgflow.steps.handler IS 'What to run, as its executor names it, mostly module:function.';
+COMMENT ON COLUMN pgflow.steps.max_attempts IS 'A task that failed, timed out or was lost so often is not tried again.';
+COMMENT ON COLUMN pgflow.steps.base_delay IS 'Delay before the second attempt.';
+COMMENT ON COLUMN pgflow.steps.max_delay IS 'Longest delay between attempts.';
+COMMENT ON COLUMN pgflow.steps.backoff IS 'exponential (each delay twice the one before) or fixed.';
+COMMENT ON COLUMN pgflow.steps.jitter IS 'Each delay is lengthened by a random share of up to this: 0.1 is ten percent.';
+COMMENT ON COLUMN pgflow.steps.timeout IS 'How long one attempt may take.';
+COMMENT ON COLUMN pgflow.steps.start_delay IS 'Delay of the first attempt after the step became ready.';
+COMMENT ON COLUMN pgflow.steps.launch_timeout IS 'How long a launched attempt has until its start_step_task.';
+COMMENT ON COLUMN pgflow.steps.heartbeat_timeout IS 'Longest silence of a started launched attempt; null: only the timeout counts.';
+COMMENT ON COLUMN pgflow.steps.when_exhausted IS 'What a task that failed for good does: fail (the run fails), skip (the step is skipped), skip_cascade (so are all that depend on it).';
+COMMENT ON COLUMN pgflow.steps.max_failures IS 'How many items of a map may fail for good before the step does.';
+COMMENT ON COLUMN pgflow.steps.required_input IS 'The step starts only if {run, dependency..} contains this; null: no condition.';
+COMMENT ON COLUMN pgflow.steps.forbidden_input IS 'The step starts only if {run, dependency..} does not contain this; null: no condition.';
+COMMENT ON COLUMN pgflow.steps.when_unmet IS 'What an unmet condition does: skip, skip_cascade or fail.';
+COMMENT ON COLUMN pgflow.steps.priority IS '-100 to 100; higher is claimed first. That of a run, if given, wins.';
+COMMENT ON COLUMN pgflow.steps.dep_count IS 'How many steps it depends on.';
 COMMENT ON COLUMN pgflow.steps.is_plain IS 'A single step without condition or delay whose input fits: it starts as soon as its dependencies ended.';
 COMMENT ON COLUMN pgflow.steps.is_output IS 'A leaf, or the step that the flow returns: its output is part of the run output.';
 COMMENT ON COLUMN pgflow.steps.needs_array IS 'A map step whose outputs somebody needs as one array when it completes.';
@@ -495,8 +523,13 @@ CREATE TABLE pgflow.flows (
     CONSTRAINT flow_version_is_positive CHECK ((flow_version > 0))
 );
 COMMENT ON TABLE pgflow.flows IS 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
+COMMENT ON COLUMN pgflow.flows.flow_slug IS 'Name of the flow.';
+COMMENT ON COLUMN pgflow.flows.flow_version IS '1, 2, 3... of this name.';
 COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalised, without filled-in defaults.';
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
+COMMENT ON COLUMN pgflow.flows.is_active IS 'The version that new runs take unless they name another; one a name.';
+COMMENT ON COLUMN pgflow.flows.step_count IS 'How many steps the version has.';
+COMMENT ON COLUMN pgflow.flows.created_at IS 'When this version was first defined.';
 CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1199,8 +1232,11 @@ CREATE TABLE pgflow.queues (
     priority integer NOT NULL
 );
 COMMENT ON TABLE pgflow.queues IS 'One row an executor and priority.';
+COMMENT ON COLUMN pgflow.queues.queue_id IS 'Names the queue in the engine''s own tables.';
 COMMENT ON COLUMN pgflow.queues.low_xid IS 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 COMMENT ON COLUMN pgflow.queues.low_seq IS 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';
+COMMENT ON COLUMN pgflow.queues.executor IS 'The executor.';
+COMMENT ON COLUMN pgflow.queues.priority IS '-100 to 100; higher is claimed first.';
 CREATE FUNCTION pgflow._drop_dead_ready(queue pgflow.queues, max_entries integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1272,7 +1308,25 @@ CREATE TABLE pgflow.map_tasks (
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.map_tasks IS 'One row an item of a map step. Same task columns as run_steps.';
+COMMENT ON COLUMN pgflow.map_tasks.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.map_tasks.step_id IS 'The step in the definition.';
+COMMENT ON COLUMN pgflow.map_tasks.task_index IS 'Place of the item, from 0.';
+COMMENT ON COLUMN pgflow.map_tasks.step_slug IS 'Name of the step.';
+COMMENT ON COLUMN pgflow.map_tasks.input IS 'The item.';
+COMMENT ON COLUMN pgflow.map_tasks.attempt IS 'Number of the latest attempt; 0 before the first.';
+COMMENT ON COLUMN pgflow.map_tasks.failures IS 'Attempts that failed, timed out or were lost since the run was last reopened.';
+COMMENT ON COLUMN pgflow.map_tasks.launch_failures IS 'Launches that came to nothing since then.';
+COMMENT ON COLUMN pgflow.map_tasks.task_started_at IS 'When the latest attempt began; null with a lease means claimed but not started.';
+COMMENT ON COLUMN pgflow.map_tasks.lease_expires_at IS 'When the attempt counts as lost; null means queued.';
+COMMENT ON COLUMN pgflow.map_tasks.visible_at IS 'Not to be claimed before; null: as soon as it is queued.';
+COMMENT ON COLUMN pgflow.map_tasks.token_hash IS 'As in run_steps.';
+COMMENT ON COLUMN pgflow.map_tasks.worker_id IS 'Who claimed the latest attempt.';
+COMMENT ON COLUMN pgflow.map_tasks.external_id IS 'How the executor names the latest attempt.';
+COMMENT ON COLUMN pgflow.map_tasks.instance_id IS 'Who shook hands for the latest attempt.';
+COMMENT ON COLUMN pgflow.map_tasks.finished_at IS 'When the task ended; null while it lives.';
 COMMENT ON COLUMN pgflow.map_tasks.end_status IS 'Null while the task lives; queued, claimed and running are told by the lease.';
+COMMENT ON COLUMN pgflow.map_tasks.output IS 'SQL NULL: none. JSON null: an output that is null.';
+COMMENT ON COLUMN pgflow.map_tasks.error IS 'Of the task if it failed; while it lives, of the attempt before.';
 CREATE TABLE pgflow.run_steps (
     run_id uuid NOT NULL,
     step_id integer NOT NULL,
@@ -1303,13 +1357,29 @@ CREATE TABLE pgflow.run_steps (
 )
 WITH (fillfactor='35', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.run_steps IS 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
+COMMENT ON COLUMN pgflow.run_steps.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.run_steps.step_id IS 'The step in the definition.';
 COMMENT ON COLUMN pgflow.run_steps.queue_id IS 'Where tasks of this step queue: fixed when the run starts, from executor and priority.';
+COMMENT ON COLUMN pgflow.run_steps.step_slug IS 'Its name.';
+COMMENT ON COLUMN pgflow.run_steps.remaining_deps IS 'Dependencies that have not ended. The step starts when it reaches 0.';
+COMMENT ON COLUMN pgflow.run_steps.started_at IS 'When the step started; null while it is pending. For a single step also when its task was queued.';
 COMMENT ON COLUMN pgflow.run_steps.task_count IS 'Items of a map step; null before it starts and for single steps.';
 COMMENT ON COLUMN pgflow.run_steps.attempt IS 'Of the single task; of a map step: the number that attempts of new items go on from.';
+COMMENT ON COLUMN pgflow.run_steps.failures IS 'Of the single task: attempts that failed, timed out or were lost since the run was last reopened.';
+COMMENT ON COLUMN pgflow.run_steps.launch_failures IS 'Of the single task: launches that came to nothing since then.';
 COMMENT ON COLUMN pgflow.run_steps.failed_tasks IS 'Items of a map step that failed for good.';
 COMMENT ON COLUMN pgflow.run_steps.task_started_at IS 'Of the single task: null with a lease means claimed but not started.';
 COMMENT ON COLUMN pgflow.run_steps.lease_expires_at IS 'Of the single task: null means queued.';
+COMMENT ON COLUMN pgflow.run_steps.visible_at IS 'Of the single task: not to be claimed before; null: as soon as it is queued.';
 COMMENT ON COLUMN pgflow.run_steps.token_hash IS 'First 16 bytes of the SHA-256 of the latest attempt token, while that attempt may still report.';
+COMMENT ON COLUMN pgflow.run_steps.worker_id IS 'Of the single task: who claimed its latest attempt.';
+COMMENT ON COLUMN pgflow.run_steps.external_id IS 'Of the single task: how the executor names its latest attempt.';
+COMMENT ON COLUMN pgflow.run_steps.instance_id IS 'Of the single task: who shook hands for its latest attempt.';
+COMMENT ON COLUMN pgflow.run_steps.finished_at IS 'When the step ended; null while it lives.';
+COMMENT ON COLUMN pgflow.run_steps.status IS 'pending, running, completed, failed, skipped or cancelled.';
+COMMENT ON COLUMN pgflow.run_steps.skip_reason IS 'condition_unmet, handler_failed or dependency_skipped.';
+COMMENT ON COLUMN pgflow.run_steps.output IS 'SQL NULL: none, or that of a map which nobody needed as a whole yet. JSON null: an output that is null.';
+COMMENT ON COLUMN pgflow.run_steps.error IS 'Of the step if it failed or was skipped for a failure; while its task lives, of the attempt before.';
 CREATE VIEW pgflow._tasks AS
  SELECT t.run_id,
     t.step_slug,
@@ -4507,6 +4577,10 @@ CREATE TABLE pgflow.ready_tasks (
 WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
 COMMENT ON TABLE pgflow.ready_tasks IS 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
 COMMENT ON COLUMN pgflow.ready_tasks.xid IS 'Transaction that inserted the entry.';
+COMMENT ON COLUMN pgflow.ready_tasks.seq IS 'Order within the transaction.';
+COMMENT ON COLUMN pgflow.ready_tasks.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.ready_tasks.queue_id IS 'The queue it waits in.';
+COMMENT ON COLUMN pgflow.ready_tasks.step_id IS 'The step in the definition.';
 COMMENT ON COLUMN pgflow.ready_tasks.task_index IS 'Index of the map item; -1 for the task of a single step.';
 CREATE TABLE pgflow.timers (
     due_at timestamp with time zone NOT NULL,
@@ -4520,6 +4594,13 @@ CREATE TABLE pgflow.timers (
 )
 WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
 COMMENT ON TABLE pgflow.timers IS 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
+COMMENT ON COLUMN pgflow.timers.due_at IS 'When to look.';
+COMMENT ON COLUMN pgflow.timers.seq IS 'Tells apart what is due at one time.';
+COMMENT ON COLUMN pgflow.timers.kind IS 'lease (an attempt may have to be ended) or delay (a task may have become ready).';
+COMMENT ON COLUMN pgflow.timers.executor IS 'Whose tasks they are: its dispatchers wake up for them.';
+COMMENT ON COLUMN pgflow.timers.run_ids IS 'Runs of the tasks, place by place as in the other two arrays.';
+COMMENT ON COLUMN pgflow.timers.step_ids IS 'Steps of the tasks in the definition.';
+COMMENT ON COLUMN pgflow.timers.task_indexes IS 'Indexes of map items; -1 for the task of a single step.';
 CREATE VIEW pgflow._waiting_tasks AS
  WITH delays AS (
          SELECT t_1.run_ids,
@@ -4619,6 +4700,7 @@ CREATE TABLE pgflow.sweep_marks (
     CONSTRAINT sweep_marks_has_one_row CHECK (only_row)
 );
 COMMENT ON TABLE pgflow.sweep_marks IS 'Where the timer sweep stands.';
+COMMENT ON COLUMN pgflow.sweep_marks.only_row IS 'Keeps the table at one row.';
 COMMENT ON COLUMN pgflow.sweep_marks.timer_low IS 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 COMMENT ON COLUMN pgflow.sweep_marks.lease_grace_until IS 'No lease is declared expired before: the dispatchers were cut off from the database.';
 COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the mark were last looked at too.';
@@ -4647,6 +4729,9 @@ CREATE TABLE pgflow.executors (
     pause_reason text
 );
 COMMENT ON TABLE pgflow.executors IS 'Executors that steps name, and whether claims for them are paused.';
+COMMENT ON COLUMN pgflow.executors.executor IS 'Name that steps give and dispatchers claim by.';
+COMMENT ON COLUMN pgflow.executors.paused_at IS 'Since when nothing is claimed for it; null: it is not paused.';
+COMMENT ON COLUMN pgflow.executors.pause_reason IS 'What whoever paused it said.';
 CREATE VIEW pgflow._doctor_paused_executors AS
  SELECT 'note'::text AS severity,
     format('executor %s'::text, executor) AS subject,
@@ -4660,6 +4745,8 @@ CREATE TABLE pgflow.paused_runs (
     paused_at timestamp with time zone NOT NULL
 );
 COMMENT ON TABLE pgflow.paused_runs IS 'Running runs of which nothing new is claimed.';
+COMMENT ON COLUMN pgflow.paused_runs.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.paused_runs.paused_at IS 'When it was paused.';
 CREATE TABLE pgflow.runs (
     created_at timestamp with time zone NOT NULL,
     run_id uuid NOT NULL,
@@ -4683,11 +4770,22 @@ CREATE TABLE pgflow.runs (
 )
 WITH (fillfactor='45');
 COMMENT ON TABLE pgflow.runs IS 'One row a run of a flow.';
+COMMENT ON COLUMN pgflow.runs.created_at IS 'When the run was started.';
 COMMENT ON COLUMN pgflow.runs.run_id IS 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
+COMMENT ON COLUMN pgflow.runs.flow_version IS 'The version that the run keeps to its end.';
+COMMENT ON COLUMN pgflow.runs.priority IS 'The one given to run_flow, else that of the flow.';
 COMMENT ON COLUMN pgflow.runs.forced_priority IS 'The priority given to run_flow, which overrides that of the steps.';
 COMMENT ON COLUMN pgflow.runs.id_is_ahead IS 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
+COMMENT ON COLUMN pgflow.runs.flow_slug IS 'The flow.';
+COMMENT ON COLUMN pgflow.runs.idempotency_key IS 'Given by the caller: a second start of the flow with it returns this run.';
+COMMENT ON COLUMN pgflow.runs.owner IS 'Who started it: the subject of the request''s JWT, else the session''s user. Decides who may see and change it.';
+COMMENT ON COLUMN pgflow.runs.tags IS 'Given by the caller, for searching.';
+COMMENT ON COLUMN pgflow.runs.input IS 'The flow input.';
 COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
+COMMENT ON COLUMN pgflow.runs.finished_at IS 'When it ended; null while it runs.';
+COMMENT ON COLUMN pgflow.runs.status IS 'running, completed, failed or cancelled.';
 COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+COMMENT ON COLUMN pgflow.runs.error IS 'Why it failed or was cancelled: {code, message, step_slug?, task_index?, attempt?, ..}.';
 CREATE VIEW pgflow._doctor_paused_runs AS
  SELECT 'note'::text AS severity,
     format('flow %s'::text, r.flow_slug) AS subject,
@@ -4816,6 +4914,12 @@ CREATE TABLE pgflow.completed_task_logs (
     recorded_at timestamp with time zone NOT NULL
 );
 COMMENT ON TABLE pgflow.completed_task_logs IS 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
+COMMENT ON COLUMN pgflow.completed_task_logs.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.completed_task_logs.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.completed_task_logs.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.completed_task_logs.attempt IS 'Number of the attempt that completed.';
+COMMENT ON COLUMN pgflow.completed_task_logs.log_tail IS 'The end of what it wrote to its standard output and error.';
+COMMENT ON COLUMN pgflow.completed_task_logs.recorded_at IS 'When it was reported.';
 CREATE TABLE pgflow.deps (
     flow_slug text NOT NULL,
     flow_version integer NOT NULL,
@@ -4827,6 +4931,12 @@ CREATE TABLE pgflow.deps (
     CONSTRAINT dep_is_not_itself CHECK ((dep_id <> step_id))
 );
 COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
+COMMENT ON COLUMN pgflow.deps.flow_slug IS 'The flow.';
+COMMENT ON COLUMN pgflow.deps.flow_version IS 'The version of the flow.';
+COMMENT ON COLUMN pgflow.deps.dep_slug IS 'The step that ends first.';
+COMMENT ON COLUMN pgflow.deps.step_slug IS 'The step that waits for it.';
+COMMENT ON COLUMN pgflow.deps.dep_id IS 'step_id of dep_slug.';
+COMMENT ON COLUMN pgflow.deps.step_id IS 'step_id of step_slug.';
 COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
 CREATE VIEW pgflow.doctor_checks WITH (security_invoker='true') AS
  SELECT substr((relname)::text, (length('_doctor_'::text) + 1)) AS check_name,
@@ -4834,6 +4944,8 @@ CREATE VIEW pgflow.doctor_checks WITH (security_invoker='true') AS
    FROM pg_class c
   WHERE ((relnamespace = ('pgflow'::regnamespace)::oid) AND (relkind = 'v'::"char") AND (relname ~~ '\_doctor\_%'::text));
 COMMENT ON VIEW pgflow.doctor_checks IS 'What doctor() looks for: a check is a view _doctor_<name> of severity, subject, finding and mend.';
+COMMENT ON COLUMN pgflow.doctor_checks.check_name IS 'Name of the check, as in what doctor() returns.';
+COMMENT ON COLUMN pgflow.doctor_checks.description IS 'What is wrong where it finds something.';
 CREATE TABLE pgflow.map_counters (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -4843,6 +4955,10 @@ CREATE TABLE pgflow.map_counters (
 )
 WITH (fillfactor='50');
 COMMENT ON TABLE pgflow.map_counters IS 'How many items of a map step have not ended, spread over slots.';
+COMMENT ON COLUMN pgflow.map_counters.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.map_counters.step_slug IS 'The map step.';
+COMMENT ON COLUMN pgflow.map_counters.slot IS '0 to 15.';
+COMMENT ON COLUMN pgflow.map_counters.remaining IS 'Items of this slot that have not ended.';
 CREATE TABLE pgflow.migrations (
     version integer NOT NULL,
     name text NOT NULL,
@@ -4851,13 +4967,19 @@ CREATE TABLE pgflow.migrations (
     CONSTRAINT version_counts_from_one CHECK ((version >= 1))
 );
 COMMENT ON TABLE pgflow.migrations IS 'The migrations this database has; the last one is the version of its schema.';
+COMMENT ON COLUMN pgflow.migrations.version IS '1, 2, 3...';
+COMMENT ON COLUMN pgflow.migrations.name IS 'What the migration is called.';
 COMMENT ON COLUMN pgflow.migrations.checksum IS 'SHA-256 of the text that was applied, in hexadecimal.';
+COMMENT ON COLUMN pgflow.migrations.applied_at IS 'When it was applied here.';
 CREATE TABLE pgflow.parked_tasks (
     run_id uuid NOT NULL,
     step_id integer NOT NULL,
     task_index integer NOT NULL
 );
 COMMENT ON TABLE pgflow.parked_tasks IS 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+COMMENT ON COLUMN pgflow.parked_tasks.run_id IS 'The paused run.';
+COMMENT ON COLUMN pgflow.parked_tasks.step_id IS 'The step in the definition.';
+COMMENT ON COLUMN pgflow.parked_tasks.task_index IS 'Index of the map item; -1 for the task of a single step.';
 ALTER TABLE pgflow.queues ALTER COLUMN queue_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.queues_queue_id_seq
     START WITH 1
@@ -4880,6 +5002,7 @@ CREATE TABLE pgflow.settings (
     CONSTRAINT settings_has_one_row CHECK (only_row)
 );
 COMMENT ON TABLE pgflow.settings IS 'What an operator decides for the whole database.';
+COMMENT ON COLUMN pgflow.settings.only_row IS 'Keeps the table at one row.';
 COMMENT ON COLUMN pgflow.settings.retention IS 'How long ended runs are kept; null: for ever.';
 CREATE VIEW pgflow.step_states WITH (security_invoker='true') AS
  SELECT t.run_id,
@@ -4905,6 +5028,15 @@ CREATE VIEW pgflow.step_states WITH (security_invoker='true') AS
    FROM (pgflow.run_steps t
      JOIN pgflow.steps s ON ((s.step_id = t.step_id)));
 COMMENT ON VIEW pgflow.step_states IS 'One row a step of a run. The output of a map step is put together from its items when nobody needed it as a whole yet.';
+COMMENT ON COLUMN pgflow.step_states.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.step_states.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.step_states.status IS 'pending, running, completed, failed, skipped or cancelled.';
+COMMENT ON COLUMN pgflow.step_states.task_count IS '1 for a single step, the number of items for a map that started.';
+COMMENT ON COLUMN pgflow.step_states.output IS 'SQL NULL: none yet. JSON null: an output that is null. Of a map: the outputs of its items in their order, null for one that failed.';
+COMMENT ON COLUMN pgflow.step_states.error IS 'Why it failed, or was skipped after a failure.';
+COMMENT ON COLUMN pgflow.step_states.skip_reason IS 'condition_unmet, handler_failed or dependency_skipped; null unless skipped.';
+COMMENT ON COLUMN pgflow.step_states.started_at IS 'When it started; null for a step that never did.';
+COMMENT ON COLUMN pgflow.step_states.finished_at IS 'When it ended; null while it lives.';
 CREATE TABLE pgflow.step_task_attempts (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -4923,7 +5055,19 @@ CREATE TABLE pgflow.step_task_attempts (
     CONSTRAINT attempt_outcome_is_known CHECK ((outcome = ANY (ARRAY['failed'::text, 'timed_out'::text, 'lost'::text, 'launch_failed'::text, 'released'::text, 'cancelled'::text, 'late'::text])))
 );
 COMMENT ON TABLE pgflow.step_task_attempts IS 'Every ended attempt that did not complete its task.';
+COMMENT ON COLUMN pgflow.step_task_attempts.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.step_task_attempts.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.step_task_attempts.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.step_task_attempts.attempt IS 'Number of the attempt, from 1.';
+COMMENT ON COLUMN pgflow.step_task_attempts.outcome IS 'failed, timed_out, lost, launch_failed, released, cancelled, or late: lost, and reported after all.';
 COMMENT ON COLUMN pgflow.step_task_attempts.ended_by IS 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
+COMMENT ON COLUMN pgflow.step_task_attempts.error IS 'What was reported, or what the engine says of it.';
+COMMENT ON COLUMN pgflow.step_task_attempts.worker_id IS 'Who had claimed it.';
+COMMENT ON COLUMN pgflow.step_task_attempts.external_id IS 'How the executor named it.';
+COMMENT ON COLUMN pgflow.step_task_attempts.started_at IS 'When it began; null if it never did.';
+COMMENT ON COLUMN pgflow.step_task_attempts.ended_at IS 'When it ended.';
+COMMENT ON COLUMN pgflow.step_task_attempts.token_hash IS 'By which a repeated report is known as a duplicate.';
+COMMENT ON COLUMN pgflow.step_task_attempts.log_tail IS 'The end of what it wrote to its standard output and error.';
 CREATE VIEW pgflow.step_tasks WITH (security_invoker='true') AS
  SELECT t.run_id,
     t.step_slug,
@@ -5004,6 +5148,24 @@ CREATE VIEW pgflow.step_tasks WITH (security_invoker='true') AS
           WHERE (r.started_at IS NOT NULL)) t
      JOIN pgflow.steps x ON ((x.step_id = t.step_id)));
 COMMENT ON VIEW pgflow.step_tasks IS 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+COMMENT ON COLUMN pgflow.step_tasks.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.step_tasks.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.step_tasks.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.step_tasks.status IS 'queued, claimed (launched, not begun), running, completed, failed or cancelled.';
+COMMENT ON COLUMN pgflow.step_tasks.attempt IS 'Number of the latest attempt, +1 at each claim; 0 before the first.';
+COMMENT ON COLUMN pgflow.step_tasks.failures IS 'Attempts that failed, timed out or were lost since the run was last reopened; max_attempts is their limit.';
+COMMENT ON COLUMN pgflow.step_tasks.launch_failures IS 'Launches that came to nothing since then; 5 is their limit.';
+COMMENT ON COLUMN pgflow.step_tasks.executor IS 'Who runs it.';
+COMMENT ON COLUMN pgflow.step_tasks.worker_id IS 'Who claimed the latest attempt.';
+COMMENT ON COLUMN pgflow.step_tasks.external_id IS 'How the executor names the latest attempt.';
+COMMENT ON COLUMN pgflow.step_tasks.visible_at IS 'While queued: not to be claimed before.';
+COMMENT ON COLUMN pgflow.step_tasks.lease_expires_at IS 'While claimed or running: when the attempt counts as lost unless the lease is renewed.';
+COMMENT ON COLUMN pgflow.step_tasks.input IS 'The map item; null for a single step, whose input is put together at its claim.';
+COMMENT ON COLUMN pgflow.step_tasks.output IS 'SQL NULL: none yet. JSON null: an output that is null.';
+COMMENT ON COLUMN pgflow.step_tasks.error IS 'Of the latest attempt that failed; null once the task completed.';
+COMMENT ON COLUMN pgflow.step_tasks.queued_at IS 'When its step started.';
+COMMENT ON COLUMN pgflow.step_tasks.started_at IS 'When the latest attempt began; null while queued or claimed.';
+COMMENT ON COLUMN pgflow.step_tasks.finished_at IS 'When the task ended; null while it lives.';
 ALTER TABLE pgflow.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.steps_step_id_seq
     START WITH 1
@@ -5024,6 +5186,15 @@ CREATE TABLE pgflow.superseded_attempts (
     token_hash bytea
 );
 COMMENT ON TABLE pgflow.superseded_attempts IS 'Attempts that completed their task before retry_run had it run again: their row in run_steps or map_tasks is that of later ones.';
+COMMENT ON COLUMN pgflow.superseded_attempts.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.superseded_attempts.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.superseded_attempts.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.superseded_attempts.attempt IS 'Number of the attempt that completed.';
+COMMENT ON COLUMN pgflow.superseded_attempts.worker_id IS 'Who had claimed it.';
+COMMENT ON COLUMN pgflow.superseded_attempts.external_id IS 'How the executor named it.';
+COMMENT ON COLUMN pgflow.superseded_attempts.started_at IS 'When it began.';
+COMMENT ON COLUMN pgflow.superseded_attempts.ended_at IS 'When it completed.';
+COMMENT ON COLUMN pgflow.superseded_attempts.token_hash IS 'By which a repeated report is known as a duplicate.';
 CREATE VIEW pgflow.task_attempts WITH (security_invoker='true') AS
  SELECT a.run_id,
     a.step_slug,
@@ -5069,6 +5240,17 @@ UNION ALL
    FROM (pgflow.superseded_attempts a
      LEFT JOIN pgflow.completed_task_logs l ON (((l.run_id = a.run_id) AND (l.step_slug = a.step_slug) AND (l.task_index = a.task_index) AND (l.attempt = a.attempt))));
 COMMENT ON VIEW pgflow.task_attempts IS 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
+COMMENT ON COLUMN pgflow.task_attempts.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.task_attempts.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.task_attempts.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.task_attempts.attempt IS 'Number of the attempt, from 1.';
+COMMENT ON COLUMN pgflow.task_attempts.outcome IS 'claimed, running, completed, or how else it ended: failed, timed_out, lost, launch_failed, released, cancelled, late.';
+COMMENT ON COLUMN pgflow.task_attempts.error IS 'Why it did not complete.';
+COMMENT ON COLUMN pgflow.task_attempts.worker_id IS 'Who claimed it.';
+COMMENT ON COLUMN pgflow.task_attempts.external_id IS 'How the executor names it.';
+COMMENT ON COLUMN pgflow.task_attempts.started_at IS 'When it began; null if it has not, or never did.';
+COMMENT ON COLUMN pgflow.task_attempts.ended_at IS 'When it ended; null while it lives.';
+COMMENT ON COLUMN pgflow.task_attempts.log_tail IS 'The end of what it wrote to its standard output and error.';
 CREATE VIEW pgflow.task_logs WITH (security_invoker='true') AS
  SELECT l.run_id,
     l.step_slug,
@@ -5087,6 +5269,12 @@ UNION ALL
    FROM pgflow.step_task_attempts a
   WHERE (a.log_tail IS NOT NULL);
 COMMENT ON VIEW pgflow.task_logs IS 'The end of what each attempt wrote to its standard output and error.';
+COMMENT ON COLUMN pgflow.task_logs.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.task_logs.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.task_logs.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.task_logs.attempt IS 'Number of the attempt.';
+COMMENT ON COLUMN pgflow.task_logs.log_tail IS 'The end of what it wrote to its standard output and error.';
+COMMENT ON COLUMN pgflow.task_logs.recorded_at IS 'When it was reported.';
 CREATE TABLE pgflow.task_progress (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -5097,6 +5285,12 @@ CREATE TABLE pgflow.task_progress (
     CONSTRAINT progress_is_an_object CHECK ((jsonb_typeof(progress) = 'object'::text))
 );
 COMMENT ON TABLE pgflow.task_progress IS 'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
+COMMENT ON COLUMN pgflow.task_progress.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.task_progress.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.task_progress.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.task_progress.attempt IS 'Number of the attempt that said so.';
+COMMENT ON COLUMN pgflow.task_progress.progress IS '{done, total?, message?}.';
+COMMENT ON COLUMN pgflow.task_progress.reported_at IS 'When it said so.';
 ALTER TABLE pgflow.timers ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.timers_seq_seq
     START WITH 1
@@ -5152,9 +5346,13 @@ ALTER TABLE ONLY pgflow.task_progress
 ALTER TABLE ONLY pgflow.timers
     ADD CONSTRAINT timers_pkey PRIMARY KEY (due_at, seq);
 CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
+COMMENT ON INDEX pgflow.deps_by_step IS 'What a step waits for; the primary key answers what waits for a step.';
 CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
+COMMENT ON INDEX pgflow.flows_one_active_version IS 'One active version a flow.';
 CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+COMMENT ON INDEX pgflow.runs_idempotency_key IS 'One run a flow and key, as long as its row exists.';
 CREATE INDEX runs_with_ids_ahead ON pgflow.runs USING btree (created_at) WHERE id_is_ahead;
+COMMENT ON INDEX pgflow.runs_with_ids_ahead IS 'Lets prune_runs find by age what run_id does not order by age.';
 ALTER TABLE ONLY pgflow.deps
     ADD CONSTRAINT deps_dep_is_a_step FOREIGN KEY (dep_id) REFERENCES pgflow.steps(step_id) ON DELETE CASCADE;
 ALTER TABLE ONLY pgflow.deps
@@ -5164,20 +5362,33 @@ ALTER TABLE ONLY pgflow.queues
 ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_belong_to_a_flow FOREIGN KEY (flow_slug, flow_version) REFERENCES pgflow.flows(flow_slug, flow_version) ON DELETE CASCADE;
 CREATE POLICY all_or_nothing ON pgflow.executors FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.executors IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.map_counters FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.map_counters IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.parked_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.parked_tasks IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.paused_runs FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.paused_runs IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.queues FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.queues IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.ready_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.ready_tasks IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.settings FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.settings IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.sweep_marks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.sweep_marks IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.timers FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.timers IS 'Of use only to who reads everything.';
 ALTER TABLE pgflow.completed_task_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.deps ENABLE ROW LEVEL SECURITY;
 CREATE POLICY every_row ON pgflow.deps FOR SELECT USING (true);
+COMMENT ON POLICY every_row ON pgflow.deps IS 'Nothing in it is anybody''s own.';
 CREATE POLICY every_row ON pgflow.flows FOR SELECT USING (true);
+COMMENT ON POLICY every_row ON pgflow.flows IS 'Nothing in it is anybody''s own.';
 CREATE POLICY every_row ON pgflow.migrations FOR SELECT USING (true);
+COMMENT ON POLICY every_row ON pgflow.migrations IS 'Nothing in it is anybody''s own.';
 CREATE POLICY every_row ON pgflow.steps FOR SELECT USING (true);
+COMMENT ON POLICY every_row ON pgflow.steps IS 'Nothing in it is anybody''s own.';
 ALTER TABLE pgflow.executors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.flows ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.map_counters ENABLE ROW LEVEL SECURITY;
@@ -5186,19 +5397,25 @@ ALTER TABLE pgflow.migrations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_own_runs ON pgflow.completed_task_logs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = completed_task_logs.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.completed_task_logs IS 'Rows of the runs that the reader sees.';
 CREATE POLICY of_own_runs ON pgflow.map_tasks FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = map_tasks.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.map_tasks IS 'Rows of the runs that the reader sees.';
 CREATE POLICY of_own_runs ON pgflow.run_steps FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = run_steps.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.run_steps IS 'Rows of the runs that the reader sees.';
 CREATE POLICY of_own_runs ON pgflow.step_task_attempts FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = step_task_attempts.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.step_task_attempts IS 'Rows of the runs that the reader sees.';
 CREATE POLICY of_own_runs ON pgflow.superseded_attempts FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = superseded_attempts.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.superseded_attempts IS 'Rows of the runs that the reader sees.';
 CREATE POLICY own_runs ON pgflow.runs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR (owner = ( SELECT pgflow.readable_owner() AS readable_owner))));
+COMMENT ON POLICY own_runs ON pgflow.runs IS 'Runs that the reader owns; all of them for who reads everything.';
 ALTER TABLE pgflow.parked_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.paused_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.queues ENABLE ROW LEVEL SECURITY;

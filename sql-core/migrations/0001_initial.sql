@@ -38,6 +38,9 @@ create table pgflow.migrations (
 
 comment on table pgflow.migrations is 'The migrations this database has; the last one is the version of its schema.';
 comment on column pgflow.migrations.checksum is 'SHA-256 of the text that was applied, in hexadecimal.';
+comment on column pgflow.migrations.version is '1, 2, 3...';
+comment on column pgflow.migrations.name is 'What the migration is called.';
+comment on column pgflow.migrations.applied_at is 'When it was applied here.';
 
 create table pgflow.flows (
   flow_slug text not null,
@@ -57,6 +60,12 @@ create unique index flows_one_active_version on pgflow.flows (flow_slug) where i
 comment on table pgflow.flows is 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
 comment on column pgflow.flows.definition is 'The definition as given, normalised, without filled-in defaults.';
 comment on column pgflow.flows.definition_hash is 'Hex SHA-256 of the normalised definition.';
+comment on column pgflow.flows.flow_slug is 'Name of the flow.';
+comment on column pgflow.flows.flow_version is '1, 2, 3... of this name.';
+comment on column pgflow.flows.is_active is 'The version that new runs take unless they name another; one a name.';
+comment on column pgflow.flows.step_count is 'How many steps the version has.';
+comment on column pgflow.flows.created_at is 'When this version was first defined.';
+comment on index pgflow.flows_one_active_version is 'One active version a flow.';
 
 create table pgflow.steps (
   step_id int generated always as identity,
@@ -105,6 +114,34 @@ comment on column pgflow.steps.is_output is 'A leaf, or the step that the flow r
 comment on column pgflow.steps.input_fits is 'Its inputs are so few that together they cannot be too large, whatever each is.';
 comment on column pgflow.steps.output_fits is 'The output steps of its flow are so few that the run output cannot be too large.';
 comment on column pgflow.steps.needs_array is 'A map step whose outputs somebody needs as one array when it completes.';
+comment on column pgflow.steps.step_id is 'Names the step of this version in the engine''s own tables.';
+comment on column pgflow.steps.flow_slug is 'The flow.';
+comment on column pgflow.steps.flow_version is 'The version of the flow.';
+comment on column pgflow.steps.step_slug is 'Name of the step, unique in its version.';
+comment on column pgflow.steps.step_index is 'Place in the definition, from 0.';
+comment on column pgflow.steps.step_type is 'single (one task) or map (one task an item).';
+comment on column pgflow.steps.map_over is 'What a map step takes its items from: the slug of a dependency, or run for the flow input; null for single steps.';
+comment on column pgflow.steps.needs_run_input is 'Whether each task is handed the whole flow input, under the key run.';
+comment on column pgflow.steps.params is 'Which handler parameter takes which key of the input; null: the handler takes the whole object.';
+comment on column pgflow.steps.executor is 'Who runs the tasks: the name under which dispatchers claim them.';
+comment on column pgflow.steps.executor_options is 'What the executor is told of the step; its own form.';
+comment on column pgflow.steps.handler is 'What to run, as its executor names it, mostly module:function.';
+comment on column pgflow.steps.max_attempts is 'A task that failed, timed out or was lost so often is not tried again.';
+comment on column pgflow.steps.base_delay is 'Delay before the second attempt.';
+comment on column pgflow.steps.max_delay is 'Longest delay between attempts.';
+comment on column pgflow.steps.backoff is 'exponential (each delay twice the one before) or fixed.';
+comment on column pgflow.steps.jitter is 'Each delay is lengthened by a random share of up to this: 0.1 is ten percent.';
+comment on column pgflow.steps.timeout is 'How long one attempt may take.';
+comment on column pgflow.steps.start_delay is 'Delay of the first attempt after the step became ready.';
+comment on column pgflow.steps.launch_timeout is 'How long a launched attempt has until its start_step_task.';
+comment on column pgflow.steps.heartbeat_timeout is 'Longest silence of a started launched attempt; null: only the timeout counts.';
+comment on column pgflow.steps.when_exhausted is 'What a task that failed for good does: fail (the run fails), skip (the step is skipped), skip_cascade (so are all that depend on it).';
+comment on column pgflow.steps.max_failures is 'How many items of a map may fail for good before the step does.';
+comment on column pgflow.steps.required_input is 'The step starts only if {run, dependency..} contains this; null: no condition.';
+comment on column pgflow.steps.forbidden_input is 'The step starts only if {run, dependency..} does not contain this; null: no condition.';
+comment on column pgflow.steps.when_unmet is 'What an unmet condition does: skip, skip_cascade or fail.';
+comment on column pgflow.steps.priority is '-100 to 100; higher is claimed first. That of a run, if given, wins.';
+comment on column pgflow.steps.dep_count is 'How many steps it depends on.';
 
 create table pgflow.deps (
   flow_slug text not null,
@@ -124,6 +161,13 @@ create unique index deps_by_step on pgflow.deps (step_id, dep_id);
 
 comment on table pgflow.deps is 'Edges: step_slug waits for dep_slug.';
 comment on column pgflow.deps.is_input is 'False for the source of a map: its items are handed out one by one, never as a whole.';
+comment on column pgflow.deps.flow_slug is 'The flow.';
+comment on column pgflow.deps.flow_version is 'The version of the flow.';
+comment on column pgflow.deps.dep_slug is 'The step that ends first.';
+comment on column pgflow.deps.step_slug is 'The step that waits for it.';
+comment on column pgflow.deps.dep_id is 'step_id of dep_slug.';
+comment on column pgflow.deps.step_id is 'step_id of step_slug.';
+comment on index pgflow.deps_by_step is 'What a step waits for; the primary key answers what waits for a step.';
 
 -- Stable columns first, mutable ones last: the WAL of an update leaves out the common prefix.
 -- No index and no predicate on a column that a step's progress changes: every update may stay HOT.
@@ -161,6 +205,19 @@ comment on column pgflow.runs.forced_priority is 'The priority given to run_flow
 comment on column pgflow.runs.id_is_ahead is 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
 comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+comment on column pgflow.runs.created_at is 'When the run was started.';
+comment on column pgflow.runs.flow_version is 'The version that the run keeps to its end.';
+comment on column pgflow.runs.priority is 'The one given to run_flow, else that of the flow.';
+comment on column pgflow.runs.flow_slug is 'The flow.';
+comment on column pgflow.runs.idempotency_key is 'Given by the caller: a second start of the flow with it returns this run.';
+comment on column pgflow.runs.owner is 'Who started it: the subject of the request''s JWT, else the session''s user. Decides who may see and change it.';
+comment on column pgflow.runs.tags is 'Given by the caller, for searching.';
+comment on column pgflow.runs.input is 'The flow input.';
+comment on column pgflow.runs.finished_at is 'When it ended; null while it runs.';
+comment on column pgflow.runs.status is 'running, completed, failed or cancelled.';
+comment on column pgflow.runs.error is 'Why it failed or was cancelled: {code, message, step_slug?, task_index?, attempt?, ..}.';
+comment on index pgflow.runs_idempotency_key is 'One run a flow and key, as long as its row exists.';
+comment on index pgflow.runs_with_ids_ahead is 'Lets prune_runs find by age what run_id does not order by age.';
 
 -- Column order: stable, changed at the start, changed by a claim, changed at the end (see runs).
 -- fillfactor (`benchmarks.settings run_steps`): HOT updates 23 % at 100, 74 % at 50, 95 % at 35, 100 % at 25, where the table is 22 % larger;
@@ -203,6 +260,22 @@ comment on column pgflow.run_steps.failed_tasks is 'Items of a map step that fai
 comment on column pgflow.run_steps.lease_expires_at is 'Of the single task: null means queued.';
 comment on column pgflow.run_steps.task_started_at is 'Of the single task: null with a lease means claimed but not started.';
 comment on column pgflow.run_steps.token_hash is 'First 16 bytes of the SHA-256 of the latest attempt token, while that attempt may still report.';
+comment on column pgflow.run_steps.run_id is 'The run.';
+comment on column pgflow.run_steps.step_id is 'The step in the definition.';
+comment on column pgflow.run_steps.step_slug is 'Its name.';
+comment on column pgflow.run_steps.remaining_deps is 'Dependencies that have not ended. The step starts when it reaches 0.';
+comment on column pgflow.run_steps.started_at is 'When the step started; null while it is pending. For a single step also when its task was queued.';
+comment on column pgflow.run_steps.failures is 'Of the single task: attempts that failed, timed out or were lost since the run was last reopened.';
+comment on column pgflow.run_steps.launch_failures is 'Of the single task: launches that came to nothing since then.';
+comment on column pgflow.run_steps.visible_at is 'Of the single task: not to be claimed before; null: as soon as it is queued.';
+comment on column pgflow.run_steps.worker_id is 'Of the single task: who claimed its latest attempt.';
+comment on column pgflow.run_steps.external_id is 'Of the single task: how the executor names its latest attempt.';
+comment on column pgflow.run_steps.instance_id is 'Of the single task: who shook hands for its latest attempt.';
+comment on column pgflow.run_steps.finished_at is 'When the step ended; null while it lives.';
+comment on column pgflow.run_steps.status is 'pending, running, completed, failed, skipped or cancelled.';
+comment on column pgflow.run_steps.skip_reason is 'condition_unmet, handler_failed or dependency_skipped.';
+comment on column pgflow.run_steps.output is 'SQL NULL: none, or that of a map which nobody needed as a whole yet. JSON null: an output that is null.';
+comment on column pgflow.run_steps.error is 'Of the step if it failed or was skipped for a failure; while its task lives, of the attempt before.';
 
 -- fillfactor (`python -m benchmarks.settings map_tasks`): HOT updates 2 % at 100, 40 % at 70, 55 % at 50, 72 % at 35, where the table is 20 % larger;
 -- WAL a task 1356, 1309, 1296, 1280 B. Items are many and stay, so size decides.
@@ -233,6 +306,24 @@ create table pgflow.map_tasks (
 
 comment on table pgflow.map_tasks is 'One row an item of a map step. Same task columns as run_steps.';
 comment on column pgflow.map_tasks.end_status is 'Null while the task lives; queued, claimed and running are told by the lease.';
+comment on column pgflow.map_tasks.run_id is 'The run.';
+comment on column pgflow.map_tasks.step_id is 'The step in the definition.';
+comment on column pgflow.map_tasks.task_index is 'Place of the item, from 0.';
+comment on column pgflow.map_tasks.step_slug is 'Name of the step.';
+comment on column pgflow.map_tasks.input is 'The item.';
+comment on column pgflow.map_tasks.attempt is 'Number of the latest attempt; 0 before the first.';
+comment on column pgflow.map_tasks.failures is 'Attempts that failed, timed out or were lost since the run was last reopened.';
+comment on column pgflow.map_tasks.launch_failures is 'Launches that came to nothing since then.';
+comment on column pgflow.map_tasks.task_started_at is 'When the latest attempt began; null with a lease means claimed but not started.';
+comment on column pgflow.map_tasks.lease_expires_at is 'When the attempt counts as lost; null means queued.';
+comment on column pgflow.map_tasks.visible_at is 'Not to be claimed before; null: as soon as it is queued.';
+comment on column pgflow.map_tasks.token_hash is 'As in run_steps.';
+comment on column pgflow.map_tasks.worker_id is 'Who claimed the latest attempt.';
+comment on column pgflow.map_tasks.external_id is 'How the executor names the latest attempt.';
+comment on column pgflow.map_tasks.instance_id is 'Who shook hands for the latest attempt.';
+comment on column pgflow.map_tasks.finished_at is 'When the task ended; null while it lives.';
+comment on column pgflow.map_tasks.output is 'SQL NULL: none. JSON null: an output that is null.';
+comment on column pgflow.map_tasks.error is 'Of the task if it failed; while it lives, of the attempt before.';
 
 -- Sixteen slots a map (slot = task_index % 16): completions of one map from several sessions
 -- rarely meet on the same row. fillfactor (`python -m benchmarks.settings map_counters`): HOT updates 94 % at 100, all at 50.
@@ -246,6 +337,10 @@ create table pgflow.map_counters (
 ) with (fillfactor = 50);
 
 comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';
+comment on column pgflow.map_counters.run_id is 'The run.';
+comment on column pgflow.map_counters.step_slug is 'The map step.';
+comment on column pgflow.map_counters.slot is '0 to 15.';
+comment on column pgflow.map_counters.remaining is 'Items of this slot that have not ended.';
 
 -- Rows are written once, and only when something went wrong: the usual settings.
 create table pgflow.step_task_attempts (
@@ -270,6 +365,18 @@ create table pgflow.step_task_attempts (
 
 comment on table pgflow.step_task_attempts is 'Every ended attempt that did not complete its task.';
 comment on column pgflow.step_task_attempts.ended_by is 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
+comment on column pgflow.step_task_attempts.run_id is 'The run.';
+comment on column pgflow.step_task_attempts.step_slug is 'The step.';
+comment on column pgflow.step_task_attempts.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.step_task_attempts.attempt is 'Number of the attempt, from 1.';
+comment on column pgflow.step_task_attempts.outcome is 'failed, timed_out, lost, launch_failed, released, cancelled, or late: lost, and reported after all.';
+comment on column pgflow.step_task_attempts.error is 'What was reported, or what the engine says of it.';
+comment on column pgflow.step_task_attempts.worker_id is 'Who had claimed it.';
+comment on column pgflow.step_task_attempts.external_id is 'How the executor named it.';
+comment on column pgflow.step_task_attempts.started_at is 'When it began; null if it never did.';
+comment on column pgflow.step_task_attempts.ended_at is 'When it ended.';
+comment on column pgflow.step_task_attempts.token_hash is 'By which a repeated report is known as a duplicate.';
+comment on column pgflow.step_task_attempts.log_tail is 'The end of what it wrote to its standard output and error.';
 
 create table pgflow.completed_task_logs (
   run_id uuid not null,
@@ -282,6 +389,12 @@ create table pgflow.completed_task_logs (
 );
 
 comment on table pgflow.completed_task_logs is 'What completed attempts wrote; that of other attempts is on their row in step_task_attempts.';
+comment on column pgflow.completed_task_logs.run_id is 'The run.';
+comment on column pgflow.completed_task_logs.step_slug is 'The step.';
+comment on column pgflow.completed_task_logs.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.completed_task_logs.attempt is 'Number of the attempt that completed.';
+comment on column pgflow.completed_task_logs.log_tail is 'The end of what it wrote to its standard output and error.';
+comment on column pgflow.completed_task_logs.recorded_at is 'When it was reported.';
 
 -- A table of its own, nearly always empty: whether anything is paused is asked by every claim and every start of a step,
 -- and must cost nothing whatever the size of runs.
@@ -292,6 +405,8 @@ create table pgflow.paused_runs (
 );
 
 comment on table pgflow.paused_runs is 'Running runs of which nothing new is claimed.';
+comment on column pgflow.paused_runs.run_id is 'The run.';
+comment on column pgflow.paused_runs.paused_at is 'When it was paused.';
 
 create table pgflow.task_progress (
   run_id uuid not null,
@@ -306,6 +421,12 @@ create table pgflow.task_progress (
 
 comment on table pgflow.task_progress is
   'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
+comment on column pgflow.task_progress.run_id is 'The run.';
+comment on column pgflow.task_progress.step_slug is 'The step.';
+comment on column pgflow.task_progress.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.task_progress.attempt is 'Number of the attempt that said so.';
+comment on column pgflow.task_progress.progress is '{done, total?, message?}.';
+comment on column pgflow.task_progress.reported_at is 'When it said so.';
 
 create table pgflow.superseded_attempts (
   run_id uuid not null,
@@ -322,6 +443,15 @@ create table pgflow.superseded_attempts (
 
 comment on table pgflow.superseded_attempts is
   'Attempts that completed their task before retry_run had it run again: their row in run_steps or map_tasks is that of later ones.';
+comment on column pgflow.superseded_attempts.run_id is 'The run.';
+comment on column pgflow.superseded_attempts.step_slug is 'The step.';
+comment on column pgflow.superseded_attempts.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.superseded_attempts.attempt is 'Number of the attempt that completed.';
+comment on column pgflow.superseded_attempts.worker_id is 'Who had claimed it.';
+comment on column pgflow.superseded_attempts.external_id is 'How the executor named it.';
+comment on column pgflow.superseded_attempts.started_at is 'When it began.';
+comment on column pgflow.superseded_attempts.ended_at is 'When it completed.';
+comment on column pgflow.superseded_attempts.token_hash is 'By which a repeated report is known as a duplicate.';
 
 create table pgflow.executors (
   executor text not null,
@@ -331,6 +461,9 @@ create table pgflow.executors (
 );
 
 comment on table pgflow.executors is 'Executors that steps name, and whether claims for them are paused.';
+comment on column pgflow.executors.executor is 'Name that steps give and dispatchers claim by.';
+comment on column pgflow.executors.paused_at is 'Since when nothing is claimed for it; null: it is not paused.';
+comment on column pgflow.executors.pause_reason is 'What whoever paused it said.';
 
 -- A few rows: their page has room for the next versions whatever the fillfactor (measured at 100 and 20: all updates HOT).
 create table pgflow.queues (
@@ -347,6 +480,9 @@ create table pgflow.queues (
 comment on table pgflow.queues is 'One row an executor and priority.';
 comment on column pgflow.queues.low_xid is 'With low_seq the low-water mark: no visible entry of ready_tasks lies below (low_xid, low_seq), and none can appear. Keeps a claim from walking dead entries that a held snapshot keeps vacuum from removing.';
 comment on column pgflow.queues.low_seq is 'How far the entries of transaction low_xid are taken: those of a large map or batch all have one xid.';
+comment on column pgflow.queues.queue_id is 'Names the queue in the engine''s own tables.';
+comment on column pgflow.queues.executor is 'The executor.';
+comment on column pgflow.queues.priority is '-100 to 100; higher is claimed first.';
 
 -- Every entry is inserted and deleted once. Vacuum at 1 % and without pauses (`python -m benchmarks.settings ready_tasks`): at most 2600 dead entries
 -- under load; 4900 at 20 %, 5200 at 1 % with the usual pauses. No other setting made a difference.
@@ -363,6 +499,10 @@ create table pgflow.ready_tasks (
 comment on table pgflow.ready_tasks is 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
 comment on column pgflow.ready_tasks.xid is 'Transaction that inserted the entry.';
 comment on column pgflow.ready_tasks.task_index is 'Index of the map item; -1 for the task of a single step.';
+comment on column pgflow.ready_tasks.seq is 'Order within the transaction.';
+comment on column pgflow.ready_tasks.run_id is 'The run.';
+comment on column pgflow.ready_tasks.queue_id is 'The queue it waits in.';
+comment on column pgflow.ready_tasks.step_id is 'The step in the definition.';
 
 create table pgflow.parked_tasks (
   run_id uuid not null,
@@ -372,6 +512,9 @@ create table pgflow.parked_tasks (
 );
 
 comment on table pgflow.parked_tasks is 'Hints: ready tasks of paused runs, out of the way of claims until the run is resumed.';
+comment on column pgflow.parked_tasks.run_id is 'The paused run.';
+comment on column pgflow.parked_tasks.step_id is 'The step in the definition.';
+comment on column pgflow.parked_tasks.task_index is 'Index of the map item; -1 for the task of a single step.';
 
 -- Vacuumed as ready_tasks: every row is inserted and deleted once. (No difference measured: a timer lives longer than the workload.)
 create table pgflow.timers (
@@ -387,6 +530,13 @@ create table pgflow.timers (
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
+comment on column pgflow.timers.due_at is 'When to look.';
+comment on column pgflow.timers.seq is 'Tells apart what is due at one time.';
+comment on column pgflow.timers.kind is 'lease (an attempt may have to be ended) or delay (a task may have become ready).';
+comment on column pgflow.timers.executor is 'Whose tasks they are: its dispatchers wake up for them.';
+comment on column pgflow.timers.run_ids is 'Runs of the tasks, place by place as in the other two arrays.';
+comment on column pgflow.timers.step_ids is 'Steps of the tasks in the definition.';
+comment on column pgflow.timers.task_indexes is 'Indexes of map items; -1 for the task of a single step.';
 
 create table pgflow.sweep_marks (
   only_row boolean not null default true,
@@ -403,6 +553,7 @@ comment on table pgflow.sweep_marks is 'Where the timer sweep stands.';
 comment on column pgflow.sweep_marks.timer_low is 'Timers due before it were swept; those of transactions that committed later are caught by the next full sweep.';
 comment on column pgflow.sweep_marks.full_sweep_at is 'When the timers below the mark were last looked at too.';
 comment on column pgflow.sweep_marks.lease_grace_until is 'No lease is declared expired before: the dispatchers were cut off from the database.';
+comment on column pgflow.sweep_marks.only_row is 'Keeps the table at one row.';
 
 create table pgflow.settings (
   only_row boolean not null default true,
@@ -415,6 +566,7 @@ insert into pgflow.settings default values;
 
 comment on table pgflow.settings is 'What an operator decides for the whole database.';
 comment on column pgflow.settings.retention is 'How long ended runs are kept; null: for ever.';
+comment on column pgflow.settings.only_row is 'Keeps the table at one row.';
 
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
@@ -2296,6 +2448,24 @@ from (
   join pgflow.steps x on x.step_id = t.step_id;
 
 comment on view pgflow.step_tasks is 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+comment on column pgflow.step_tasks.run_id is 'The run.';
+comment on column pgflow.step_tasks.step_slug is 'The step.';
+comment on column pgflow.step_tasks.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.step_tasks.status is 'queued, claimed (launched, not begun), running, completed, failed or cancelled.';
+comment on column pgflow.step_tasks.attempt is 'Number of the latest attempt, +1 at each claim; 0 before the first.';
+comment on column pgflow.step_tasks.failures is 'Attempts that failed, timed out or were lost since the run was last reopened; max_attempts is their limit.';
+comment on column pgflow.step_tasks.launch_failures is 'Launches that came to nothing since then; 5 is their limit.';
+comment on column pgflow.step_tasks.executor is 'Who runs it.';
+comment on column pgflow.step_tasks.worker_id is 'Who claimed the latest attempt.';
+comment on column pgflow.step_tasks.external_id is 'How the executor names the latest attempt.';
+comment on column pgflow.step_tasks.visible_at is 'While queued: not to be claimed before.';
+comment on column pgflow.step_tasks.lease_expires_at is 'While claimed or running: when the attempt counts as lost unless the lease is renewed.';
+comment on column pgflow.step_tasks.input is 'The map item; null for a single step, whose input is put together at its claim.';
+comment on column pgflow.step_tasks.output is 'SQL NULL: none yet. JSON null: an output that is null.';
+comment on column pgflow.step_tasks.error is 'Of the latest attempt that failed; null once the task completed.';
+comment on column pgflow.step_tasks.queued_at is 'When its step started.';
+comment on column pgflow.step_tasks.started_at is 'When the latest attempt began; null while queued or claimed.';
+comment on column pgflow.step_tasks.finished_at is 'When the task ended; null while it lives.';
 
 create view pgflow.step_states with (security_invoker) as
 select t.run_id, t.step_slug, t.status,
@@ -2311,6 +2481,15 @@ from pgflow.run_steps t
   join pgflow.steps s on s.step_id = t.step_id;
 
 comment on view pgflow.step_states is 'One row a step of a run. The output of a map step is put together from its items when nobody needed it as a whole yet.';
+comment on column pgflow.step_states.run_id is 'The run.';
+comment on column pgflow.step_states.step_slug is 'The step.';
+comment on column pgflow.step_states.status is 'pending, running, completed, failed, skipped or cancelled.';
+comment on column pgflow.step_states.task_count is '1 for a single step, the number of items for a map that started.';
+comment on column pgflow.step_states.output is 'SQL NULL: none yet. JSON null: an output that is null. Of a map: the outputs of its items in their order, null for one that failed.';
+comment on column pgflow.step_states.error is 'Why it failed, or was skipped after a failure.';
+comment on column pgflow.step_states.skip_reason is 'condition_unmet, handler_failed or dependency_skipped; null unless skipped.';
+comment on column pgflow.step_states.started_at is 'When it started; null for a step that never did.';
+comment on column pgflow.step_states.finished_at is 'When it ended; null while it lives.';
 
 create view pgflow.task_attempts with (security_invoker) as
 select a.run_id, a.step_slug, a.task_index, a.attempt, a.outcome, a.error, a.worker_id, a.external_id, a.started_at, a.ended_at, a.log_tail
@@ -2331,6 +2510,17 @@ from pgflow.superseded_attempts a
     on l.run_id = a.run_id and l.step_slug = a.step_slug and l.task_index = a.task_index and l.attempt = a.attempt;
 
 comment on view pgflow.task_attempts is 'Every attempt: live and completed ones by status, the others by outcome. A late one was declared lost and reported after all.';
+comment on column pgflow.task_attempts.run_id is 'The run.';
+comment on column pgflow.task_attempts.step_slug is 'The step.';
+comment on column pgflow.task_attempts.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.task_attempts.attempt is 'Number of the attempt, from 1.';
+comment on column pgflow.task_attempts.outcome is 'claimed, running, completed, or how else it ended: failed, timed_out, lost, launch_failed, released, cancelled, late.';
+comment on column pgflow.task_attempts.error is 'Why it did not complete.';
+comment on column pgflow.task_attempts.worker_id is 'Who claimed it.';
+comment on column pgflow.task_attempts.external_id is 'How the executor names it.';
+comment on column pgflow.task_attempts.started_at is 'When it began; null if it has not, or never did.';
+comment on column pgflow.task_attempts.ended_at is 'When it ended; null while it lives.';
+comment on column pgflow.task_attempts.log_tail is 'The end of what it wrote to its standard output and error.';
 
 create view pgflow.task_logs with (security_invoker) as
 select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.recorded_at
@@ -2341,6 +2531,12 @@ from pgflow.step_task_attempts a
 where a.log_tail is not null;
 
 comment on view pgflow.task_logs is 'The end of what each attempt wrote to its standard output and error.';
+comment on column pgflow.task_logs.run_id is 'The run.';
+comment on column pgflow.task_logs.step_slug is 'The step.';
+comment on column pgflow.task_logs.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.task_logs.attempt is 'Number of the attempt.';
+comment on column pgflow.task_logs.log_tail is 'The end of what it wrote to its standard output and error.';
+comment on column pgflow.task_logs.recorded_at is 'When it was reported.';
 
 create function pgflow._lock_live_rows(run_id uuid, step_slug text) returns void
 language plpgsql volatile
@@ -5367,6 +5563,8 @@ from pg_catalog.pg_class c
 where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'v' and c.relname like '\_doctor\_%';
 
 comment on view pgflow.doctor_checks is 'What doctor() looks for: a check is a view _doctor_<name> of severity, subject, finding and mend.';
+comment on column pgflow.doctor_checks.check_name is 'Name of the check, as in what doctor() returns.';
+comment on column pgflow.doctor_checks.description is 'What is wrong where it finds something.';
 
 -- Security definer: the checks read tables of the engine and statistics that the caller need not be granted one by one.
 create function pgflow.doctor(only_check text default null)
@@ -5456,9 +5654,21 @@ create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgf
 do $$
 declare
   v_table regclass;
+  v_policy record;
 begin
   for v_table in select c.oid from pg_catalog.pg_class c where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'r' loop
     execute format('alter table %s enable row level security', v_table);
+  end loop;
+  for v_policy in
+    select p.polname, p.polrelid::regclass as relation, m.meaning
+    from pg_catalog.pg_policy p
+      join pg_catalog.pg_class c on c.oid = p.polrelid
+      join (values ('own_runs', 'Runs that the reader owns; all of them for who reads everything.'),
+          ('of_own_runs', 'Rows of the runs that the reader sees.'),
+          ('every_row', 'Nothing in it is anybody''s own.'),
+          ('all_or_nothing', 'Of use only to who reads everything.')) m (polname, meaning) on m.polname = p.polname
+    where c.relnamespace = 'pgflow'::regnamespace loop
+    execute format('comment on policy %I on %s is %L', v_policy.polname, v_policy.relation, v_policy.meaning);
   end loop;
 end
 $$;

@@ -8,3 +8,6 @@ create table pgflow.migrations (
 
 comment on table pgflow.migrations is 'The migrations this database has; the last one is the version of its schema.';
 comment on column pgflow.migrations.checksum is 'SHA-256 of the text that was applied, in hexadecimal.';
+comment on column pgflow.migrations.version is '1, 2, 3...';
+comment on column pgflow.migrations.name is 'What the migration is called.';
+comment on column pgflow.migrations.applied_at is 'When it was applied here.';

@@ -16,3 +16,9 @@ create unique index flows_one_active_version on pgflow.flows (flow_slug) where i
 comment on table pgflow.flows is 'One row a version of a flow. Versions never change; is_active names the one that new runs take.';
 comment on column pgflow.flows.definition is 'The definition as given, normalised, without filled-in defaults.';
 comment on column pgflow.flows.definition_hash is 'Hex SHA-256 of the normalised definition.';
+comment on column pgflow.flows.flow_slug is 'Name of the flow.';
+comment on column pgflow.flows.flow_version is '1, 2, 3... of this name.';
+comment on column pgflow.flows.is_active is 'The version that new runs take unless they name another; one a name.';
+comment on column pgflow.flows.step_count is 'How many steps the version has.';
+comment on column pgflow.flows.created_at is 'When this version was first defined.';
+comment on index pgflow.flows_one_active_version is 'One active version a flow.';

@@ -34,3 +34,16 @@ comment on column pgflow.runs.forced_priority is 'The priority given to run_flow
 comment on column pgflow.runs.id_is_ahead is 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
 comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
+comment on column pgflow.runs.created_at is 'When the run was started.';
+comment on column pgflow.runs.flow_version is 'The version that the run keeps to its end.';
+comment on column pgflow.runs.priority is 'The one given to run_flow, else that of the flow.';
+comment on column pgflow.runs.flow_slug is 'The flow.';
+comment on column pgflow.runs.idempotency_key is 'Given by the caller: a second start of the flow with it returns this run.';
+comment on column pgflow.runs.owner is 'Who started it: the subject of the request''s JWT, else the session''s user. Decides who may see and change it.';
+comment on column pgflow.runs.tags is 'Given by the caller, for searching.';
+comment on column pgflow.runs.input is 'The flow input.';
+comment on column pgflow.runs.finished_at is 'When it ended; null while it runs.';
+comment on column pgflow.runs.status is 'running, completed, failed or cancelled.';
+comment on column pgflow.runs.error is 'Why it failed or was cancelled: {code, message, step_slug?, task_index?, attempt?, ..}.';
+comment on index pgflow.runs_idempotency_key is 'One run a flow and key, as long as its row exists.';
+comment on index pgflow.runs_with_ids_ahead is 'Lets prune_runs find by age what run_id does not order by age.';

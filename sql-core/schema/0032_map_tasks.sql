@@ -27,3 +27,21 @@ create table pgflow.map_tasks (
 
 comment on table pgflow.map_tasks is 'One row an item of a map step. Same task columns as run_steps.';
 comment on column pgflow.map_tasks.end_status is 'Null while the task lives; queued, claimed and running are told by the lease.';
+comment on column pgflow.map_tasks.run_id is 'The run.';
+comment on column pgflow.map_tasks.step_id is 'The step in the definition.';
+comment on column pgflow.map_tasks.task_index is 'Place of the item, from 0.';
+comment on column pgflow.map_tasks.step_slug is 'Name of the step.';
+comment on column pgflow.map_tasks.input is 'The item.';
+comment on column pgflow.map_tasks.attempt is 'Number of the latest attempt; 0 before the first.';
+comment on column pgflow.map_tasks.failures is 'Attempts that failed, timed out or were lost since the run was last reopened.';
+comment on column pgflow.map_tasks.launch_failures is 'Launches that came to nothing since then.';
+comment on column pgflow.map_tasks.task_started_at is 'When the latest attempt began; null with a lease means claimed but not started.';
+comment on column pgflow.map_tasks.lease_expires_at is 'When the attempt counts as lost; null means queued.';
+comment on column pgflow.map_tasks.visible_at is 'Not to be claimed before; null: as soon as it is queued.';
+comment on column pgflow.map_tasks.token_hash is 'As in run_steps.';
+comment on column pgflow.map_tasks.worker_id is 'Who claimed the latest attempt.';
+comment on column pgflow.map_tasks.external_id is 'How the executor names the latest attempt.';
+comment on column pgflow.map_tasks.instance_id is 'Who shook hands for the latest attempt.';
+comment on column pgflow.map_tasks.finished_at is 'When the task ended; null while it lives.';
+comment on column pgflow.map_tasks.output is 'SQL NULL: none. JSON null: an output that is null.';
+comment on column pgflow.map_tasks.error is 'Of the task if it failed; while it lives, of the attempt before.';

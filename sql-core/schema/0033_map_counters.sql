@@ -10,3 +10,7 @@ create table pgflow.map_counters (
 ) with (fillfactor = 50);
 
 comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';
+comment on column pgflow.map_counters.run_id is 'The run.';
+comment on column pgflow.map_counters.step_slug is 'The map step.';
+comment on column pgflow.map_counters.slot is '0 to 15.';
+comment on column pgflow.map_counters.remaining is 'Items of this slot that have not ended.';

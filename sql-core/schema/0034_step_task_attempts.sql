@@ -21,3 +21,15 @@ create table pgflow.step_task_attempts (
 
 comment on table pgflow.step_task_attempts is 'Every ended attempt that did not complete its task.';
 comment on column pgflow.step_task_attempts.ended_by is 'The verb that ended the attempt: the same verb again is a duplicate, any other is stale.';
+comment on column pgflow.step_task_attempts.run_id is 'The run.';
+comment on column pgflow.step_task_attempts.step_slug is 'The step.';
+comment on column pgflow.step_task_attempts.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.step_task_attempts.attempt is 'Number of the attempt, from 1.';
+comment on column pgflow.step_task_attempts.outcome is 'failed, timed_out, lost, launch_failed, released, cancelled, or late: lost, and reported after all.';
+comment on column pgflow.step_task_attempts.error is 'What was reported, or what the engine says of it.';
+comment on column pgflow.step_task_attempts.worker_id is 'Who had claimed it.';
+comment on column pgflow.step_task_attempts.external_id is 'How the executor named it.';
+comment on column pgflow.step_task_attempts.started_at is 'When it began; null if it never did.';
+comment on column pgflow.step_task_attempts.ended_at is 'When it ended.';
+comment on column pgflow.step_task_attempts.token_hash is 'By which a repeated report is known as a duplicate.';
+comment on column pgflow.step_task_attempts.log_tail is 'The end of what it wrote to its standard output and error.';

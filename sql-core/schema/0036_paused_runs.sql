@@ -7,3 +7,5 @@ create table pgflow.paused_runs (
 );
 
 comment on table pgflow.paused_runs is 'Running runs of which nothing new is claimed.';
+comment on column pgflow.paused_runs.run_id is 'The run.';
+comment on column pgflow.paused_runs.paused_at is 'When it was paused.';

@@ -11,3 +11,9 @@ create table pgflow.task_progress (
 
 comment on table pgflow.task_progress is
   'How far the last attempt that said so has come: {done, total?, message?}. It counts only while that attempt is the current one.';
+comment on column pgflow.task_progress.run_id is 'The run.';
+comment on column pgflow.task_progress.step_slug is 'The step.';
+comment on column pgflow.task_progress.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.task_progress.attempt is 'Number of the attempt that said so.';
+comment on column pgflow.task_progress.progress is '{done, total?, message?}.';
+comment on column pgflow.task_progress.reported_at is 'When it said so.';

@@ -13,3 +13,7 @@ create table pgflow.ready_tasks (
 comment on table pgflow.ready_tasks is 'Hints: a task that may be claimed now. First in, first out by the transaction that made it ready.';
 comment on column pgflow.ready_tasks.xid is 'Transaction that inserted the entry.';
 comment on column pgflow.ready_tasks.task_index is 'Index of the map item; -1 for the task of a single step.';
+comment on column pgflow.ready_tasks.seq is 'Order within the transaction.';
+comment on column pgflow.ready_tasks.run_id is 'The run.';
+comment on column pgflow.ready_tasks.queue_id is 'The queue it waits in.';
+comment on column pgflow.ready_tasks.step_id is 'The step in the definition.';

@@ -24,3 +24,21 @@ from (
   join pgflow.steps x on x.step_id = t.step_id;
 
 comment on view pgflow.step_tasks is 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+comment on column pgflow.step_tasks.run_id is 'The run.';
+comment on column pgflow.step_tasks.step_slug is 'The step.';
+comment on column pgflow.step_tasks.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.step_tasks.status is 'queued, claimed (launched, not begun), running, completed, failed or cancelled.';
+comment on column pgflow.step_tasks.attempt is 'Number of the latest attempt, +1 at each claim; 0 before the first.';
+comment on column pgflow.step_tasks.failures is 'Attempts that failed, timed out or were lost since the run was last reopened; max_attempts is their limit.';
+comment on column pgflow.step_tasks.launch_failures is 'Launches that came to nothing since then; 5 is their limit.';
+comment on column pgflow.step_tasks.executor is 'Who runs it.';
+comment on column pgflow.step_tasks.worker_id is 'Who claimed the latest attempt.';
+comment on column pgflow.step_tasks.external_id is 'How the executor names the latest attempt.';
+comment on column pgflow.step_tasks.visible_at is 'While queued: not to be claimed before.';
+comment on column pgflow.step_tasks.lease_expires_at is 'While claimed or running: when the attempt counts as lost unless the lease is renewed.';
+comment on column pgflow.step_tasks.input is 'The map item; null for a single step, whose input is put together at its claim.';
+comment on column pgflow.step_tasks.output is 'SQL NULL: none yet. JSON null: an output that is null.';
+comment on column pgflow.step_tasks.error is 'Of the latest attempt that failed; null once the task completed.';
+comment on column pgflow.step_tasks.queued_at is 'When its step started.';
+comment on column pgflow.step_tasks.started_at is 'When the latest attempt began; null while queued or claimed.';
+comment on column pgflow.step_tasks.finished_at is 'When the task ended; null while it lives.';

@@ -44,9 +44,21 @@ create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgf
 do $$
 declare
   v_table regclass;
+  v_policy record;
 begin
   for v_table in select c.oid from pg_catalog.pg_class c where c.relnamespace = 'pgflow'::regnamespace and c.relkind = 'r' loop
     execute format('alter table %s enable row level security', v_table);
+  end loop;
+  for v_policy in
+    select p.polname, p.polrelid::regclass as relation, m.meaning
+    from pg_catalog.pg_policy p
+      join pg_catalog.pg_class c on c.oid = p.polrelid
+      join (values ('own_runs', 'Runs that the reader owns; all of them for who reads everything.'),
+          ('of_own_runs', 'Rows of the runs that the reader sees.'),
+          ('every_row', 'Nothing in it is anybody''s own.'),
+          ('all_or_nothing', 'Of use only to who reads everything.')) m (polname, meaning) on m.polname = p.polname
+    where c.relnamespace = 'pgflow'::regnamespace loop
+    execute format('comment on policy %I on %s is %L', v_policy.polname, v_policy.relation, v_policy.meaning);
   end loop;
 end
 $$;

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from .support import vacuum
 from .support.definitions import map_step, step
 from .support.engine import Engine, refused
 
@@ -233,6 +234,7 @@ class OneRun(RuleBasedStateMachine):
 @pytest.mark.parametrize("derandomize", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_one_run_is_as_its_model_says_after_every_verb(engine: Engine, derandomize: bool) -> None:
     """Rules 28, 58-63, 81: whatever the order; the slow one thinks of new sequences each time."""
+    vacuum.keep_out(engine.connection)
     engine.at(0)
     engine.define(
         "f", step("a"), map_step("m", "a"), step("end", "m"), max_attempts=TRIES, base_delay=0, timeout=1e8

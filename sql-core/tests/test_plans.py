@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from .support import crowd
+from .support import crowd, vacuum
 from .support.engine import Engine, complete_report, fail_report, key, reference
 
 #: May be read whole: they hold a row an executor, an executor and priority, or in all.
@@ -135,7 +135,7 @@ def engines(pgflow_empty_database: str) -> Iterator[Callable[[], Engine]]:
 
         first = session()
         pgflow_sql.install(first.connection)
-        crowd.leave_statistics_alone(first.connection)
+        vacuum.keep_out(first.connection)
         yield session
 
 

@@ -121,6 +121,31 @@ def test_the_verbs_run_as_their_owner_and_nothing_else_does(
                 where t.typnamespace in {OURS} and (t.typtype in ('e', 'd') or c.relkind = 'c')
                   and obj_description(t.oid, 'pg_type') is null""",
         ),
+        (
+            "column of a table or of a view for readers",
+            f"""select a.attrelid::regclass || '.' || a.attname as name
+                from pg_attribute a join pg_class c on c.oid = a.attrelid
+                where c.relnamespace in {OURS} and c.relkind in ('r', 'p', 'v', 'm') and c.relname !~ '^_'
+                  and a.attnum > 0 and not a.attisdropped and col_description(c.oid, a.attnum) is null""",
+        ),
+        (
+            "index that is not of a constraint",
+            f"""select i.indexrelid::regclass as name from pg_index i
+                join pg_class c on c.oid = i.indexrelid
+                where c.relnamespace in {OURS} and obj_description(c.oid, 'pg_class') is null
+                  and not exists (select from pg_constraint k where k.conindid = c.oid)""",
+        ),
+        (
+            "policy",
+            f"""select p.polname || ' on ' || p.polrelid::regclass as name
+                from pg_policy p join pg_class c on c.oid = p.polrelid
+                where c.relnamespace in {OURS} and obj_description(p.oid, 'pg_policy') is null""",
+        ),
+        (
+            "schema",
+            f"""select nspname as name from pg_namespace
+                where oid in {OURS} and obj_description(oid, 'pg_namespace') is null""",
+        ),
     ],
 )
 def test_everything_is_explained(

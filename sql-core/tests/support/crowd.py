@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import psycopg
-
 from .definitions import map_step, step
 from .engine import EPOCH, Engine
 
@@ -53,16 +51,6 @@ def sequential_scans(engine: Engine, call: Callable[[], Any]) -> set[str]:
         before = counted()
         call()
         return {table for table, count in counted().items() if count > before.get(table, 0)}
-
-
-def leave_statistics_alone(connection: psycopg.Connection[Any]) -> None:
-    """Let only the test analyse."""
-    tables = connection.execute(
-        """select oid::regclass::text from pg_class
-           where relnamespace = 'pgflow'::regnamespace and relkind = 'r'"""
-    ).fetchall()
-    for (table,) in tables:
-        connection.execute(f"alter table {table} set (autovacuum_enabled = off)")  # type: ignore[arg-type]
 
 
 def _start(engine: Engine, count: int, **arguments: Any) -> None:
