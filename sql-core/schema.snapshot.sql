@@ -9,6 +9,20 @@ CREATE TYPE pgflow.started_run AS (
 	created boolean
 );
 COMMENT ON TYPE pgflow.started_run IS 'A row of run_flow.';
+CREATE FUNCTION pgflow._accept_executor(executor text, claimed_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update pgflow.executors e
+  set paused_at = null, pause_reason = null, probe_at = null, refusals = 0
+  where e.executor = _accept_executor.executor and e.probe_at is not null and _accept_executor.claimed_at > e.paused_at;
+  if found then
+    perform pg_notify('pgflow_ready', _accept_executor.executor);
+  end if;
+end
+$$;
+COMMENT ON FUNCTION pgflow._accept_executor(executor text, claimed_at timestamp with time zone) IS 'Undo the pause of an executor that refused launches: one claimed since then was not refused.';
 CREATE FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -55,11 +69,12 @@ begin
   return exists (
     select from pgflow.queues q
     where q.executor = any (_any_ready.executors)
-      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
+      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null
+          and (e.probe_at is null or e.probe_at > pgflow.clock()))
       and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)));
 end
 $$;
-COMMENT ON FUNCTION pgflow._any_ready(executors text[]) IS 'Whether tasks of these executors, if they are not paused, wait to be claimed.';
+COMMENT ON FUNCTION pgflow._any_ready(executors text[]) IS 'Whether tasks of these executors, if they are not paused or a probe of them is due, wait to be claimed.';
 CREATE FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -327,6 +342,8 @@ begin
   where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
     and t.is_live and t.lease_expires_at is not null
   on conflict on constraint step_task_attempts_pkey do nothing;
+  update pgflow.launches l set look_at = _cancel_tasks.now
+  where l.run_id = _cancel_tasks.run_id and l.step_slug = coalesce(_cancel_tasks.step_slug, l.step_slug);
   -- Tokens stay, so that a heartbeat can be answered 'cancel'.
   update pgflow.map_tasks t
   set end_status = 'cancelled', finished_at = _cancel_tasks.now
@@ -834,10 +851,16 @@ declare
   v_due timestamptz;
   v_count int;
   v_held bigint;
+  v_is_probe boolean;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
-    return;
+    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
+    if not found then
+      return;
+    end if;
+    v_is_probe := true;
+    v_left := least(v_left, 1);
   end if;
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
@@ -869,6 +892,13 @@ begin
         from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
         values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+        if _claim.mode <> 'start' then
+          perform pgflow._note_launches(_claim.executor, _claim.worker_id, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, v_now);
+        end if;
+        if v_is_probe then
+          -- How it goes decides; if nobody says, another is tried.
+          update pgflow.executors e set probe_at = v_now + interval '1 minute' where e.executor = _claim.executor;
+        end if;
       end if;
       if v_count < cardinality(v_popped.run_ids) then
         select v_held + count(*) into v_held
@@ -952,6 +982,8 @@ begin
           and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
         or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
         or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+        or coalesce(pg_column_size(v_launch -> 'handle') > pgflow._limit('handle'), false)
+        or coalesce((v_launch ->> 'attempt')::int < 1, false)
       then
         v_launch := '{}';
       end if;
@@ -964,6 +996,33 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._clean_launches(launches jsonb) IS 'The launches with an empty object in the place of each that has a bad shape.';
+CREATE FUNCTION pgflow._clean_observations(observations jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_seen jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_seen in select o.value from jsonb_array_elements(_clean_observations.observations) with ordinality o order by o.ordinality loop
+    begin
+      if (v_seen ->> 'run_id')::uuid is null or (v_seen ->> 'step_slug') is null or (v_seen ->> 'task_index')::int is null
+        or (v_seen ->> 'attempt')::int is null
+        or not coalesce(v_seen ->> 'phase' in ('pending', 'running', 'exited_ok', 'exited_error', 'not_found', 'unknown'), false)
+        or coalesce(jsonb_typeof(v_seen -> 'started') not in ('boolean', 'null'), false)
+        or coalesce(jsonb_typeof(v_seen -> 'retryable') not in ('boolean', 'null'), false)
+      then
+        v_seen := '{}';
+      end if;
+    exception when data_exception then
+      v_seen := '{}';
+    end;
+    v_clean := v_clean || v_seen;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+COMMENT ON FUNCTION pgflow._clean_observations(observations jsonb) IS 'The observations with an empty object in the place of each that has a bad shape.';
 CREATE FUNCTION pgflow._clean_reports(reports jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1199,6 +1258,7 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) i (run_id, step_id, task_index)
   where i.run_id not in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id))
   group by k.due_at, k.kind, k.executor;
+  delete from pgflow.launches t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
@@ -1461,6 +1521,11 @@ begin
     task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, pgflow._log_tail(_end_attempt.log_tail))
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
+
+  if task.external_id is not null then
+    update pgflow.launches l set look_at = _end_attempt.now
+    where l.run_id = task.run_id and l.step_slug = task.step_slug and l.task_index = task.task_index and l.attempt = task.attempt;
+  end if;
 
   if _end_attempt.outcome = 'released' then
     perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
@@ -2017,6 +2082,7 @@ CREATE FUNCTION pgflow._limit(name text) RETURNS bigint
     when 'tags' then 16384
     when 'name' then 1000
     when 'reason' then 4000
+    when 'handle' then 8192
     when 'definition' then 4194304
     when 'steps' then 10000
   end
@@ -2224,6 +2290,32 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._normalise(definition jsonb) IS 'The definition with keys that say nothing left out; no default is filled in.';
+CREATE FUNCTION pgflow._note_launches(executor text, worker_id text, run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into pgflow.launches (run_id, step_slug, task_index, attempt, executor, worker_id, external_id, claimed_at, launch_deadline, look_at)
+  select t.run_id, t.step_slug, 0, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now, t.lease_expires_at,
+    _note_launches.now + interval '15 seconds'
+  from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
+  where u.task_index = -1 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
+  union all
+  select t.run_id, t.step_slug, t.task_index, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now,
+    t.lease_expires_at, _note_launches.now + interval '15 seconds'
+  from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (
+      select x.* from pgflow.map_tasks x
+      where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
+  where u.task_index >= 0 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
+  -- Of the tasks popped some may have been claimed before: their rows are there.
+  on conflict on constraint launches_pkey do nothing;
+end
+$$;
+COMMENT ON FUNCTION pgflow._note_launches(executor text, worker_id text, run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) IS 'Note attempts just claimed in mode launch, in the transaction that claims them: before anything is asked of another place.';
 CREATE FUNCTION pgflow._notify() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2288,6 +2380,70 @@ begin
 end
 $_$;
 COMMENT ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) IS 'What is wrong with a number, or null.';
+CREATE FUNCTION pgflow._observe_launch(run_id uuid, step_slug text, task_index integer, attempt integer, phase text, code text, detail text, log_tail text, started boolean, retryable boolean) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_task pgflow._tasks;
+  v_launch pgflow.launches;
+  v_since timestamptz;
+  v_until timestamptz;
+  v_outcome text;
+begin
+  if _observe_launch.run_id is null then
+    return 'invalid';
+  end if;
+  v_task := pgflow._lock_task(_observe_launch.run_id, _observe_launch.step_slug, _observe_launch.task_index);
+  select l.* into v_launch from pgflow.launches l
+  where l.run_id = _observe_launch.run_id and l.step_slug = _observe_launch.step_slug and l.task_index = _observe_launch.task_index
+    and l.attempt = _observe_launch.attempt
+  for no key update;
+  if v_launch.run_id is null or v_task.is_live is not true or v_task.lease_expires_at is null
+    or v_task.attempt <> _observe_launch.attempt then
+    return 'stale';
+  elsif _observe_launch.phase in ('pending', 'running', 'unknown') then
+    if v_launch.over_since is not null then
+      update pgflow.launches l set over_since = null
+      where l.run_id = v_launch.run_id and l.step_slug = v_launch.step_slug and l.task_index = v_launch.task_index
+        and l.attempt = v_launch.attempt;
+    end if;
+    return 'alive';
+  end if;
+  v_since := coalesce(v_launch.over_since, v_now);
+  -- Its last words may be on their way.
+  v_until := v_since + case
+    when _observe_launch.phase <> 'exited_error' then interval '30 seconds'
+    when _observe_launch.started is false and v_task.task_started_at is null then interval '0'
+    else interval '5 seconds' end;
+  if _observe_launch.phase = 'not_found' and v_launch.recorded_at is null and v_task.task_started_at is null then
+    -- Its launcher may still be about to launch it.
+    v_until := greatest(v_until, v_launch.claimed_at + interval '2 minutes');
+  end if;
+  if v_now < v_until then
+    update pgflow.launches l set over_since = v_since, look_at = least(l.look_at, v_until)
+    where l.run_id = v_launch.run_id and l.step_slug = v_launch.step_slug and l.task_index = v_launch.task_index
+      and l.attempt = v_launch.attempt;
+    return 'over';
+  end if;
+  v_outcome := case
+    when v_task.task_started_at is null then 'launch_failed'
+    when _observe_launch.phase = 'not_found' then 'lost'
+    when _observe_launch.code = 'TIMEOUT' then 'timed_out'
+    else 'failed' end;
+  return pgflow._end_attempt(v_task, v_outcome, 'sweep',
+    jsonb_build_object(
+      'code', coalesce(_observe_launch.code, case v_outcome when 'launch_failed' then 'LAUNCH_FAILED' when 'lost' then 'LOST' else 'NO_REPORT' end),
+      'message', concat_ws(': ',
+        format('the attempt %s%s', case when v_outcome = 'launch_failed' then 'never started and ' else '' end,
+          case _observe_launch.phase when 'not_found' then 'is gone' when 'exited_ok' then 'ended without a report'
+            else 'ended with an error and without a report' end),
+        nullif(_observe_launch.detail, ''))),
+    coalesce(_observe_launch.retryable, true), null, _observe_launch.log_tail, v_now);
+end
+$$;
+COMMENT ON FUNCTION pgflow._observe_launch(run_id uuid, step_slug text, task_index integer, attempt integer, phase text, code text, detail text, log_tail text, started boolean, retryable boolean) IS 'Follow what was seen of one launched attempt; invalid if _clean_observations emptied it.';
 CREATE FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2418,21 +2574,45 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._queue_id(executor text, priority integer) IS 'The queue of an executor and a priority, made if it is new; the nearest one if another transaction is making it.';
-CREATE FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) RETURNS text
+CREATE FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision, attempt integer, handle jsonb) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   v_now timestamptz := pgflow.clock();
   v_task pgflow._tasks;
-  v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
+  v_is_current boolean;
+  v_launch pgflow.launches;
+  v_error jsonb := jsonb_build_object(
+    'code', case when _record_launch.kind in ('throttled', 'operator') then 'LAUNCH_REJECTED' else 'LAUNCH_FAILED' end,
+    'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
   if _record_launch.run_id is null then
     return 'invalid';
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
-  if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
-    or v_task.token_hash is distinct from pgflow._token_hash(_record_launch.attempt_token) then
+  v_is_current := v_task.is_live and v_task.lease_expires_at is not null
+    and v_task.token_hash = pgflow._token_hash(_record_launch.attempt_token);
+  -- Whatever became of the attempt meanwhile: it is there, under this name. Ended, it is to be looked at now.
+  update pgflow.launches l
+  set external_id = coalesce(_record_launch.external_id, l.external_id), handle = coalesce(_record_launch.handle, l.handle),
+    recorded_at = coalesce(l.recorded_at, v_now), look_at = case when v_is_current then l.look_at else v_now end, cancels = 0
+  where _record_launch.outcome <> 'rejected' and l.run_id = _record_launch.run_id and l.step_slug = _record_launch.step_slug
+    and l.task_index = _record_launch.task_index and l.attempt = coalesce(_record_launch.attempt, v_task.attempt)
+  returning l.* into v_launch;
+  if _record_launch.outcome = 'rejected' and v_is_current and v_task.task_started_at is null then
+    delete from pgflow.launches l
+    where l.run_id = _record_launch.run_id and l.step_slug = _record_launch.step_slug and l.task_index = _record_launch.task_index
+      and l.attempt = v_task.attempt
+    returning l.* into v_launch;
+  end if;
+  if _record_launch.outcome <> 'unknown' and _record_launch.kind is distinct from 'operator' then
+    perform pgflow._accept_executor(v_launch.executor, v_launch.claimed_at);
+  elsif _record_launch.kind = 'operator' then
+    perform pgflow._refuse_executor(v_launch.executor, coalesce(_record_launch.reason, 'rejected'), _record_launch.retry_after,
+      v_launch.claimed_at, v_now);
+  end if;
+  if v_is_current is not true then
     return 'stale';
   elsif _record_launch.outcome = 'accepted' then
     if _record_launch.external_id is distinct from v_task.external_id and _record_launch.external_id is not null then
@@ -2444,13 +2624,10 @@ begin
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
     return 'stale';
-  elsif _record_launch.kind = 'throttled' then
-    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
-    return 'requeued';
-  elsif _record_launch.kind = 'operator' then
-    perform pgflow._set_executor_paused(s.executor, coalesce(_record_launch.reason, 'rejected'), v_now)
-    from pgflow.steps s where s.step_id = v_task.step_id;
-    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, _record_launch.retry_after, null, v_now);
+  elsif _record_launch.kind in ('throttled', 'operator') then
+    -- Without a delay of its own what an operator must mend waits as long as the executor is paused.
+    perform pgflow._end_attempt(v_task, 'released', 'launch', v_error, true,
+      coalesce(_record_launch.retry_after, case _record_launch.kind when 'throttled' then 1 end), null, v_now);
     return 'requeued';
   end if;
   return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient',
@@ -2458,7 +2635,23 @@ begin
     when 'retrying' then 'requeued' else 'failed' end;
 end
 $$;
-COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) IS 'Record what became of one launch; invalid if _clean_launches emptied it.';
+COMMENT ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision, attempt integer, handle jsonb) IS 'Record what became of one launch; invalid if _clean_launches emptied it.';
+CREATE FUNCTION pgflow._refuse_executor(executor text, reason text, retry_after double precision, claimed_at timestamp with time zone, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- A pause that an operator asked for stays as it is. Of launches that were under way when the first was refused, none counts again.
+  update pgflow.executors e
+  set paused_at = coalesce(e.paused_at, _refuse_executor.now),
+    pause_reason = left(_refuse_executor.reason, pgflow._limit('reason')::int),
+    refusals = e.refusals + 1,
+    probe_at = pgflow._due_at(_refuse_executor.now, coalesce(_refuse_executor.retry_after, least(600, 30 * 2 ^ least(e.refusals, 10))))
+  where e.executor = _refuse_executor.executor
+    and (e.paused_at is null or e.probe_at is not null and _refuse_executor.claimed_at > e.paused_at);
+end
+$$;
+COMMENT ON FUNCTION pgflow._refuse_executor(executor text, reason text, retry_after double precision, claimed_at timestamp with time zone, now timestamp with time zone) IS 'Pause claims for an executor whose operator must act, until a probe goes through: one launch after 30 s, then after twice as long each time, 10 minutes at most.';
 CREATE FUNCTION pgflow._refuse_outputs(reports jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2643,12 +2836,12 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'settings',
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
         'migrations', 'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
-      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
       array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )
@@ -2692,10 +2885,10 @@ begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
   values (_set_executor_paused.executor, _set_executor_paused.now, left(_set_executor_paused.reason, pgflow._limit('reason')::int))
   on conflict on constraint executors_pkey do update
-  set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
+  set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason, probe_at = null;
 end
 $$;
-COMMENT ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) IS 'Pause claims for an executor, with the reason.';
+COMMENT ON FUNCTION pgflow._set_executor_paused(executor text, reason text, now timestamp with time zone) IS 'Pause claims for an executor, with the reason, until an operator resumes it.';
 CREATE FUNCTION pgflow._set_external_id(task pgflow._tasks, external_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3435,6 +3628,11 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
     left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
   where t.status in ('claimed', 'running') and d.run_id is null
   union all
+  select 'a claimed task that has not started is noted as launched', t.run_id, t.step_slug, t.task_index, t.external_id
+  from tasks t
+    left join pgflow.launches l on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
+  where t.status = 'claimed' and l.run_id is null
+  union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
   union all
@@ -3594,6 +3792,68 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.doctor(only_check text) IS 'What is wrong around the engine, one row a finding with its mend; error, warning, note, or unknown where it could not look. PF008 no such check.';
+CREATE FUNCTION pgflow.due_launches(executor text, max_launches integer DEFAULT 500, interval_seconds double precision DEFAULT 15, external_ids text[] DEFAULT '{}'::text[]) RETURNS TABLE(run_id uuid, step_slug text, task_index integer, attempt integer, external_id text, handle jsonb, action text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_due record;
+begin
+  if due_launches.max_launches is null or due_launches.max_launches not between 1 and 10000 then
+    raise exception 'max_launches must be between 1 and 10000' using errcode = 'PF008';
+  end if;
+  perform pgflow._check_delay('interval_seconds', due_launches.interval_seconds);
+  for v_due in
+    with taken as (
+      -- skip locked: another dispatcher looks at them, or their attempt is just ending.
+      select l.* from pgflow.launches l
+      where l.executor = due_launches.executor and (l.look_at <= v_now or l.external_id = any (due_launches.external_ids))
+      order by l.look_at
+      limit due_launches.max_launches
+      for no key update skip locked)
+    select l.*, coalesce(t.is_live and t.lease_expires_at is not null and t.attempt = l.attempt, false) as is_open,
+      a.outcome in ('cancelled', 'timed_out', 'lost', 'launch_failed') as must_stop
+    from taken l
+      -- offset 0: a row is found by its whole key, whatever the statistics.
+      left join lateral (
+        select x.* from pgflow._tasks x
+        where x.run_id = l.run_id and x.step_slug = l.step_slug and x.task_index = l.task_index offset 0) t on true
+      left join pgflow.step_task_attempts a
+        on a.run_id = l.run_id and a.step_slug = l.step_slug and a.task_index = l.task_index and a.attempt = l.attempt
+    order by l.look_at
+  loop
+    if v_due.is_open or v_due.must_stop and v_due.cancels = 0 then
+      -- A second cancel once the launch deadline has passed: the first may have overtaken the launch, or its sender may have died.
+      update pgflow.launches l
+      set cancels = case when v_due.is_open then 0 else 1 end,
+        look_at = greatest(v_now + make_interval(secs => due_launches.interval_seconds),
+          case when not v_due.is_open then v_due.launch_deadline end)
+      where l.run_id = v_due.run_id and l.step_slug = v_due.step_slug and l.task_index = v_due.task_index and l.attempt = v_due.attempt;
+    else
+      delete from pgflow.launches l
+      where l.run_id = v_due.run_id and l.step_slug = v_due.step_slug and l.task_index = v_due.task_index and l.attempt = v_due.attempt;
+    end if;
+    if v_due.is_open or v_due.must_stop then
+      run_id := v_due.run_id;
+      step_slug := v_due.step_slug;
+      task_index := v_due.task_index;
+      attempt := v_due.attempt;
+      external_id := v_due.external_id;
+      handle := v_due.handle;
+      action := case when v_due.is_open then 'observe' else 'cancel' end;
+      return next;
+    end if;
+  end loop;
+end
+$$;
+COMMENT ON FUNCTION pgflow.due_launches(executor text, max_launches integer, interval_seconds double precision, external_ids text[]) IS 'Launched attempts of an executor that are due, or named by external_ids, each for one caller: observe what is open (again after interval_seconds), cancel what ended here but may go on there.';
 CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(kind text, ordinal integer, status text, wake_at timestamp with time zone, run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3828,6 +4088,33 @@ end
 $_$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
 A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
+CREATE FUNCTION pgflow.lane_state(executor text, worker_id text) RETURNS TABLE(other_launches bigint, paused_at timestamp with time zone, pause_reason text, probe_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  return query
+  select (
+      select count(*)
+      from pgflow.launches l
+        -- offset 0: a row is found by its whole key, whatever the statistics.
+        cross join lateral (
+          select x.* from pgflow._tasks x
+          where x.run_id = l.run_id and x.step_slug = l.step_slug and x.task_index = l.task_index offset 0) t
+      where l.executor = lane_state.executor and l.worker_id <> lane_state.worker_id
+        and t.is_live and t.lease_expires_at is not null and t.attempt = l.attempt),
+    e.paused_at, e.pause_reason, e.probe_at
+  from (values (lane_state.executor)) n (executor)
+    left join pgflow.executors e on e.executor = n.executor;
+end
+$$;
+COMMENT ON FUNCTION pgflow.lane_state(executor text, worker_id text) IS 'What a dispatcher that serves an executor must know of the others: how many open attempts they launched, and whether claims are paused, why, and when a launch is tried again (null: when an operator resumes it).';
 CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text DEFAULT NULL::text, tags jsonb DEFAULT NULL::jsonb, owner text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before uuid DEFAULT NULL::uuid, "limit" integer DEFAULT 20, max_scanned integer DEFAULT 100000) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3933,6 +4220,45 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.next_wake_at(executors text[]) IS 'When a claim for one of these executors is next worth it: now if tasks are ready, else when the next timer is due; null if none is set.';
+CREATE FUNCTION pgflow.observe_launches(observations jsonb) RETURNS TABLE(ordinal integer, status text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '125ms'
+    AS $$
+declare
+  v_seen record;
+  v_observations jsonb;
+begin
+  if jsonb_typeof(observe_launches.observations) is distinct from 'array' then
+    raise exception 'observations must be an array, not %', coalesce(jsonb_typeof(observe_launches.observations), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(observe_launches.observations) > 500 then
+    raise exception 'at most 500 observations in one call, not %', jsonb_array_length(observe_launches.observations) using errcode = 'PF007';
+  end if;
+  v_observations := pgflow._clean_observations(observe_launches.observations);
+  perform pgflow_locks.lock_runs(array(
+    select o.run_id from jsonb_to_recordset(v_observations) as o (run_id uuid) where o.run_id is not null));
+  for v_seen in
+    select o.*
+    from rows from (jsonb_to_recordset(v_observations) as (run_id uuid, step_slug text, task_index int, attempt int, phase text, code text,
+        detail text, log_tail text, started boolean, retryable boolean))
+      with ordinality o (run_id, step_slug, task_index, attempt, phase, code, detail, log_tail, started, retryable, ordinality)
+    order by o.ordinality
+  loop
+    ordinal := v_seen.ordinality;
+    status := pgflow._observe_launch(v_seen.run_id, v_seen.step_slug, v_seen.task_index, v_seen.attempt, v_seen.phase, v_seen.code,
+      v_seen.detail, v_seen.log_tail, v_seen.started, v_seen.retryable);
+    return next;
+  end loop;
+  perform pgflow._notify();
+end
+$$;
+COMMENT ON FUNCTION pgflow.observe_launches(observations jsonb) IS 'What was seen of launched attempts in the place they were launched to. Answers alive, over (its time to report runs), retrying or failed (it was ended), stale or, for a bad shape, invalid, in order.';
 CREATE FUNCTION pgflow.pause_executor(executor text, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3941,7 +4267,7 @@ begin
   if coalesce(pause_executor.executor, '') = '' then
     raise exception 'executor must be given' using errcode = 'PF008';
   end if;
-  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
+  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null and e.probe_at is null) then
     return 'already_paused';
   end if;
   perform pgflow._set_executor_paused(pause_executor.executor, pause_executor.reason, pgflow.clock());
@@ -4081,19 +4407,19 @@ begin
   for v_launch in
     select l.*
     from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
-        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
-      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
+        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision, attempt int, handle jsonb))
+      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, attempt, handle, ordinality)
     order by l.ordinality
   loop
     ordinal := v_launch.ordinality;
     status := pgflow._record_launch(v_launch.run_id, v_launch.step_slug, v_launch.task_index, v_launch.attempt_token, v_launch.outcome,
-      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
+      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after, v_launch.attempt, v_launch.handle);
     return next;
   end loop;
   perform pgflow._notify();
 end
 $$;
-COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
+COMMENT ON FUNCTION pgflow.record_launches(launches jsonb) IS 'What became of launches: accepted (with its external_id and handle), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
 CREATE FUNCTION pgflow.release_step_tasks(tasks jsonb, delay_seconds double precision DEFAULT 0) RETURNS TABLE(ordinal integer, status text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4151,7 +4477,7 @@ CREATE FUNCTION pgflow.resume_executor(executor text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  update pgflow.executors e set paused_at = null, pause_reason = null
+  update pgflow.executors e set paused_at = null, pause_reason = null, probe_at = null, refusals = 0
   where e.executor = resume_executor.executor and e.paused_at is not null;
   if not found then
     return 'not_paused';
@@ -4726,19 +5052,23 @@ COMMENT ON VIEW pgflow._doctor_overdue_timers IS 'Leases and delays that ended a
 CREATE TABLE pgflow.executors (
     executor text NOT NULL,
     paused_at timestamp with time zone,
-    pause_reason text
+    pause_reason text,
+    probe_at timestamp with time zone,
+    refusals integer DEFAULT 0 NOT NULL
 );
 COMMENT ON TABLE pgflow.executors IS 'Executors that steps name, and whether claims for them are paused.';
 COMMENT ON COLUMN pgflow.executors.executor IS 'Name that steps give and dispatchers claim by.';
 COMMENT ON COLUMN pgflow.executors.paused_at IS 'Since when nothing is claimed for it; null: it is not paused.';
 COMMENT ON COLUMN pgflow.executors.pause_reason IS 'What whoever paused it said.';
+COMMENT ON COLUMN pgflow.executors.probe_at IS 'Of a pause by itself, because launches are refused: when the next is tried; null while an operator''s pause holds.';
+COMMENT ON COLUMN pgflow.executors.refusals IS 'How many launches in a row were refused for want of an operator.';
 CREATE VIEW pgflow._doctor_paused_executors AS
  SELECT 'note'::text AS severity,
     format('executor %s'::text, executor) AS subject,
     format('paused since %s: %s'::text, date_trunc('second'::text, paused_at), COALESCE(pause_reason, 'no reason was given'::text)) AS finding,
     format('select pgflow.resume_executor(%L);'::text, executor) AS mend
    FROM pgflow.executors e
-  WHERE (paused_at IS NOT NULL);
+  WHERE ((paused_at IS NOT NULL) AND (probe_at IS NULL));
 COMMENT ON VIEW pgflow._doctor_paused_executors IS 'Executors that an operator paused.';
 CREATE TABLE pgflow.paused_runs (
     run_id uuid NOT NULL,
@@ -4803,6 +5133,14 @@ CREATE VIEW pgflow._doctor_prepared_transactions AS
    FROM pg_prepared_xacts p
   WHERE ((database = current_database()) AND (prepared < (pgflow.clock() - '00:05:00'::interval)));
 COMMENT ON VIEW pgflow._doctor_prepared_transactions IS 'Two-phase transactions that somebody forgot: no restart ends them.';
+CREATE VIEW pgflow._doctor_refused_executors AS
+ SELECT 'error'::text AS severity,
+    format('executor %s'::text, executor) AS subject,
+    format('paused by itself since %s: its launches are refused: %s; the next is tried after %s'::text, date_trunc('second'::text, paused_at), COALESCE(pause_reason, 'no reason was given'::text), date_trunc('second'::text, probe_at)) AS finding,
+    format('mend what is said, such as credentials or permissions; it goes on by itself then, at once by: select pgflow.resume_executor(%L);'::text, executor) AS mend
+   FROM pgflow.executors e
+  WHERE (probe_at IS NOT NULL);
+COMMENT ON VIEW pgflow._doctor_refused_executors IS 'An executor is paused because its launches are refused until an operator acts.';
 CREATE VIEW pgflow._doctor_replication_slots AS
  SELECT
         CASE
@@ -4946,6 +5284,38 @@ CREATE VIEW pgflow.doctor_checks WITH (security_invoker='true') AS
 COMMENT ON VIEW pgflow.doctor_checks IS 'What doctor() looks for: a check is a view _doctor_<name> of severity, subject, finding and mend.';
 COMMENT ON COLUMN pgflow.doctor_checks.check_name IS 'Name of the check, as in what doctor() returns.';
 COMMENT ON COLUMN pgflow.doctor_checks.description IS 'What is wrong where it finds something.';
+CREATE TABLE pgflow.launches (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    executor text NOT NULL,
+    worker_id text NOT NULL,
+    external_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    launch_deadline timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone,
+    look_at timestamp with time zone NOT NULL,
+    over_since timestamp with time zone,
+    cancels integer DEFAULT 0 NOT NULL,
+    handle jsonb
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE pgflow.launches IS 'Attempts that were handed on to another place, until it is known that nothing of them is left there: what to look at, or to cancel, when.';
+COMMENT ON COLUMN pgflow.launches.run_id IS 'Run of the attempt.';
+COMMENT ON COLUMN pgflow.launches.step_slug IS 'Step of the attempt.';
+COMMENT ON COLUMN pgflow.launches.task_index IS 'Index of its task.';
+COMMENT ON COLUMN pgflow.launches.attempt IS 'Its number.';
+COMMENT ON COLUMN pgflow.launches.executor IS 'Executor that it was handed to.';
+COMMENT ON COLUMN pgflow.launches.worker_id IS 'Dispatcher that claimed it; any other may look after it.';
+COMMENT ON COLUMN pgflow.launches.external_id IS 'Its name in the place of launch.';
+COMMENT ON COLUMN pgflow.launches.claimed_at IS 'When it was claimed.';
+COMMENT ON COLUMN pgflow.launches.launch_deadline IS 'Until when it must have started; no launch of it is made after that.';
+COMMENT ON COLUMN pgflow.launches.recorded_at IS 'When its launch was recorded as accepted or unknown; null: nobody has said how it went.';
+COMMENT ON COLUMN pgflow.launches.look_at IS 'When a dispatcher of the executor looks at it next, whichever comes first.';
+COMMENT ON COLUMN pgflow.launches.over_since IS 'Since when it is seen to be over there without having reported; null: it is not.';
+COMMENT ON COLUMN pgflow.launches.cancels IS 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
+COMMENT ON COLUMN pgflow.launches.handle IS 'What its executor calls it.';
 CREATE TABLE pgflow.map_counters (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -5309,6 +5679,8 @@ ALTER TABLE ONLY pgflow.flows
     ADD CONSTRAINT flows_content_is_unique UNIQUE (flow_slug, definition_hash);
 ALTER TABLE ONLY pgflow.flows
     ADD CONSTRAINT flows_pkey PRIMARY KEY (flow_slug, flow_version);
+ALTER TABLE ONLY pgflow.launches
+    ADD CONSTRAINT launches_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
 ALTER TABLE ONLY pgflow.map_counters
     ADD CONSTRAINT map_counters_pkey PRIMARY KEY (run_id, step_slug, slot);
 ALTER TABLE ONLY pgflow.map_tasks
@@ -5349,6 +5721,8 @@ CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
 COMMENT ON INDEX pgflow.deps_by_step IS 'What a step waits for; the primary key answers what waits for a step.';
 CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
 COMMENT ON INDEX pgflow.flows_one_active_version IS 'One active version a flow.';
+CREATE INDEX launches_by_look ON pgflow.launches USING btree (executor, look_at);
+COMMENT ON INDEX pgflow.launches_by_look IS 'Which launches of an executor are due.';
 CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 COMMENT ON INDEX pgflow.runs_idempotency_key IS 'One run a flow and key, as long as its row exists.';
 CREATE INDEX runs_with_ids_ahead ON pgflow.runs USING btree (created_at) WHERE id_is_ahead;
@@ -5363,6 +5737,8 @@ ALTER TABLE ONLY pgflow.steps
     ADD CONSTRAINT steps_belong_to_a_flow FOREIGN KEY (flow_slug, flow_version) REFERENCES pgflow.flows(flow_slug, flow_version) ON DELETE CASCADE;
 CREATE POLICY all_or_nothing ON pgflow.executors FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 COMMENT ON POLICY all_or_nothing ON pgflow.executors IS 'Of use only to who reads everything.';
+CREATE POLICY all_or_nothing ON pgflow.launches FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.launches IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.map_counters FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 COMMENT ON POLICY all_or_nothing ON pgflow.map_counters IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.parked_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
@@ -5391,6 +5767,7 @@ CREATE POLICY every_row ON pgflow.steps FOR SELECT USING (true);
 COMMENT ON POLICY every_row ON pgflow.steps IS 'Nothing in it is anybody''s own.';
 ALTER TABLE pgflow.executors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.flows ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.launches ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.map_counters ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.map_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.migrations ENABLE ROW LEVEL SECURITY;
@@ -5435,6 +5812,7 @@ GRANT USAGE ON SCHEMA pgflow TO pgflow_worker;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_client;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_viewer;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow._accept_executor(executor text, claimed_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._advance(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._any_ready(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._apply_ends(reports jsonb, now timestamp with time zone, OUT ordinals bigint[], OUT statuses text[]) FROM PUBLIC;
@@ -5475,6 +5853,7 @@ REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks in
 REVOKE ALL ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_launches(launches jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._clean_observations(observations jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_reports(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;
@@ -5692,14 +6071,17 @@ REVOKE ALL ON FUNCTION pgflow._may_share(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._new_run_id() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._next_timer(executors text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._normalise(definition jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._note_launches(executor text, worker_id text, run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._notify_ended(run_ids uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._number_problem(value jsonb, low numeric, high numeric, whole boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._observe_launch(run_id uuid, step_slug text, task_index integer, attempt integer, phase text, code text, detail text, log_tail text, started boolean, retryable boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._queue_id(executor text, priority integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision, attempt integer, handle jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._refuse_executor(executor text, reason text, retry_after double precision, claimed_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._refuse_outputs(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._release_dependents(run_ids uuid[], step_ids integer[], cascades boolean[], now timestamp with time zone, OUT cascaded_runs uuid[], OUT cascaded_steps integer[], OUT waiting_runs uuid[], OUT waiting_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._renew_leases(tasks jsonb, lease_seconds double precision, now timestamp with time zone) FROM PUBLIC;
@@ -5764,6 +6146,9 @@ REVOKE ALL ON FUNCTION pgflow.doctor(only_check text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.doctor(only_check text) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.due_launches(executor text, max_launches integer, interval_seconds double precision, external_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.due_launches(executor text, max_launches integer, interval_seconds double precision, external_ids text[]) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.due_launches(executor text, max_launches integer, interval_seconds double precision, external_ids text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
@@ -5789,6 +6174,9 @@ REVOKE ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds do
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.lane_state(executor text, worker_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.lane_state(executor text, worker_id text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.lane_state(executor text, worker_id text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_client;
@@ -5804,6 +6192,9 @@ GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.next_wake_at(executors text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.observe_launches(observations jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.observe_launches(observations jsonb) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.observe_launches(observations jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_owner;
@@ -5915,6 +6306,9 @@ GRANT SELECT ON TABLE pgflow.deps TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.launches TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.launches TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.launches TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;

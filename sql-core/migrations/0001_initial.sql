@@ -5,7 +5,8 @@
 -- Three groups of tables:
 --   definition  flows, steps, deps                      what to do; immutable once versioned
 --   state       runs, run_steps, map_tasks              what has happened; every fact is stored once
---   hints       ready_tasks, parked_tasks, timers       where to look next; never a second state
+--   hints       ready_tasks, parked_tasks, timers,
+--               launches                                where to look next; never a second state
 -- A hint is written in the transaction that makes it true and may outlive its truth: whoever follows one
 -- re-checks the state row.  check_invariants() proves that no state that needs a hint lacks it.
 --
@@ -17,7 +18,8 @@
 --   2. advisory: run locks, all of a call in one statement, ascending by hash, before any row.
 --      Exclusive by default; shared only for reports of map items that cannot empty a counter slot.
 --      Never upgraded: a shared holder that needs the exclusive lock undoes its subtransaction and starts again.
---   3. rows of run_steps in key order, then map_tasks in key order, then map_counters in key order, then runs.
+--   3. rows of run_steps in key order, then map_tasks in key order, then map_counters in key order, then runs, then launches,
+--      then executors.
 --      Ended runs are pruned, deleted and reopened by whoever has their row in runs, before any other row.
 --      New rows that others may be making too are made in key order: runs by idempotency key. Queues are made by try.
 --   Claims, heartbeats and the timer sweep take no run lock that they would have to wait for: rows by
@@ -457,6 +459,8 @@ create table pgflow.executors (
   executor text not null,
   paused_at timestamptz,
   pause_reason text,
+  probe_at timestamptz,
+  refusals int not null default 0,
   constraint executors_pkey primary key (executor)
 );
 
@@ -464,6 +468,8 @@ comment on table pgflow.executors is 'Executors that steps name, and whether cla
 comment on column pgflow.executors.executor is 'Name that steps give and dispatchers claim by.';
 comment on column pgflow.executors.paused_at is 'Since when nothing is claimed for it; null: it is not paused.';
 comment on column pgflow.executors.pause_reason is 'What whoever paused it said.';
+comment on column pgflow.executors.probe_at is 'Of a pause by itself, because launches are refused: when the next is tried; null while an operator''s pause holds.';
+comment on column pgflow.executors.refusals is 'How many launches in a row were refused for want of an operator.';
 
 -- A few rows: their page has room for the next versions whatever the fillfactor (measured at 100 and 20: all updates HOT).
 create table pgflow.queues (
@@ -568,6 +574,45 @@ comment on table pgflow.settings is 'What an operator decides for the whole data
 comment on column pgflow.settings.retention is 'How long ended runs are kept; null: for ever.';
 comment on column pgflow.settings.only_row is 'Keeps the table at one row.';
 
+-- Rows are inserted by a claim, updated every few seconds while the attempt runs, and deleted: few, and all of them young.
+create table pgflow.launches (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  executor text not null,
+  worker_id text not null,
+  external_id text not null,
+  claimed_at timestamptz not null,
+  launch_deadline timestamptz not null,
+  recorded_at timestamptz,
+  look_at timestamptz not null,
+  over_since timestamptz,
+  cancels int not null default 0,
+  handle jsonb,
+  constraint launches_pkey primary key (run_id, step_slug, task_index, attempt)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+
+create index launches_by_look on pgflow.launches (executor, look_at);
+
+comment on table pgflow.launches is
+  'Attempts that were handed on to another place, until it is known that nothing of them is left there: what to look at, or to cancel, when.';
+comment on column pgflow.launches.run_id is 'Run of the attempt.';
+comment on column pgflow.launches.step_slug is 'Step of the attempt.';
+comment on column pgflow.launches.task_index is 'Index of its task.';
+comment on column pgflow.launches.attempt is 'Its number.';
+comment on column pgflow.launches.executor is 'Executor that it was handed to.';
+comment on column pgflow.launches.worker_id is 'Dispatcher that claimed it; any other may look after it.';
+comment on column pgflow.launches.external_id is 'Its name in the place of launch.';
+comment on column pgflow.launches.claimed_at is 'When it was claimed.';
+comment on column pgflow.launches.launch_deadline is 'Until when it must have started; no launch of it is made after that.';
+comment on column pgflow.launches.recorded_at is 'When its launch was recorded as accepted or unknown; null: nobody has said how it went.';
+comment on column pgflow.launches.look_at is 'When a dispatcher of the executor looks at it next, whichever comes first.';
+comment on column pgflow.launches.over_since is 'Since when it is seen to be over there without having reported; null: it is not.';
+comment on column pgflow.launches.cancels is 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
+comment on column pgflow.launches.handle is 'What its executor calls it.';
+comment on index pgflow.launches_by_look is 'Which launches of an executor are due.';
+
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -650,6 +695,7 @@ as $$
     when 'tags' then 16384
     when 'name' then 1000
     when 'reason' then 4000
+    when 'handle' then 8192
     when 'definition' then 4194304
     when 'steps' then 10000
   end
@@ -2572,6 +2618,8 @@ begin
   where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
     and t.is_live and t.lease_expires_at is not null
   on conflict on constraint step_task_attempts_pkey do nothing;
+  update pgflow.launches l set look_at = _cancel_tasks.now
+  where l.run_id = _cancel_tasks.run_id and l.step_slug = coalesce(_cancel_tasks.step_slug, l.step_slug);
   -- Tokens stay, so that a heartbeat can be answered 'cancel'.
   update pgflow.map_tasks t
   set end_status = 'cancelled', finished_at = _cancel_tasks.now
@@ -2605,6 +2653,36 @@ $$;
 
 comment on function pgflow._close_run(uuid, text, jsonb, timestamptz) is
   'End a run as failed or cancelled: everything alive in it is cancelled. Its entries in ready_tasks are dropped by the next claim.';
+
+create function pgflow._note_launches(executor text, worker_id text, run_ids uuid[], step_ids int[], task_indexes int[], now timestamptz)
+  returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  insert into pgflow.launches (run_id, step_slug, task_index, attempt, executor, worker_id, external_id, claimed_at, launch_deadline, look_at)
+  select t.run_id, t.step_slug, 0, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now, t.lease_expires_at,
+    _note_launches.now + interval '15 seconds'
+  from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
+  where u.task_index = -1 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
+  union all
+  select t.run_id, t.step_slug, t.task_index, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now,
+    t.lease_expires_at, _note_launches.now + interval '15 seconds'
+  from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
+    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (
+      select x.* from pgflow.map_tasks x
+      where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
+  where u.task_index >= 0 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
+  -- Of the tasks popped some may have been claimed before: their rows are there.
+  on conflict on constraint launches_pkey do nothing;
+end
+$$;
+
+comment on function pgflow._note_launches(text, text, uuid[], int[], int[], timestamptz) is
+  'Note attempts just claimed in mode launch, in the transaction that claims them: before anything is asked of another place.';
 
 create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
@@ -2816,10 +2894,16 @@ declare
   v_due timestamptz;
   v_count int;
   v_held bigint;
+  v_is_probe boolean;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
-    return;
+    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
+    if not found then
+      return;
+    end if;
+    v_is_probe := true;
+    v_left := least(v_left, 1);
   end if;
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
@@ -2851,6 +2935,13 @@ begin
         from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
         values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+        if _claim.mode <> 'start' then
+          perform pgflow._note_launches(_claim.executor, _claim.worker_id, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, v_now);
+        end if;
+        if v_is_probe then
+          -- How it goes decides; if nobody says, another is tried.
+          update pgflow.executors e set probe_at = v_now + interval '1 minute' where e.executor = _claim.executor;
+        end if;
       end if;
       if v_count < cardinality(v_popped.run_ids) then
         select v_held + count(*) into v_held
@@ -3103,6 +3194,11 @@ begin
     task.external_id, task.task_started_at, _end_attempt.now, task.token_hash, pgflow._log_tail(_end_attempt.log_tail))
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
+
+  if task.external_id is not null then
+    update pgflow.launches l set look_at = _end_attempt.now
+    where l.run_id = task.run_id and l.step_slug = task.step_slug and l.task_index = task.task_index and l.attempt = task.attempt;
+  end if;
 
   if _end_attempt.outcome = 'released' then
     perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
@@ -3712,6 +3808,249 @@ $$;
 
 comment on function pgflow._apply_in_turn(jsonb, uuid[]) is 'Apply reports one after the other: for batches that say several things of one task.';
 
+create function pgflow._refuse_executor(executor text, reason text, retry_after double precision, claimed_at timestamptz, now timestamptz)
+  returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- A pause that an operator asked for stays as it is. Of launches that were under way when the first was refused, none counts again.
+  update pgflow.executors e
+  set paused_at = coalesce(e.paused_at, _refuse_executor.now),
+    pause_reason = left(_refuse_executor.reason, pgflow._limit('reason')::int),
+    refusals = e.refusals + 1,
+    probe_at = pgflow._due_at(_refuse_executor.now, coalesce(_refuse_executor.retry_after, least(600, 30 * 2 ^ least(e.refusals, 10))))
+  where e.executor = _refuse_executor.executor
+    and (e.paused_at is null or e.probe_at is not null and _refuse_executor.claimed_at > e.paused_at);
+end
+$$;
+
+comment on function pgflow._refuse_executor(text, text, double precision, timestamptz, timestamptz) is
+  'Pause claims for an executor whose operator must act, until a probe goes through: one launch after 30 s, then after twice as long each time, 10 minutes at most.';
+
+create function pgflow._accept_executor(executor text, claimed_at timestamptz) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  update pgflow.executors e
+  set paused_at = null, pause_reason = null, probe_at = null, refusals = 0
+  where e.executor = _accept_executor.executor and e.probe_at is not null and _accept_executor.claimed_at > e.paused_at;
+  if found then
+    perform pg_notify('pgflow_ready', _accept_executor.executor);
+  end if;
+end
+$$;
+
+comment on function pgflow._accept_executor(text, timestamptz) is
+  'Undo the pause of an executor that refused launches: one claimed since then was not refused.';
+
+create function pgflow._observe_launch(run_id uuid, step_slug text, task_index int, attempt int, phase text, code text, detail text,
+  log_tail text, started boolean, retryable boolean) returns text
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_task pgflow._tasks;
+  v_launch pgflow.launches;
+  v_since timestamptz;
+  v_until timestamptz;
+  v_outcome text;
+begin
+  if _observe_launch.run_id is null then
+    return 'invalid';
+  end if;
+  v_task := pgflow._lock_task(_observe_launch.run_id, _observe_launch.step_slug, _observe_launch.task_index);
+  select l.* into v_launch from pgflow.launches l
+  where l.run_id = _observe_launch.run_id and l.step_slug = _observe_launch.step_slug and l.task_index = _observe_launch.task_index
+    and l.attempt = _observe_launch.attempt
+  for no key update;
+  if v_launch.run_id is null or v_task.is_live is not true or v_task.lease_expires_at is null
+    or v_task.attempt <> _observe_launch.attempt then
+    return 'stale';
+  elsif _observe_launch.phase in ('pending', 'running', 'unknown') then
+    if v_launch.over_since is not null then
+      update pgflow.launches l set over_since = null
+      where l.run_id = v_launch.run_id and l.step_slug = v_launch.step_slug and l.task_index = v_launch.task_index
+        and l.attempt = v_launch.attempt;
+    end if;
+    return 'alive';
+  end if;
+  v_since := coalesce(v_launch.over_since, v_now);
+  -- Its last words may be on their way.
+  v_until := v_since + case
+    when _observe_launch.phase <> 'exited_error' then interval '30 seconds'
+    when _observe_launch.started is false and v_task.task_started_at is null then interval '0'
+    else interval '5 seconds' end;
+  if _observe_launch.phase = 'not_found' and v_launch.recorded_at is null and v_task.task_started_at is null then
+    -- Its launcher may still be about to launch it.
+    v_until := greatest(v_until, v_launch.claimed_at + interval '2 minutes');
+  end if;
+  if v_now < v_until then
+    update pgflow.launches l set over_since = v_since, look_at = least(l.look_at, v_until)
+    where l.run_id = v_launch.run_id and l.step_slug = v_launch.step_slug and l.task_index = v_launch.task_index
+      and l.attempt = v_launch.attempt;
+    return 'over';
+  end if;
+  v_outcome := case
+    when v_task.task_started_at is null then 'launch_failed'
+    when _observe_launch.phase = 'not_found' then 'lost'
+    when _observe_launch.code = 'TIMEOUT' then 'timed_out'
+    else 'failed' end;
+  return pgflow._end_attempt(v_task, v_outcome, 'sweep',
+    jsonb_build_object(
+      'code', coalesce(_observe_launch.code, case v_outcome when 'launch_failed' then 'LAUNCH_FAILED' when 'lost' then 'LOST' else 'NO_REPORT' end),
+      'message', concat_ws(': ',
+        format('the attempt %s%s', case when v_outcome = 'launch_failed' then 'never started and ' else '' end,
+          case _observe_launch.phase when 'not_found' then 'is gone' when 'exited_ok' then 'ended without a report'
+            else 'ended with an error and without a report' end),
+        nullif(_observe_launch.detail, ''))),
+    coalesce(_observe_launch.retryable, true), null, _observe_launch.log_tail, v_now);
+end
+$$;
+
+comment on function pgflow._observe_launch(uuid, text, int, int, text, text, text, text, boolean, boolean) is
+  'Follow what was seen of one launched attempt; invalid if _clean_observations emptied it.';
+
+create function pgflow._clean_observations(observations jsonb) returns jsonb
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_seen jsonb;
+  v_clean jsonb[] := '{}';
+begin
+  for v_seen in select o.value from jsonb_array_elements(_clean_observations.observations) with ordinality o order by o.ordinality loop
+    begin
+      if (v_seen ->> 'run_id')::uuid is null or (v_seen ->> 'step_slug') is null or (v_seen ->> 'task_index')::int is null
+        or (v_seen ->> 'attempt')::int is null
+        or not coalesce(v_seen ->> 'phase' in ('pending', 'running', 'exited_ok', 'exited_error', 'not_found', 'unknown'), false)
+        or coalesce(jsonb_typeof(v_seen -> 'started') not in ('boolean', 'null'), false)
+        or coalesce(jsonb_typeof(v_seen -> 'retryable') not in ('boolean', 'null'), false)
+      then
+        v_seen := '{}';
+      end if;
+    exception when data_exception then
+      v_seen := '{}';
+    end;
+    v_clean := v_clean || v_seen;
+  end loop;
+  return to_jsonb(v_clean);
+end
+$$;
+
+comment on function pgflow._clean_observations(jsonb) is 'The observations with an empty object in the place of each that has a bad shape.';
+
+create function pgflow.observe_launches(observations jsonb) returns table (ordinal int, status text)
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
+set lock_timeout to '125ms'
+as $$
+declare
+  v_seen record;
+  v_observations jsonb;
+begin
+  if jsonb_typeof(observe_launches.observations) is distinct from 'array' then
+    raise exception 'observations must be an array, not %', coalesce(jsonb_typeof(observe_launches.observations), 'null') using errcode = 'PF008';
+  elsif jsonb_array_length(observe_launches.observations) > 500 then
+    raise exception 'at most 500 observations in one call, not %', jsonb_array_length(observe_launches.observations) using errcode = 'PF007';
+  end if;
+  v_observations := pgflow._clean_observations(observe_launches.observations);
+  perform pgflow_locks.lock_runs(array(
+    select o.run_id from jsonb_to_recordset(v_observations) as o (run_id uuid) where o.run_id is not null));
+  for v_seen in
+    select o.*
+    from rows from (jsonb_to_recordset(v_observations) as (run_id uuid, step_slug text, task_index int, attempt int, phase text, code text,
+        detail text, log_tail text, started boolean, retryable boolean))
+      with ordinality o (run_id, step_slug, task_index, attempt, phase, code, detail, log_tail, started, retryable, ordinality)
+    order by o.ordinality
+  loop
+    ordinal := v_seen.ordinality;
+    status := pgflow._observe_launch(v_seen.run_id, v_seen.step_slug, v_seen.task_index, v_seen.attempt, v_seen.phase, v_seen.code,
+      v_seen.detail, v_seen.log_tail, v_seen.started, v_seen.retryable);
+    return next;
+  end loop;
+  perform pgflow._notify();
+end
+$$;
+
+comment on function pgflow.observe_launches(jsonb) is
+  'What was seen of launched attempts in the place they were launched to. Answers alive, over (its time to report runs), retrying or failed (it was ended), stale or, for a bad shape, invalid, in order.';
+
+create function pgflow.due_launches(executor text, max_launches int default 500, interval_seconds double precision default 15,
+  external_ids text[] default '{}')
+  returns table (run_id uuid, step_slug text, task_index int, attempt int, external_id text, handle jsonb, action text)
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now timestamptz := pgflow.clock();
+  v_due record;
+begin
+  if due_launches.max_launches is null or due_launches.max_launches not between 1 and 10000 then
+    raise exception 'max_launches must be between 1 and 10000' using errcode = 'PF008';
+  end if;
+  perform pgflow._check_delay('interval_seconds', due_launches.interval_seconds);
+  for v_due in
+    with taken as (
+      -- skip locked: another dispatcher looks at them, or their attempt is just ending.
+      select l.* from pgflow.launches l
+      where l.executor = due_launches.executor and (l.look_at <= v_now or l.external_id = any (due_launches.external_ids))
+      order by l.look_at
+      limit due_launches.max_launches
+      for no key update skip locked)
+    select l.*, coalesce(t.is_live and t.lease_expires_at is not null and t.attempt = l.attempt, false) as is_open,
+      a.outcome in ('cancelled', 'timed_out', 'lost', 'launch_failed') as must_stop
+    from taken l
+      -- offset 0: a row is found by its whole key, whatever the statistics.
+      left join lateral (
+        select x.* from pgflow._tasks x
+        where x.run_id = l.run_id and x.step_slug = l.step_slug and x.task_index = l.task_index offset 0) t on true
+      left join pgflow.step_task_attempts a
+        on a.run_id = l.run_id and a.step_slug = l.step_slug and a.task_index = l.task_index and a.attempt = l.attempt
+    order by l.look_at
+  loop
+    if v_due.is_open or v_due.must_stop and v_due.cancels = 0 then
+      -- A second cancel once the launch deadline has passed: the first may have overtaken the launch, or its sender may have died.
+      update pgflow.launches l
+      set cancels = case when v_due.is_open then 0 else 1 end,
+        look_at = greatest(v_now + make_interval(secs => due_launches.interval_seconds),
+          case when not v_due.is_open then v_due.launch_deadline end)
+      where l.run_id = v_due.run_id and l.step_slug = v_due.step_slug and l.task_index = v_due.task_index and l.attempt = v_due.attempt;
+    else
+      delete from pgflow.launches l
+      where l.run_id = v_due.run_id and l.step_slug = v_due.step_slug and l.task_index = v_due.task_index and l.attempt = v_due.attempt;
+    end if;
+    if v_due.is_open or v_due.must_stop then
+      run_id := v_due.run_id;
+      step_slug := v_due.step_slug;
+      task_index := v_due.task_index;
+      attempt := v_due.attempt;
+      external_id := v_due.external_id;
+      handle := v_due.handle;
+      action := case when v_due.is_open then 'observe' else 'cancel' end;
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function pgflow.due_launches(text, int, double precision, text[]) is
+  'Launched attempts of an executor that are due, or named by external_ids, each for one caller: observe what is open (again after interval_seconds), cancel what ended here but may go on there.';
+
 create function pgflow._task_key(run_id uuid, step_slug text, task_index int, attempt_token uuid) returns jsonb
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
@@ -3868,6 +4207,37 @@ $$;
 
 comment on function pgflow._is_reset(uuid, text, int) is 'Whether a task ran before retry_run put its step back, and has not started again.';
 
+create function pgflow.lane_state(executor text, worker_id text)
+  returns table (other_launches bigint, paused_at timestamptz, pause_reason text, probe_at timestamptz)
+language plpgsql stable security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
+as $$
+begin
+  return query
+  select (
+      select count(*)
+      from pgflow.launches l
+        -- offset 0: a row is found by its whole key, whatever the statistics.
+        cross join lateral (
+          select x.* from pgflow._tasks x
+          where x.run_id = l.run_id and x.step_slug = l.step_slug and x.task_index = l.task_index offset 0) t
+      where l.executor = lane_state.executor and l.worker_id <> lane_state.worker_id
+        and t.is_live and t.lease_expires_at is not null and t.attempt = l.attempt),
+    e.paused_at, e.pause_reason, e.probe_at
+  from (values (lane_state.executor)) n (executor)
+    left join pgflow.executors e on e.executor = n.executor;
+end
+$$;
+
+comment on function pgflow.lane_state(text, text) is
+  'What a dispatcher that serves an executor must know of the others: how many open attempts they launched, and whether claims are paused, why, and when a launch is tried again (null: when an operator resumes it).';
+
 create function pgflow._any_ready(executors text[]) returns boolean
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -3876,12 +4246,13 @@ begin
   return exists (
     select from pgflow.queues q
     where q.executor = any (_any_ready.executors)
-      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null)
+      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null
+          and (e.probe_at is null or e.probe_at > pgflow.clock()))
       and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)));
 end
 $$;
 
-comment on function pgflow._any_ready(text[]) is 'Whether tasks of these executors, if they are not paused, wait to be claimed.';
+comment on function pgflow._any_ready(text[]) is 'Whether tasks of these executors, if they are not paused or a probe of them is due, wait to be claimed.';
 
 create function pgflow._next_timer(executors text[]) returns timestamptz
 language plpgsql stable
@@ -4045,11 +4416,11 @@ begin
   insert into pgflow.executors as e (executor, paused_at, pause_reason)
   values (_set_executor_paused.executor, _set_executor_paused.now, left(_set_executor_paused.reason, pgflow._limit('reason')::int))
   on conflict on constraint executors_pkey do update
-  set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason;
+  set paused_at = coalesce(e.paused_at, excluded.paused_at), pause_reason = excluded.pause_reason, probe_at = null;
 end
 $$;
 
-comment on function pgflow._set_executor_paused(text, text, timestamptz) is 'Pause claims for an executor, with the reason.';
+comment on function pgflow._set_executor_paused(text, text, timestamptz) is 'Pause claims for an executor, with the reason, until an operator resumes it.';
 
 create function pgflow._set_external_id(task pgflow._tasks, external_id text) returns void
 language plpgsql volatile
@@ -4069,21 +4440,45 @@ $$;
 comment on function pgflow._set_external_id(pgflow._tasks, text) is 'Keep the handle that the place of launch gave.';
 
 create function pgflow._record_launch(run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text, external_id text,
-  kind text, reason text, retry_after double precision) returns text
+  kind text, reason text, retry_after double precision, attempt int, handle jsonb) returns text
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_task pgflow._tasks;
-  v_error jsonb := jsonb_build_object('code', 'LAUNCH_FAILED', 'message', coalesce(_record_launch.reason, 'the launch was rejected'));
+  v_is_current boolean;
+  v_launch pgflow.launches;
+  v_error jsonb := jsonb_build_object(
+    'code', case when _record_launch.kind in ('throttled', 'operator') then 'LAUNCH_REJECTED' else 'LAUNCH_FAILED' end,
+    'message', coalesce(_record_launch.reason, 'the launch was rejected'));
 begin
   if _record_launch.run_id is null then
     return 'invalid';
   end if;
   v_task := pgflow._lock_task(_record_launch.run_id, _record_launch.step_slug, _record_launch.task_index);
-  if v_task.run_id is null or not v_task.is_live or v_task.lease_expires_at is null
-    or v_task.token_hash is distinct from pgflow._token_hash(_record_launch.attempt_token) then
+  v_is_current := v_task.is_live and v_task.lease_expires_at is not null
+    and v_task.token_hash = pgflow._token_hash(_record_launch.attempt_token);
+  -- Whatever became of the attempt meanwhile: it is there, under this name. Ended, it is to be looked at now.
+  update pgflow.launches l
+  set external_id = coalesce(_record_launch.external_id, l.external_id), handle = coalesce(_record_launch.handle, l.handle),
+    recorded_at = coalesce(l.recorded_at, v_now), look_at = case when v_is_current then l.look_at else v_now end, cancels = 0
+  where _record_launch.outcome <> 'rejected' and l.run_id = _record_launch.run_id and l.step_slug = _record_launch.step_slug
+    and l.task_index = _record_launch.task_index and l.attempt = coalesce(_record_launch.attempt, v_task.attempt)
+  returning l.* into v_launch;
+  if _record_launch.outcome = 'rejected' and v_is_current and v_task.task_started_at is null then
+    delete from pgflow.launches l
+    where l.run_id = _record_launch.run_id and l.step_slug = _record_launch.step_slug and l.task_index = _record_launch.task_index
+      and l.attempt = v_task.attempt
+    returning l.* into v_launch;
+  end if;
+  if _record_launch.outcome <> 'unknown' and _record_launch.kind is distinct from 'operator' then
+    perform pgflow._accept_executor(v_launch.executor, v_launch.claimed_at);
+  elsif _record_launch.kind = 'operator' then
+    perform pgflow._refuse_executor(v_launch.executor, coalesce(_record_launch.reason, 'rejected'), _record_launch.retry_after,
+      v_launch.claimed_at, v_now);
+  end if;
+  if v_is_current is not true then
     return 'stale';
   elsif _record_launch.outcome = 'accepted' then
     if _record_launch.external_id is distinct from v_task.external_id and _record_launch.external_id is not null then
@@ -4095,13 +4490,10 @@ begin
   elsif v_task.task_started_at is not null then
     -- It runs, whatever the launcher saw.
     return 'stale';
-  elsif _record_launch.kind = 'throttled' then
-    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, coalesce(_record_launch.retry_after, 1), null, v_now);
-    return 'requeued';
-  elsif _record_launch.kind = 'operator' then
-    perform pgflow._set_executor_paused(s.executor, coalesce(_record_launch.reason, 'rejected'), v_now)
-    from pgflow.steps s where s.step_id = v_task.step_id;
-    perform pgflow._end_attempt(v_task, 'released', 'launch', null, true, _record_launch.retry_after, null, v_now);
+  elsif _record_launch.kind in ('throttled', 'operator') then
+    -- Without a delay of its own what an operator must mend waits as long as the executor is paused.
+    perform pgflow._end_attempt(v_task, 'released', 'launch', v_error, true,
+      coalesce(_record_launch.retry_after, case _record_launch.kind when 'throttled' then 1 end), null, v_now);
     return 'requeued';
   end if;
   return case pgflow._end_attempt(v_task, 'launch_failed', 'launch', v_error, _record_launch.kind = 'transient',
@@ -4110,7 +4502,7 @@ begin
 end
 $$;
 
-comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision) is
+comment on function pgflow._record_launch(uuid, text, int, uuid, text, text, text, text, double precision, int, jsonb) is
   'Record what became of one launch; invalid if _clean_launches emptied it.';
 
 create function pgflow._clean_tasks(tasks jsonb) returns jsonb
@@ -4345,13 +4737,13 @@ begin
   for v_launch in
     select l.*
     from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
-        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
-      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
+        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision, attempt int, handle jsonb))
+      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, attempt, handle, ordinality)
     order by l.ordinality
   loop
     ordinal := v_launch.ordinality;
     status := pgflow._record_launch(v_launch.run_id, v_launch.step_slug, v_launch.task_index, v_launch.attempt_token, v_launch.outcome,
-      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
+      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after, v_launch.attempt, v_launch.handle);
     return next;
   end loop;
   perform pgflow._notify();
@@ -4359,7 +4751,7 @@ end
 $$;
 
 comment on function pgflow.record_launches(jsonb) is
-  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
+  'What became of launches: accepted (with its external_id and handle), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
 
 create function pgflow._clean_launches(launches jsonb) returns jsonb
 language plpgsql immutable
@@ -4377,6 +4769,8 @@ begin
           and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
         or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
         or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+        or coalesce(pg_column_size(v_launch -> 'handle') > pgflow._limit('handle'), false)
+        or coalesce((v_launch ->> 'attempt')::int < 1, false)
       then
         v_launch := '{}';
       end if;
@@ -4682,7 +5076,7 @@ begin
   if coalesce(pause_executor.executor, '') = '' then
     raise exception 'executor must be given' using errcode = 'PF008';
   end if;
-  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
+  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null and e.probe_at is null) then
     return 'already_paused';
   end if;
   perform pgflow._set_executor_paused(pause_executor.executor, pause_executor.reason, pgflow.clock());
@@ -4697,7 +5091,7 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  update pgflow.executors e set paused_at = null, pause_reason = null
+  update pgflow.executors e set paused_at = null, pause_reason = null, probe_at = null, refusals = 0
   where e.executor = resume_executor.executor and e.paused_at is not null;
   if not found then
     return 'not_paused';
@@ -4883,6 +5277,7 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) i (run_id, step_id, task_index)
   where i.run_id not in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id))
   group by k.due_at, k.kind, k.executor;
+  delete from pgflow.launches t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
@@ -5173,6 +5568,11 @@ as $$
   from tasks t
     left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
   where t.status in ('claimed', 'running') and d.run_id is null
+  union all
+  select 'a claimed task that has not started is noted as launched', t.run_id, t.step_slug, t.task_index, t.external_id
+  from tasks t
+    left join pgflow.launches l on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
+  where t.status = 'claimed' and l.run_id is null
   union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
@@ -5542,7 +5942,7 @@ select 'note' as severity, format('executor %s', e.executor) as subject,
   format('paused since %s: %s', date_trunc('second', e.paused_at), coalesce(e.pause_reason, 'no reason was given')) as finding,
   format('select pgflow.resume_executor(%L);', e.executor) as mend
 from pgflow.executors e
-where e.paused_at is not null;
+where e.paused_at is not null and e.probe_at is null;
 
 comment on view pgflow._doctor_paused_executors is 'Executors that an operator paused.';
 
@@ -5556,6 +5956,17 @@ from pgflow.paused_runs p
 group by r.flow_slug;
 
 comment on view pgflow._doctor_paused_runs is 'Runs that an operator paused.';
+
+create view pgflow._doctor_refused_executors as
+select 'error' as severity, format('executor %s', e.executor) as subject,
+  format('paused by itself since %s: its launches are refused: %s; the next is tried after %s', date_trunc('second', e.paused_at),
+    coalesce(e.pause_reason, 'no reason was given'), date_trunc('second', e.probe_at)) as finding,
+  format('mend what is said, such as credentials or permissions; it goes on by itself then, at once by: select pgflow.resume_executor(%L);',
+    e.executor) as mend
+from pgflow.executors e
+where e.probe_at is not null;
+
+comment on view pgflow._doctor_refused_executors is 'An executor is paused because its launches are refused until an operator acts.';
 
 create view pgflow.doctor_checks with (security_invoker) as
 select substr(c.relname, length('_doctor_') + 1) as check_name, obj_description(c.oid, 'pg_class') as description
@@ -5648,6 +6059,7 @@ create policy all_or_nothing on pgflow.parked_tasks for select using ((select pg
 create policy all_or_nothing on pgflow.paused_runs for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.map_counters for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.timers for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.launches for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.settings for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
 
@@ -5683,12 +6095,12 @@ as $$
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'settings',
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
         'migrations', 'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
-      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
       array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )

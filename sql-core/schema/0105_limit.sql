@@ -17,6 +17,7 @@ as $$
     when 'tags' then 16384
     when 'name' then 1000
     when 'reason' then 4000
+    when 'handle' then 8192
     when 'definition' then 4194304
     when 'steps' then 10000
   end

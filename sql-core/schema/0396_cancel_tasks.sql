@@ -12,6 +12,8 @@ begin
   where t.run_id = _cancel_tasks.run_id and t.step_slug = coalesce(_cancel_tasks.step_slug, t.step_slug)
     and t.is_live and t.lease_expires_at is not null
   on conflict on constraint step_task_attempts_pkey do nothing;
+  update pgflow.launches l set look_at = _cancel_tasks.now
+  where l.run_id = _cancel_tasks.run_id and l.step_slug = coalesce(_cancel_tasks.step_slug, l.step_slug);
   -- Tokens stay, so that a heartbeat can be answered 'cancel'.
   update pgflow.map_tasks t
   set end_status = 'cancelled', finished_at = _cancel_tasks.now

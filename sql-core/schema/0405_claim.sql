@@ -17,10 +17,16 @@ declare
   v_due timestamptz;
   v_count int;
   v_held bigint;
+  v_is_probe boolean;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
-    return;
+    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
+    if not found then
+      return;
+    end if;
+    v_is_probe := true;
+    v_left := least(v_left, 1);
   end if;
   for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
     v_held := 0;
@@ -52,6 +58,13 @@ begin
         from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
         values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+        if _claim.mode <> 'start' then
+          perform pgflow._note_launches(_claim.executor, _claim.worker_id, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, v_now);
+        end if;
+        if v_is_probe then
+          -- How it goes decides; if nobody says, another is tried.
+          update pgflow.executors e set probe_at = v_now + interval '1 minute' where e.executor = _claim.executor;
+        end if;
       end if;
       if v_count < cardinality(v_popped.run_ids) then
         select v_held + count(*) into v_held

@@ -20,6 +20,11 @@ begin
   on conflict on constraint step_task_attempts_pkey do update
   set outcome = 'late', ended_by = excluded.ended_by, error = excluded.error, log_tail = excluded.log_tail, ended_at = excluded.ended_at;
 
+  if task.external_id is not null then
+    update pgflow.launches l set look_at = _end_attempt.now
+    where l.run_id = task.run_id and l.step_slug = task.step_slug and l.task_index = task.task_index and l.attempt = task.attempt;
+  end if;
+
   if _end_attempt.outcome = 'released' then
     perform pgflow._set_queued(task, false, v_error, pgflow._due_at(_end_attempt.now, v_delay), _end_attempt.now);
     return 'released';

@@ -24,13 +24,13 @@ begin
   for v_launch in
     select l.*
     from rows from (jsonb_to_recordset(v_launches) as (run_id uuid, step_slug text, task_index int, attempt_token uuid,
-        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision))
-      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, ordinality)
+        outcome text, external_id text, kind text, reason text, retry_after_seconds double precision, attempt int, handle jsonb))
+      with ordinality l (run_id, step_slug, task_index, attempt_token, outcome, external_id, kind, reason, retry_after, attempt, handle, ordinality)
     order by l.ordinality
   loop
     ordinal := v_launch.ordinality;
     status := pgflow._record_launch(v_launch.run_id, v_launch.step_slug, v_launch.task_index, v_launch.attempt_token, v_launch.outcome,
-      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after);
+      v_launch.external_id, v_launch.kind, v_launch.reason, v_launch.retry_after, v_launch.attempt, v_launch.handle);
     return next;
   end loop;
   perform pgflow._notify();
@@ -38,4 +38,4 @@ end
 $$;
 
 comment on function pgflow.record_launches(jsonb) is
-  'What became of launches: accepted (with its external_id), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';
+  'What became of launches: accepted (with its external_id and handle), rejected (throttled, transient, permanent or operator) or unknown. Answers accepted, requeued, failed, unknown, stale or, for a bad shape, invalid, in order.';

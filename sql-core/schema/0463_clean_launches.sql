@@ -14,6 +14,8 @@ begin
           and v_launch ->> 'kind' in ('throttled', 'transient', 'permanent', 'operator'), false)
         or coalesce((v_launch ->> 'retry_after_seconds')::double precision not between 0 and 315360000, false)
         or coalesce(octet_length(v_launch ->> 'external_id') > pgflow._limit('name'), false)
+        or coalesce(pg_column_size(v_launch -> 'handle') > pgflow._limit('handle'), false)
+        or coalesce((v_launch ->> 'attempt')::int < 1, false)
       then
         v_launch := '{}';
       end if;

@@ -6,7 +6,7 @@ begin
   if coalesce(pause_executor.executor, '') = '' then
     raise exception 'executor must be given' using errcode = 'PF008';
   end if;
-  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null) then
+  if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null and e.probe_at is null) then
     return 'already_paused';
   end if;
   perform pgflow._set_executor_paused(pause_executor.executor, pause_executor.reason, pgflow.clock());

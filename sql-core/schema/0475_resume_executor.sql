@@ -3,7 +3,7 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  update pgflow.executors e set paused_at = null, pause_reason = null
+  update pgflow.executors e set paused_at = null, pause_reason = null, probe_at = null, refusals = 0
   where e.executor = resume_executor.executor and e.paused_at is not null;
   if not found then
     return 'not_paused';

@@ -19,6 +19,7 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) i (run_id, step_id, task_index)
   where i.run_id not in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id))
   group by k.due_at, k.kind, k.executor;
+  delete from pgflow.launches t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);

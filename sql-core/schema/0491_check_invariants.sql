@@ -81,6 +81,11 @@ as $$
     left join timed d on d.kind = 'lease' and d.run_id = t.run_id and d.step_id = t.step_id and d.ready_index = t.ready_index
   where t.status in ('claimed', 'running') and d.run_id is null
   union all
+  select 'a claimed task that has not started is noted as launched', t.run_id, t.step_slug, t.task_index, t.external_id
+  from tasks t
+    left join pgflow.launches l on l.run_id = t.run_id and l.step_slug = t.step_slug and l.task_index = t.task_index and l.attempt = t.attempt
+  where t.status = 'claimed' and l.run_id is null
+  union all
   select 'a leased task has a token and an attempt', t.run_id, t.step_slug, t.task_index, null
   from tasks t where t.status in ('claimed', 'running') and (t.token_hash is null or t.attempt = 0)
   union all

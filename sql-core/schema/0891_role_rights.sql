@@ -8,12 +8,12 @@ as $$
       array['flows', 'steps', 'deps'] as definitions,
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
-      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'sweep_marks', 'settings',
+      array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
         'migrations', 'doctor_checks'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
-      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
       array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
   )

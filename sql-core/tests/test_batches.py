@@ -106,7 +106,13 @@ def test_an_empty_batch_is_no_error(many: Engine) -> None:
 
 def test_reports_that_are_no_array_are_refused(many: Engine) -> None:
     """DESIGN 3: PF008, for every batch verb."""
-    for call in ("report_step_tasks", "release_step_tasks", "heartbeat_step_tasks", "record_launches"):
+    for call in (
+        "report_step_tasks",
+        "release_step_tasks",
+        "heartbeat_step_tasks",
+        "record_launches",
+        "observe_launches",
+    ):
         for reports in ({}, "x", 5, None):
             with refused("PF008", "array"):
                 many.rows(f"select * from pgflow.{call}(%s)", Jsonb(reports))

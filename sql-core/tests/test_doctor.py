@@ -17,7 +17,7 @@ from pgflow_testing.binaries import take_binaries
 from psycopg.conninfo import make_conninfo
 
 from .support.definitions import step
-from .support.engine import Engine, Row, refused, release_report
+from .support.engine import Engine, Row, reference, refused, release_report
 
 #: What makes rare conditions quick to reach.
 SETTINGS = {
@@ -147,6 +147,15 @@ def paused_executors(patient: Patient) -> Iterator[str]:
     patient.engine.rows("select pgflow.resume_executor('local')")
 
 
+def refused_executors(patient: Patient) -> Iterator[str]:
+    started(patient)
+    task = patient.engine.take(mode="launch")
+    patient.engine.launches(reference(task) | {"outcome": "rejected", "kind": "operator", "reason": "403"})
+    assert patient.look("paused_executors") == []
+    yield "executor local"
+    patient.engine.rows("select pgflow.resume_executor('local')")
+
+
 def paused_runs(patient: Patient) -> Iterator[str]:
     run_id = started(patient)
     patient.engine.rows("select pgflow.pause_run(%s)", run_id)
@@ -218,8 +227,8 @@ def wraparound(patient: Patient) -> Iterator[str]:
 
 CASES = (
     autovacuum, dead_rows, invalid_indexes, launch_failures, long_transactions, missing_handlers,
-    overdue_timers, paused_executors, paused_runs, prepared_transactions, replication_slots, rights, roles,
-    settings, unclaimed_tasks, wraparound,
+    overdue_timers, paused_executors, paused_runs, prepared_transactions, refused_executors,
+    replication_slots, rights, roles, settings, unclaimed_tasks, wraparound,
 )  # fmt: skip
 NOTES = {"paused_executors", "paused_runs"}
 

@@ -76,6 +76,14 @@ VERBS: dict[str, Prepared] = {
         "select * from pgflow.record_launches(%s)",
         (Jsonb([reference(launched(engine)) | {"outcome": "accepted", "handle": "h"}]),),
     ),
+    "take due launches": lambda engine: (
+        "select * from pgflow.due_launches('local', 10, 15, array[%s])",
+        (launched(engine).external_id,),
+    ),
+    "observe a launch": lambda engine: (
+        "select * from pgflow.observe_launches(%s)",
+        (Jsonb([reference(launched(engine)) | {"attempt": 1, "phase": "exited_ok"}]),),
+    ),
     "heartbeat": lambda engine: (
         "select * from pgflow.heartbeat_step_tasks(%s)",
         (Jsonb([reference(fresh(engine))]),),

@@ -23,6 +23,7 @@ TABLES = [
         "queues",
         "ready_tasks",
         "timers",
+        "launches",
     ),
     *("sweep_marks", "settings", "migrations"),
 ]

@@ -224,6 +224,16 @@ class Engine:
         """Record what became of launches; return the statuses in order."""
         return self._statuses("pgflow.record_launches(%s)", Jsonb(list(launches)))
 
+    def observe(self, *observations: Json) -> list[str]:
+        """Tell what was seen of launched attempts; return the statuses in order."""
+        return self._statuses("pgflow.observe_launches(%s)", Jsonb(list(observations)))
+
+    def due(self, interval: float = 15, *external_ids: str, executor: str = "local") -> list[Row]:
+        """Take the launched attempts of an executor that are due, or named."""
+        return self.rows(
+            "select * from pgflow.due_launches(%s, 500, %s, %s)", executor, interval, list(external_ids)
+        )
+
     def exchange(
         self,
         reports: Iterable[Json] = (),

@@ -12,6 +12,7 @@ _VERBS = {
     ),
     "pgflow_dispatcher": (
         *("claim_step_tasks", "exchange_step_tasks", "report_step_tasks", "record_launches"),
+        *("due_launches", "observe_launches", "lane_state"),
         *("next_wake_at", "maintain", "postpone_lease_expiry", "pause_executor", "resume_executor"),
         *("prune_runs", "backlog", "sweep_lag", "queue_waits"),
     ),
