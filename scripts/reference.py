@@ -1,7 +1,8 @@
-"""Write what follows from the source in docs/reference/: run it after a change of the SQL or the CLI.
+"""Write what follows from the source in docs/reference/: SQL, command line, configuration.
 
 `sql.md` comes from the comments and signatures in a database with the schema; in `cli.md` every block that
-shows `pgflow COMMAND --help` is renewed, and a command without one gets it.
+shows `pgflow COMMAND --help` is renewed, and a command without one gets it.  The tables of `config.md` come
+from the settings models.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import pgflow_sql
 import psycopg
+from config_reference import config_page
 from pgflow.cli.app import SECTIONS
 from pgflow.embedded import EmbeddedServer
 from pgflow.errors import ERROR_BY_SQLSTATE
@@ -174,13 +176,14 @@ def _help(command: str | None) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     with EmbeddedServer.temporary() as server, psycopg.connect(server.dsn()) as connection:
         pgflow_sql.migrate(connection)
         (REFERENCE / "sql.md").write_text(sql_page(connection), encoding="utf-8")
-    cli = REFERENCE / "cli.md"
-    cli.write_text(cli_page(cli.read_text(encoding="utf-8")), encoding="utf-8")
-    sys.stdout.write("Wrote sql.md and cli.md.\n")
+    for name, renewed in (("cli.md", cli_page), ("config.md", config_page)):
+        page = REFERENCE / name
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write("Wrote sql.md, cli.md and config.md.\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def _processors() -> int:
 
 
 class CommandSettings(BaseModel):
-    """One `[executors.<name>.commands.<command>]` table: a program that steps may name."""
+    """A [program](../how-to/commands.md) that steps may run by its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class CommandSettings(BaseModel):
 
 
 class LogFilesSettings(BaseModel):
-    """The `[executors.<name>.log_files]` table: a file for each attempt that wrote something."""
+    """A file for each attempt that wrote something; without this table there are none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +55,7 @@ class LogFilesSettings(BaseModel):
 
 
 class LocalSettings(BaseModel):
-    """The keys of an `[executors.<name>]` table with `use = "local"`; durations are seconds."""
+    """The [local executor](../how-to/local-executor.md); durations are seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,12 +66,12 @@ class LocalSettings(BaseModel):
     max_tasks_per_process: int | None = Field(default=None, ge=1)
     """Tasks after which a process is replaced by a fresh one."""
     handlers: tuple[HandlerPattern, ...] | None = None
-    """Handlers that may run: "examples.*" is a module and all below it, "shop.mail:send" one function,
-    "*" all that can be imported.  Unless set: every module of the project's folders, nothing installed."""
+    """Handlers that may run: `"shop.*"` is a module and all below it, `"shop.mail:send"` one function,
+    `"*"` all that can be imported.  Unless set: every module of the project's folders, nothing installed."""
     preload: tuple[Module, ...] = ()
     """Modules that each process imports before its first task."""
     pass_environment: tuple[str, ...] = ()
-    """Environment variables that user code sees besides the harmless ones; "MYAPP_*" is a pattern."""
+    """Environment variables that user code sees besides the harmless ones; `"MYAPP_*"` is a pattern."""
     python: Path | None = None
     """The interpreter of the worker processes, with pgflow-local installed; this one, unless set."""
     grace: Seconds = timedelta(seconds=5)

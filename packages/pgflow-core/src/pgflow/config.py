@@ -55,11 +55,12 @@ def _split(value: object) -> object:
 
 
 class ExecutorConfig(BaseModel):
-    """One `[executors.<name>]` table: which plugin it uses, and that plugin's settings."""
+    """One executor: steps name `<name>`. All keys but `use` are settings of the plugin's executor."""
 
     model_config = ConfigDict(extra="allow")
 
     use: str
+    """What runs it: an executor that `pgflow plugins` lists."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -68,33 +69,36 @@ class ExecutorConfig(BaseModel):
 
 
 class DispatcherConfig(BaseModel):
-    """The `[dispatcher]` table; durations are seconds."""
+    """What `pgflow dispatch` does; durations are seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
     lease: float = Field(default=30.0, gt=0)
-    """How long after this process died its tasks are run again elsewhere."""
+    """How long after a dispatcher died its tasks are run again elsewhere."""
     grace: float = Field(default=20.0, ge=0)
     """How long running tasks may go on after a request to stop."""
     listen_dsn: SecretStr | None = None
-    """A direct connection for LISTEN, where the DSN leads to a pooler."""
+    """A direct connection for LISTEN, where `dsn` leads to a pooler in transaction mode."""
     http: str | None = None
-    """HOST:PORT that health, readiness and metrics are served on; nothing is served unless set."""
+    """`HOST:PORT` that [health, readiness and metrics](dispatcher.md#over-http) are served on; needs
+    `pgflow-core[http]`."""
     log_format: Literal["text", "json"] = "text"
+    """`"json"` logs a JSON object a line, with the fields of [the log](dispatcher.md#log)."""
     tracing: bool = False
-    """Export a span for each attempt by OTLP, as the usual OTEL_* variables say."""
+    """Export a span for each attempt, see [traces](dispatcher.md#traces); needs `pgflow-core[otel]`."""
 
 
 class EmbeddedConfig(BaseModel):
-    """The `[embedded]` table: the PostgreSQL that is used where no DSN is given."""
+    """The PostgreSQL that starts by itself where no DSN is given."""
 
     model_config = ConfigDict(extra="forbid")
 
     data_dir: Path = Path(".pgflow/postgres")
-    """Relative to the folder of pgflow.toml."""
+    """Where its data is."""
     version: Literal["16", "18"] = "18"
+    """The version of PostgreSQL."""
     port: int = Field(default=0, ge=0, le=65535)
-    """TCP port on 127.0.0.1; 0 means any free one."""
+    """Its TCP port on 127.0.0.1; 0 takes any free one."""
 
 
 class Settings(BaseSettings):
@@ -105,12 +109,19 @@ class Settings(BaseSettings):
     )
 
     dsn: SecretStr | None = None
+    """The database, as a PostgreSQL URL or `key=value` string. Keep passwords out of the file."""
     flows: Annotated[list[FlowRef], NoDecode, BeforeValidator(_split)] = []
+    """What `pgflow dev` and `pgflow deploy` define, each as `"module:flow"`."""
     pythonpath: Annotated[list[Path], NoDecode, BeforeValidator(_split)] = [Path()]
+    """Folders that flow modules are imported from; `["src"]` for a src layout."""
     embedded: EmbeddedConfig = EmbeddedConfig()
+    """The `[embedded]` table."""
     executors: dict[str, ExecutorConfig] = {"local": ExecutorConfig(use="local")}
+    """The `[executors.<name>]` tables."""
     dispatcher: DispatcherConfig = DispatcherConfig()
+    """The `[dispatcher]` table."""
     api: ApiSettings = ApiSettings()
+    """The `[api]` table."""
 
     @classmethod
     def settings_customise_sources(

@@ -10,7 +10,7 @@ __all__ = ["ApiSettings"]
 
 
 class ApiSettings(BaseModel):
-    """The `[api]` table of pgflow.toml; durations are seconds."""
+    """The [completion API](http-api.md); durations are seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -19,4 +19,4 @@ class ApiSettings(BaseModel):
     body_timeout: Annotated[float, Field(gt=0)] = 10.0
     """How long a client may take to send a body."""
     connections: Annotated[int, Field(ge=1, le=100)] = 2
-    """Database connections for reports, and as many again for the other verbs."""
+    """Database connections for reports, and as many for handshakes."""
