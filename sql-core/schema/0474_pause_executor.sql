@@ -6,6 +6,9 @@ begin
   if coalesce(pause_executor.executor, '') = '' then
     raise exception 'executor must be given' using errcode = 'PF008';
   end if;
+  -- Of two operators at once the second is told of the first.
+  insert into pgflow.executors (executor) values (pause_executor.executor) on conflict do nothing;
+  perform from pgflow.executors e where e.executor = pause_executor.executor for no key update;
   if exists (select from pgflow.executors e where e.executor = pause_executor.executor and e.paused_at is not null and e.probe_at is null) then
     return 'already_paused';
   end if;

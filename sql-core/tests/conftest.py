@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import pgflow_sql
 import psycopg
 import pytest
+from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
+from pgflow_testing.binaries import take_binaries
 
 from .support.engine import Engine
 
@@ -40,3 +43,31 @@ def open_engine(pgflow_database: str, request: pytest.FixtureRequest) -> Iterato
 def engine(open_engine: Callable[[], Engine]) -> Engine:
     """A driver over one session of the test's database."""
     return open_engine()
+
+
+@pytest.fixture(scope="session")
+def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server that nobody else uses, without autovacuum: what is read and written depends on the test alone.
+
+    Elsewhere the snapshot of an analyze, even of a catalog, keeps dead rows in the way of what is counted.
+    """
+    version = os.environ.get("PGFLOW_TEST_POSTGRES") or "18"
+    with EmbeddedServer.ensure(
+        tmp_path_factory.mktemp("quiet"),
+        version=version,
+        binaries=take_binaries(version),
+        temporary=True,
+        settings={**THROWAWAY_SETTINGS, "autovacuum": "off"},
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def quiet_database(quiet_server: EmbeddedServer) -> Iterator[str]:
+    """A new database with the schema on the quiet server."""
+    with psycopg.connect(quiet_server.dsn(), autocommit=True) as admin:
+        admin.execute("create database counted")
+        with psycopg.connect(quiet_server.dsn("counted")) as connection:
+            pgflow_sql.install(connection)
+        yield quiet_server.dsn("counted")
+        admin.execute("drop database counted with (force)")

@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from .support.definitions import step
 from .support.engine import Engine, Row, reference, refused, release_report
+from .support.sessions import until
 
 #: What makes rare conditions quick to reach.
 SETTINGS = {
@@ -66,6 +67,15 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         with psycopg.connect(server.dsn("sound")) as connection:
             pgflow_sql.install(connection)
         yield server.dsn
+        with psycopg.connect(server.dsn(), autocommit=True) as admin:
+            _forget_the_disk(admin)
+
+
+def _forget_the_disk(admin: psycopg.Connection[Any]) -> None:
+    """Nobody will read what the last checkpoint writes: without this it waits a minute for a busy disk."""
+    admin.execute("alter system set fsync = off")
+    admin.execute("select pg_reload_conf()")
+    until(lambda: admin.execute("show fsync").fetchone() == ("off",))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from .definitions import map_step, step
+from .definitions import chain, map_step, step
 from .engine import EPOCH, Engine
 
 _BATCH = 10_000
@@ -30,6 +30,25 @@ def fill(engine: Engine, ended: int, others: int) -> None:
     _park(engine, others)
     _start(engine, others, start_at=EPOCH + timedelta(days=1))
     _start(engine, others)
+
+
+def define_many(engine: Engine, flows: int, steps: int = 20) -> None:
+    """Define so many flows, each a chain of so many steps: one by its verb, the others as copies of it."""
+    engine.define("copy", *chain(*(f"s{number}" for number in range(steps))))
+    (highest,) = engine.row("select max(step_id) from pgflow.steps")
+    changed = {
+        "flow_slug": "t.flow_slug || c.number",
+        "definition_hash": "t.definition_hash || c.number",
+        "step_id": f"t.step_id + {highest} * c.number",
+        "dep_id": f"t.dep_id + {highest} * c.number",
+    }
+    for table in ("flows", "steps", "deps"):
+        columns = _columns(engine, table)
+        values = ", ".join(changed.get(name, f"t.{name}") for name in columns)
+        engine.rows(
+            f"insert into pgflow.{table} ({', '.join(columns)}) overriding system value select {values} "
+            f"from generate_series(1, {flows}) as c (number), pgflow.{table} t where t.flow_slug = 'copy'"
+        )
 
 
 def blocks(engine: Engine, call: str, *params: Any) -> int:
@@ -79,12 +98,7 @@ def _end(engine: Engine, count: int) -> None:
         "create temp table copies as select pgflow._new_run_id() as run_id from generate_series(1, %s)", count
     )
     for table in _STATE:
-        named = engine.rows(
-            """select attname from pg_attribute where attrelid = %s::regclass and attnum > 0
-               and not attisdropped and attgenerated = '' and attidentity = ''""",
-            f"pgflow.{table}",
-        )
-        columns = [row.attname for row in named]
+        columns = _columns(engine, table)
         values = [f"{'c' if name == 'run_id' else 't'}.{name}" for name in columns]
         engine.rows(
             f"insert into pgflow.{table} ({', '.join(columns)}) select {', '.join(values)} "
@@ -92,3 +106,11 @@ def _end(engine: Engine, count: int) -> None:
             model,
         )
     engine.rows("drop table copies")
+
+
+def _columns(engine: Engine, table: str) -> list[str]:
+    named = engine.rows(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        f"pgflow.{table}",
+    )
+    return [row.attname for row in named]

@@ -23,6 +23,8 @@ class Scene:
     slug: str
     run_id: UUID
     tasks: dict[str, Row] = field(default_factory=dict)
+    stuck: str | None = None
+    """A step that stays behind until start_step, as nothing but a hand in the database can bring about."""
 
     def take(self, tasks: Sequence[Row]) -> None:
         """Keep claimed attempts by step slug, or `slug[index]` for map items."""
@@ -53,8 +55,15 @@ class Scene:
                    union all
                    select 'attempt', jsonb_build_array(a.step_slug, a.task_index, a.attempt, a.outcome,
                      a.error ->> 'code')
-                   from pgflow.step_task_attempts a where a.run_id = %s""",
+                   from pgflow.step_task_attempts a where a.run_id = %s
+                   union all
+                   select 'executor', jsonb_build_array(e.executor, e.pause_reason)
+                   from pgflow.executors e where e.paused_at is not null
+                   union all
+                   select 'grace', to_jsonb(extract(epoch from m.lease_grace_until - pgflow.clock())::int)
+                   from pgflow.sweep_marks m where m.lease_grace_until > pgflow.clock()""",
                 *(self.slug, self.run_id, self.slug, self.run_id, self.run_id, self.run_id),
+                role="pgflow_owner",
             )
         )
 
@@ -85,6 +94,22 @@ def ended(engine: Engine, slug: str) -> Scene:
     scene = running(engine, slug)
     engine.complete(scene.tasks["a"], 1)
     engine.fail(scene.tasks["z"], retryable=False)
+    return scene
+
+
+def stuck(engine: Engine, slug: str) -> Scene:
+    """A run in which a step was left behind, beside one that works and one that waits for it."""
+    engine.define_json(flow(slug, step("a"), step("b", "a"), step("c"), step("end", "b"), timeout=LONG))
+    scene = Scene(slug, engine.run(slug), stuck="b")
+    scene.take(engine.claim(2, lease=LONG))
+    engine.complete(scene.tasks["a"], 1)
+    with engine.transaction():
+        engine.rows("delete from pgflow.ready_tasks where run_id = %s", scene.run_id)
+        engine.rows(
+            """update pgflow.run_steps set status = 'pending', started_at = null
+               where run_id = %s and step_slug = 'b'""",
+            scene.run_id,
+        )
     return scene
 
 
@@ -223,6 +248,18 @@ TASK_VERBS = {
     "reject a launch": _launch(outcome="rejected", kind="transient"),
     "maintain": MAINTAIN,
 }
+OPERATOR_VERBS = {
+    "start_step": Verb(
+        lambda e, s: e.value("select pgflow.start_step(%s, %s)", s.run_id, s.stuck or "after_a")
+    ),
+    "pause_executor": Verb(lambda e, _: e.value("select pgflow.pause_executor('local', 'upkeep')")),
+    "resume_executor": Verb(lambda e, _: e.value("select pgflow.resume_executor('local')")),
+    "postpone_lease_expiry": Verb(
+        lambda e, _: e.value(
+            "select extract(epoch from pgflow.postpone_lease_expiry(500) - pgflow.clock())::int"
+        )
+    ),
+}
 RETRY_VERBS = {
     "retry_run": Verb(lambda e, s: e.retry(s.run_id)),
     "retry from a step": Verb(lambda e, s: e.retry(s.run_id, "m")),
@@ -241,7 +278,7 @@ WIDE_VERBS = {
     "cancel_run": RUN_VERBS["cancel_run"],
 }
 SCENES: dict[str, tuple[Callable[[Engine, str], Scene], dict[str, Verb]]] = {
-    "running": (running, TASK_VERBS | RUN_VERBS | FLOW_VERBS),
+    "running": (running, TASK_VERBS | RUN_VERBS | FLOW_VERBS | OPERATOR_VERBS),
     "paused": (
         paused,
         RUN_VERBS | {name: TASK_VERBS[name] for name in ("claim", "complete", "release", "maintain")},
@@ -256,4 +293,11 @@ SCENES: dict[str, tuple[Callable[[Engine, str], Scene], dict[str, Verb]]] = {
         },
     ),
     "wide": (wide, WIDE_VERBS),
+    "stuck": (
+        stuck,
+        {"start_step": OPERATOR_VERBS["start_step"], "complete": Verb(lambda e, s: e.complete(s.tasks["c"]))}
+        | {"fail for good": Verb(lambda e, s: e.fail(s.tasks["c"], retryable=False))}
+        | RUN_VERBS
+        | {"claim": CLAIM, "maintain": MAINTAIN},
+    ),
 }

@@ -43,8 +43,11 @@ class Stage:
 
     def strike(self, scene: Scene) -> list[str]:
         """Return what is stored, which is sound, and clear it away."""
-        assert self.director.violations(scene.run_id) == []
         state = scene.state(self.director)
+        self.director.rows("select pgflow.resume_executor('local')")
+        if scene.stuck is not None and state:
+            self.director.rows("select pgflow.start_step(%s, %s)", scene.run_id, scene.stuck)
+        assert self.director.violations(scene.run_id) == []
         if any(row.startswith("flow") for row in state):
             self.director.rows("select pgflow.delete_flow(%s, true)", scene.slug)
         return state
