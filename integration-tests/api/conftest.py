@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
+from pgflow.envelope import Envelope, ReportTarget
+from pgflow.runtime import Outcome, run_envelope
 
+PROJECT = Path(__file__).parent / "project"
 SECONDS = 30.0
+
+sys.path.insert(0, str(PROJECT))
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,9 @@ class Api:
 class Server(uvicorn.Server):
     """uvicorn in a thread; the socket is bound before, so that its port is known."""
 
-    def __init__(self, app: object) -> None:
+    def __init__(self, app: object, port: int = 0) -> None:
         super().__init__(uvicorn.Config(app, log_level="warning", lifespan="on"))
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=2048)
         self.port = self.socket.getsockname()[1]
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self.run, kwargs={"sockets": [self.socket]})
@@ -79,8 +90,8 @@ def serve(pgflow_database):
     """Start a server: `serve(max_body=2048)` returns a client of it."""
     running: list[tuple[Server, Api]] = []
 
-    def start(**settings: object) -> Api:
-        server = Server(completion_api(pgflow_database, ApiSettings(**settings)))
+    def start(port: int = 0, **settings: object) -> Api:
+        server = Server(completion_api(pgflow_database, ApiSettings(**settings)), port)
         server.__enter__()
         api = Api(server.port)
         running.append((server, api))
@@ -134,3 +145,117 @@ def output(pgflow_connection):
         return row["status"], row["output"], row["error"]
 
     return read
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where a launched attempt stands in the database."""
+
+    status: str
+    output: object
+    error: dict | None
+    attempt: int
+    failures: int
+
+
+@dataclass
+class Remote:
+    """Launches attempts of `remote_deeds` and sees what becomes of them."""
+
+    connection: object
+    url: str
+    folder: Path
+    processes: list[subprocess.Popen] = field(default_factory=list)
+
+    @property
+    def trace(self) -> Path:
+        return self.folder / "trace"
+
+    def launched(self, handler: str, value: dict | None = None, **options: object) -> Envelope:
+        """Start a run of one step and claim its task for a launch."""
+        slug = f"flow_{uuid.uuid4().hex[:8]}"
+        step = {"step_slug": "work", "step_type": "single", "deps": [], "handler": f"remote_deeds:{handler}"}
+        step |= {"needs_run_input": True, "options": {"base_delay": 0, "jitter": 0, **options}}
+        define = json.dumps({"flow_slug": slug, "steps": [step]})
+        self.connection.execute("select pgflow.define_flow(%s)", [define])
+        value = {"trace": str(self.trace), **(value or {})}
+        self.connection.execute("select pgflow.run_flow(%s, %s)", [slug, json.dumps(value)])
+        return self.claimed()
+
+    def claimed(self) -> Envelope:
+        """Claim the next attempt; waits until there is one."""
+        claim = "select * from pgflow.claim_step_tasks('local', 'w', 1, 30, 'launch', 'none')"
+        row = self.until(lambda: self.connection.execute(claim).fetchone())
+        return Envelope(
+            **{name: row[name] for name in ("run_id", "flow_slug", "flow_version", "step_slug", "step_type")},
+            **{name: row[name] for name in ("task_index", "attempt", "attempt_token", "handler")},
+            **{name: row[name] for name in ("timeout_seconds", "heartbeat_timeout_seconds")},
+            **{name: row[name] for name in ("max_attempts", "failures")},
+            params=None if row["params"] is None else json.dumps(row["params"]),
+            launch_deadline=row["lease_expires_at"],
+            report=ReportTarget("http", self.url),
+        )
+
+    def run(self, envelope: Envelope, **how: object) -> Outcome:
+        """Run it in this process."""
+        return run_envelope(envelope, **{"instance_id": uuid.uuid4().hex, "handlers": ["*"], **how})
+
+    def process(self, envelope: Envelope, **environment: str) -> subprocess.Popen:
+        """Run it in a process of its own."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PGFLOW_")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgflow.runtime"],
+            cwd=PROJECT,
+            env={**kept, "PGFLOW_ENVELOPE": envelope.to_json(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def task(self, envelope: Envelope) -> Task:
+        row = self.connection.execute(
+            "select status, output, error, attempt, failures from pgflow.step_tasks where run_id = %s",
+            [envelope.run_id],
+        ).fetchone()
+        return Task(**row)
+
+    def attempts(self, envelope: Envelope) -> list[dict]:
+        """The ended attempts that did not complete, in order."""
+        query = "select * from pgflow.step_task_attempts where run_id = %s order by attempt"
+        return self.connection.execute(query, [envelope.run_id]).fetchall()
+
+    def noted(self) -> list[str]:
+        """What the handlers wrote into the trace."""
+        return self.trace.read_text(encoding="utf-8").splitlines() if self.trace.exists() else []
+
+    def until(self, condition: Callable[[], object], seconds: float = 60) -> object:
+        """Wait until a condition holds."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "the condition did not come to hold"
+            time.sleep(0.02)
+        return found
+
+
+@pytest.fixture
+def remote(api, pgflow_connection, tmp_path):
+    """Attempts that run elsewhere and report to the API."""
+    lent = Remote(pgflow_connection, f"http://127.0.0.1:{api.port}", tmp_path)
+    yield lent
+    for process in lent.processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def front(remote):
+    """A front of the API with faults; what `remote` launches from now on reports to it."""
+    from remote_faults import Front
+
+    front = Front(remote.url)
+    remote.url = front.url
+    yield front
+    front.close()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pgflow.plugins import configure, load_plugins
+from pgflow.runtime.allowed import allow_list
 from pgflow_local import Local, crash, log, spawn, wire
 from pgflow_local.settings import LocalSettings
 from pgflow_local.slots import Slots
-from pgflow_local.worker.allowed import allow_list
 
 from .support import HANDLERS
 
@@ -74,7 +74,7 @@ def test_the_default_is_a_process_for_each_processor():
     ],
 )
 def test_patterns_allow_handlers(patterns, handler, allowed):
-    refusal = allow_list(patterns, ())(handler)
+    refusal = allow_list(patterns, (), "the settings")(handler)
     assert (refusal is None) == allowed, refusal
 
 
@@ -92,7 +92,7 @@ def test_patterns_allow_handlers(patterns, handler, allowed):
 def test_by_default_the_project_is_allowed(monkeypatch, handler, allowed):
     """What cannot be found is let through: its import says more than a refusal would."""
     monkeypatch.syspath_prepend(HANDLERS)
-    refusal = allow_list(None, (str(HANDLERS),))(handler)
+    refusal = allow_list(None, (str(HANDLERS),), "the settings")(handler)
     assert (refusal is None) == allowed, refusal
 
 
@@ -101,7 +101,9 @@ def test_a_virtual_environment_inside_the_project_is_not_the_project(tmp_path, m
     (packages / "strange").mkdir(parents=True)
     (packages / "strange" / "__init__.py").touch()
     monkeypatch.syspath_prepend(packages)
-    assert "strange is not part of the project" in allow_list(None, (str(tmp_path),))("strange:run")
+    refusal = allow_list(None, (str(tmp_path),), "the settings")("strange:run")
+    assert "strange is not part of the project" in refusal
+    assert 'name it in the settings, for example "strange.*"' in refusal
 
 
 def test_the_environment_is_an_allow_list():

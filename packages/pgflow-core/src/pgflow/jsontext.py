@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pgflow.jsonb import is_object
 
-__all__ = ["load", "members"]
+__all__ = ["load", "members", "storable"]
 
 _BETWEEN: Final = re.compile(r"[\s,:]*")
 
@@ -36,6 +36,11 @@ def members(text: str) -> dict[str, str]:
         found[key] = text[start:end]
         at = _after(text, end)
     return found
+
+
+def storable(text: str) -> str:
+    """Replace what jsonb and log files refuse: NUL and lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _after(text: str, at: int) -> int:

@@ -31,6 +31,9 @@ from pgflow.runtime import run_handler
 assert run_handler("app:double", '{"n":"item"}', '{"item":3}') == "6"
 """
 )
+#: What runs a task elsewhere starts as often as there are attempts: it loads what it needs and no server.
+TASK = "import sys, pgflow.runtime.__main__, pgflow.reporters.http"
+NOT_FOR_TASKS = [*HEAVY, *PYDANTIC, "httpx", "jsonschema", "starlette", "uvicorn", "watchfiles"]
 LOADED = "\nprint(*sys.modules)"
 
 
@@ -47,8 +50,9 @@ def run(code):
         ("import pgflow.inline, sys", HEAVY + PYDANTIC),
         (DEFINE, HEAVY + PYDANTIC),
         (RUN, HEAVY),
+        (TASK, NOT_FOR_TASKS),
     ],
-    ids=["pgflow", "runtime", "inline", "defining a flow", "running a handler"],
+    ids=["pgflow", "runtime", "inline", "defining a flow", "running a handler", "a task elsewhere"],
 )
 def test_nothing_heavy_is_loaded(code, unwanted):
     loaded = set(run(code + LOADED))

@@ -7,10 +7,11 @@ import ctypes
 import io
 import os
 import sys
-from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TextIO
+
+from pgflow.runtime.output import Tail
 
 from pgflow_local import log
 
@@ -42,41 +43,15 @@ class ContextCapture:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._current: ContextVar[_Tail | None] = ContextVar("pgflow_output", default=None)
+        self._current: ContextVar[Tail | None] = ContextVar("pgflow_output", default=None)
         sys.stdout = _Stream(sys.stdout, self._current)
         sys.stderr = _Stream(sys.stderr, self._current)
 
     def begin(self) -> Callable[[], bytes]:
         """Collect the output of the current context from now on; call the result to take it."""
-        tail = _Tail(self._limit)
+        tail = Tail(self._limit)
         self._current.set(tail)
         return tail.take
-
-
-class _Tail:
-    """The last bytes of a text that grows."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._parts: deque[bytes] = deque()
-        self._size = 0
-        self._dropped = 0
-
-    def write(self, text: str) -> None:
-        part = text.encode(errors="backslashreplace")
-        self._parts.append(part)
-        self._size += len(part)
-        while self._parts and self._size - len(self._parts[0]) >= self._limit:
-            self._size -= len(self._parts[0])
-            self._dropped += len(self._parts.popleft())
-
-    def take(self) -> bytes:
-        if not self._limit:
-            return b""
-        whole = b"".join(self._parts)
-        dropped = self._dropped + max(0, len(whole) - self._limit)
-        kept = whole[max(0, len(whole) - self._limit) :]
-        return b"[... %d bytes of output dropped ...]\n" % dropped + kept if dropped else kept
 
 
 class _Stream(io.TextIOBase):
@@ -84,7 +59,7 @@ class _Stream(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, behind: TextIO, current: ContextVar[_Tail | None]) -> None:
+    def __init__(self, behind: TextIO, current: ContextVar[Tail | None]) -> None:
         self._behind = behind
         self._current = current
 

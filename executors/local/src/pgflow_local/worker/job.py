@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from pgflow.errors import HandlerMissing
-from pgflow.runtime import Handler, Task, failure_of, resolve
+from pgflow.runtime import Handler, Task, failure_of
+from pgflow.runtime.allowed import find
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
@@ -117,15 +117,9 @@ class Finder:
         found = self._found.get(reference)
         if found is None:
             self._slots.load(index, number)
-            found = self._found[reference] = self._import(reference)
+            handler = find(reference, self._refusal)
+            found = self._found[reference] = Found(handler, inspect.iscoroutinefunction(handler.function))
         return found
-
-    def _import(self, reference: str) -> Found:
-        refusal = self._refusal(reference)
-        if refusal is not None:
-            raise HandlerMissing(f"handler {reference} may not run here: {refusal}", handler=reference)
-        handler = resolve(reference)
-        return Found(handler, inspect.iscoroutinefunction(handler.function))
 
 
 def failure(error: BaseException) -> bytes:

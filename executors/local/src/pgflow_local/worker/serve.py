@@ -6,15 +6,13 @@ import faulthandler
 import importlib
 import logging
 import os
-import sys
 from typing import TYPE_CHECKING
 
-from pgflow.logs import JsonFormatter
-from pgflow.runtime import TaskFields
+from pgflow.runtime.allowed import allow_list
+from pgflow.runtime.logs import log_handler
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
-from pgflow_local.worker.allowed import allow_list
 from pgflow_local.worker.capture import ContextCapture, FileCapture
 from pgflow_local.worker.config import Config
 from pgflow_local.worker.job import Finder
@@ -29,8 +27,6 @@ __all__ = ["serve"]
 _ALWAYS = "pydantic.type_adapter"
 """The runtime imports it when it makes its first codec; here that would be in the first handler's time."""
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def serve(config: Config) -> None:
     """Run tasks until the parent says stop; whatever else ends the parent ends this process."""
@@ -38,9 +34,10 @@ def serve(config: Config) -> None:
     link = Link(config.socket)
     slots = Slots(config.slots, config.concurrency)
     os.close(config.slots)
-    finder = Finder(allow_list(config.handlers, config.pythonpath), slots)
+    refusal = allow_list(config.handlers, config.pythonpath, "the setting `handlers`")
+    finder = Finder(refusal, slots)
     runner = _runner(config, link, slots, finder)
-    logging.basicConfig(level=logging.INFO, handlers=[_log_handler(config.log_format)])
+    logging.basicConfig(level=logging.INFO, handlers=[log_handler(config.log_format)])
     for module in (_ALWAYS, *config.preload):
         importlib.import_module(module)
     link.listen(runner)
@@ -48,13 +45,6 @@ def serve(config: Config) -> None:
     runner.run()
     link.close()  # from here on the parent waits no longer than its grace
     runner.close()
-
-
-def _log_handler(log_format: str) -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(TaskFields())
-    handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(_LOG_FORMAT))
-    return handler
 
 
 def _runner(config: Config, link: Link, slots: Slots, finder: Finder) -> SerialRunner | ConcurrentRunner:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from pgflow.database.statements.tasks import ClaimMode, Inputs, Renewal
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
-from pgflow.dispatcher.reports import storable
 from pgflow.dispatcher.verdicts import rejected
 from pgflow.executor import Attempt, Progress, Rejected, Unknown
+from pgflow.progress import progress_json
 
 __all__ = ["HereLane"]
-
-
-_MESSAGE: Final = 400
-"""Characters of a message of progress that are kept."""
 
 
 class HereLane(Lane):
@@ -46,8 +41,9 @@ class HereLane(Lane):
     def progress(self, attempt: Attempt, progress: Progress) -> None:
         """Have the database told how far an attempt has come, soon."""
         task = self.open.get(attempt.attempt_token)
-        if task is not None and not task.reported and math.isfinite(progress.done):
-            task.progress = _as_json(progress)
+        said = progress_json(progress.done, progress.total, progress.message)
+        if task is not None and not task.reported and said is not None:
+            task.progress = said
             self._settings.progressed.set()
 
     def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:
@@ -60,12 +56,3 @@ class HereLane(Lane):
                 self.note_gone(task)
             task.renewed_at = math.inf  # never again
             self.in_background(self.cancel(task))
-
-
-def _as_json(progress: Progress) -> str:
-    said: dict[str, Any] = {"done": progress.done}
-    if progress.total is not None and math.isfinite(progress.total):
-        said["total"] = progress.total
-    if progress.message is not None:
-        said["message"] = storable(progress.message[:_MESSAGE])
-    return json.dumps(said)

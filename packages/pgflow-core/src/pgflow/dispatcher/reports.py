@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgflow import jsontext
 from pgflow.database.statements.tasks import MAX_CHARACTERS, MAX_REPORTS
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.errors import PgflowError, TooLarge
@@ -91,6 +92,4 @@ def _error(error: Mapping[str, Any]) -> str:
 
 def storable(value: object) -> object:
     """Replace in a text what jsonb and log files refuse: NUL and lone surrogates."""
-    if not isinstance(value, str):
-        return value
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return jsontext.storable(value) if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from pgflow.errors import (
     RetryAfter,
     TaskCancelled,
 )
+from pgflow.jsontext import storable
 from pgflow.tracebacks import user_traceback
 
 __all__ = ["HANDLER_MISSING_DELAY", "Failure", "error_of", "failure_of"]
@@ -56,10 +57,14 @@ def failure_of(exception: BaseException) -> Failure:
     shown = told or exception
     verdict = _verdict(shown)
     code, retryable = _code_of(verdict)
-    error = {"code": code, "message": _clean(_message(shown))[:_MESSAGE_CHARS], "type": type(shown).__name__}
+    error = {
+        "code": code,
+        "message": storable(_message(shown))[:_MESSAGE_CHARS],
+        "type": type(shown).__name__,
+    }
     # Of a handler that cannot be imported only what its module did is of use.
     raised = shown.__cause__ or shown if isinstance(shown, HandlerMissing) else shown
-    frames = _clean(user_traceback(raised))
+    frames = storable(user_traceback(raised))
     if frames:
         error["traceback"] = frames
     if isinstance(verdict, HandlerMissing):
@@ -108,8 +113,3 @@ def _message(exception: BaseException) -> str:
         return str(exception) or type(exception).__name__
     except Exception as error:
         return f"{type(exception).__name__}, whose message could not be made: {error!r}"
-
-
-def _clean(text: str) -> str:
-    """Replace what jsonb cannot store: NUL and lone surrogates."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -10,33 +10,46 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
-__all__ = ["allow_list"]
+from pgflow.errors import HandlerMissing
+from pgflow.runtime.handlers import Handler, resolve
+
+__all__ = ["allow_list", "find"]
 
 _INSTALLED: Final = {"site-packages", "dist-packages"}
 
 
-def allow_list(patterns: Sequence[str] | None, folders: Sequence[str]) -> Callable[[str], str | None]:
+def allow_list(
+    patterns: Sequence[str] | None, folders: Sequence[str], setting: str
+) -> Callable[[str], str | None]:
     """Return a check that answers why a handler "module:function" may not run, or None.
 
     Without patterns, a handler must come from the project: its top-level module lies in one of `folders`,
-    and not where distributions are installed.
+    and not where distributions are installed.  `setting` says where the operator lists patterns.
     """
     if patterns is not None:
-        return lambda handler: _unlisted(handler, patterns)
+        return lambda handler: _unlisted(handler, patterns, setting)
     project = [Path(folder).resolve() for folder in folders]
-    return lambda handler: _outside(handler, project)
+    return lambda handler: _outside(handler, project, setting)
 
 
-def _unlisted(handler: str, patterns: Sequence[str]) -> str | None:
+def find(reference: str, refusal: Callable[[str], str | None]) -> Handler:
+    """Import the handler "module:function" if it may run here; raises HandlerMissing."""
+    reason = refusal(reference)
+    if reason is not None:
+        raise HandlerMissing(f"handler {reference} may not run here: {reason}", handler=reference)
+    return resolve(reference)
+
+
+def _unlisted(handler: str, patterns: Sequence[str], setting: str) -> str | None:
     module = handler.partition(":")[0]
     for pattern in patterns:
         subject = handler if ":" in pattern else module
         if fnmatchcase(subject, pattern) or (pattern.endswith(".*") and module == pattern[:-2]):
             return None
-    return f"it matches none of the patterns in the setting `handlers` ({', '.join(patterns) or 'empty'})"
+    return f"it matches none of the patterns in {setting} ({', '.join(patterns) or 'empty'})"
 
 
-def _outside(handler: str, project: Sequence[Path]) -> str | None:
+def _outside(handler: str, project: Sequence[Path], setting: str) -> str | None:
     top = handler.partition(":")[0].partition(".")[0]
     try:
         spec = importlib.util.find_spec(top)
@@ -47,10 +60,7 @@ def _outside(handler: str, project: Sequence[Path]) -> str | None:
     if any(_inside(place, folder) for place in _places(spec) for folder in project):
         return None
     folders = ", ".join(map(str, project))
-    return (
-        f"{top} is not part of the project ({folders}); "
-        f'name it in the setting `handlers`, for example handlers = ["{top}.*"]'
-    )
+    return f'{top} is not part of the project ({folders}); name it in {setting}, for example "{top}.*"'
 
 
 def _inside(place: Path, folder: Path) -> bool:
