@@ -82,7 +82,7 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(tree, ast.ClassDef)
     found = {
-        field.target.id: " ".join(inspect.cleandoc(below.value.value).split())
+        field.target.id: " ".join(str(below.value.value).split())
         for field, below in zip(tree.body, tree.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)

@@ -44,10 +44,10 @@ def test_a_sound_project_on_a_server_of_its_own(project):
     assert "no embedded PostgreSQL" in project.pgflow("doctor").output
     project.pgflow("deploy", "jobs:doubled")
     shown = project.pgflow("doctor", "--deep")
-    assert re.search(r"^\d+ checks: 1 note$", shown.stdout, re.MULTILINE), shown.output
+    assert re.search(r"^\d+ checks: 2 notes$", shown.stdout, re.MULTILINE), shown.output
     report = json_of(project.pgflow("doctor", "--json", "--deep"))
     assert report["ok"] is True
-    assert [found["severity"] for found in report["findings"]] == ["note"]
+    assert [found["severity"] for found in report["findings"]] == ["note", "note"]
 
 
 def test_the_page_lists_every_check(project, database):
@@ -56,6 +56,13 @@ def test_the_page_lists_every_check(project, database):
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)) == set(
         report["checks"]
     )
+
+
+def test_runs_that_are_kept_for_ever_are_noted_until_a_retention_is_set(project, database):
+    (found,) = found_by(project, "retention")
+    assert (found["severity"], found["mend"]) == ("note", "say how long to keep them: `pgflow retention 30d`")
+    project.pgflow("retention", "30d")
+    assert found_by(project, "retention") == []
 
 
 def test_a_finding_is_told_with_its_mend(project, database):

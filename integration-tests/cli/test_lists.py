@@ -215,6 +215,33 @@ def test_old_runs_are_pruned_in_batches(chain, client, pgflow_connection, monkey
     assert {run["run_id"] for run in chain.json("runs")} == {recent, running}
 
 
+def test_the_retention_is_shown_and_set(chain, client):
+    assert chain.pgflow("retention").stdout == "ended runs are kept for ever\n"
+    for time, shown in [("30d", "30d"), ("36h", "36h"), ("2w", "14d"), ("90m", "90m"), ("0s", "0s")]:
+        assert chain.pgflow("retention", time).stdout == f"ended runs are kept for {shown}\n"
+        assert chain.pgflow("retention").stdout == f"ended runs are kept for {shown}\n"
+    assert chain.json("retention", "1h") == {"keep_seconds": 3600}
+    assert client.retention() == timedelta(hours=1)
+    assert chain.json("retention", "forever") == {"keep_seconds": None}
+    assert client.retention() is None
+    refused = chain.pgflow("retention", "never", code=2).stderr
+    assert "'never' is not a duration; write a number and a unit" in refused
+    assert (
+        "must be an interval between 0 and 1000 years" in chain.pgflow("retention", "400000d", code=2).stderr
+    )
+
+
+def test_what_is_older_than_the_retention_is_deleted_by_a_pass(chain, client, pgflow_connection):
+    ended, running = start(client), start(client)
+    client.cancel(ended)
+    client.set_retention(timedelta(days=1))
+    pgflow_connection.execute("select pgflow.maintain()")
+    assert {str(run.run_id) for run in client.runs()} == {ended, running}
+    client.set_retention(timedelta(0))
+    pgflow_connection.execute("select pgflow.maintain()")
+    assert [str(run.run_id) for run in client.runs()] == [running]
+
+
 # The clients
 
 

@@ -113,3 +113,28 @@ async def test_lost_connection_starts_one_run(client, pgflow_connection):
     )
     await client.start(single, 1)
     assert len(await client.runs()) == 1
+
+
+async def test_a_watched_list_is_yielded_anew_when_it_has_changed(client):
+    await client.deploy(single)
+    pages = client.watch_runs(flow="single", status="running")
+    assert await anext(pages) == []
+    handle = await client.start(single, 1)
+    assert [run.run_id for run in await anext(pages)] == [handle.run_id]
+    await client.cancel(handle.run_id)
+    assert await anext(pages) == []
+    await pages.aclose()
+
+
+async def test_old_runs_are_pruned_and_the_retention_is_kept(client):
+    await client.deploy(single)
+    ended, running = await client.start(single, 1), await client.start(single, 2)
+    await client.cancel(ended.run_id)
+    assert await client.prune(timedelta(days=1)) == 0
+    assert await client.prune(timedelta(0)) == 1
+    assert [run.run_id for run in await client.runs()] == [running.run_id]
+    assert await client.retention() is None
+    await client.set_retention(timedelta(days=30))
+    assert await client.retention() == timedelta(days=30)
+    await client.set_retention(None)
+    assert await client.retention() is None

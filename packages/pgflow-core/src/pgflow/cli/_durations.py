@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-__all__ = ["read_duration", "read_moment"]
+__all__ = ["read_duration", "read_moment", "show_duration"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FORM: Final = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhdw])")
@@ -24,6 +24,16 @@ def read_duration(text: str) -> timedelta:
         return timedelta(**{_UNITS[found[2]]: float(found[1])})
     except OverflowError:
         raise click.BadParameter(f"{text!r} is too long") from None
+
+
+def show_duration(time: timedelta) -> str:
+    """Write a duration as `read_duration` reads it, in the largest unit that makes it whole: "30d"."""
+    seconds = time.total_seconds()
+    for unit in ("d", "h", "m"):
+        length = timedelta(**{_UNITS[unit]: 1}).total_seconds()
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:g}s"
 
 
 def read_moment(text: str) -> datetime:

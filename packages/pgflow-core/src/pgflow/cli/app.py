@@ -40,6 +40,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "pause": "Let nothing new start, of a run or on an executor.",
         "resume": "End the pause of a run or of an executor.",
         "prune": "Delete runs that ended long ago, with all their rows.",
+        "retention": "Show or set how long runs are kept after their end.",
     },
     "Serve": {
         "dispatch": "Claim ready tasks and run them, until told to stop.",

@@ -269,3 +269,11 @@ class AsyncClient:
     async def prune(self, older_than: timedelta, limit: int = 1000) -> int:
         """Delete runs that ended longer ago than that, at most `limit`, and say how many."""
         return await self._link.fetch(operations.prune_runs(older_than.total_seconds(), limit))
+
+    async def retention(self) -> timedelta | None:
+        """Read how long runs are kept after their end before dispatchers delete them; None is for ever."""
+        return await self._link.fetch(operations.retention())
+
+    async def set_retention(self, keep: timedelta | None) -> None:
+        """Have dispatchers delete runs that ended longer ago than that; None keeps them for ever."""
+        await self._link.fetch(operations.set_retention(keep))

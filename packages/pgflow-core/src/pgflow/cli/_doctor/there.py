@@ -16,6 +16,7 @@ from pgflow.database.connection import can_listen
 from pgflow.database.execute import fetch
 from pgflow.database.statements.doctor import missing_indexes, read_clock
 from pgflow.database.statements.operations import check_invariants
+from pgflow.database.statements.operations import retention as read_retention
 
 __all__ = ["CHECKS", "DEEP_CHECKS", "schema"]
 
@@ -79,6 +80,14 @@ def indexes(connection: Connection[Any], _config: Config) -> Iterator[Finding]:
         yield Finding("indexes", "error", name, found, mend)
 
 
+def retention(connection: Connection[Any], _config: Config) -> Iterator[Finding]:
+    """No retention is set: ended runs are kept for ever."""
+    if fetch(connection, read_retention()) is None:
+        found = "no retention is set: runs that ended are kept for ever, and their tables grow"
+        mend = "say how long to keep them: `pgflow retention 30d`"
+        yield Finding("retention", "note", "ended runs", found, mend)
+
+
 def invariants(connection: Connection[Any], _config: Config) -> Iterator[Finding]:
     """What must always hold does not (only with --deep: it reads whole tables)."""
     for violation in fetch(connection, check_invariants()):
@@ -92,6 +101,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "pooler": pooler,
     "clock": clock,
     "indexes": indexes,
+    "retention": retention,
     "handlers": handlers,
 }
 DEEP_CHECKS: Final[Mapping[str, Check]] = {"invariants": invariants}

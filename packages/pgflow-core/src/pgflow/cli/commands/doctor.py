@@ -53,5 +53,9 @@ def _print(output: Output, examination: Examination) -> None:
                 output.line(f"  [green]mend:[/]  {escape(finding.mend)}")
                 output.line()
     counts = Counter(finding.severity for finding in examination.findings)
-    found = ", ".join(f"{counts[severity]} {severity}" for severity in _STYLES if counts[severity])
+    found = ", ".join(_counted(counts[severity], severity) for severity in _STYLES if counts[severity])
     output.line(f"{len(examination.checks)} checks: {found or '[green]nothing is wrong[/]'}")
+
+
+def _counted(count: int, severity: str) -> str:
+    return f"{count} {severity}" + ("s" if count != 1 and severity != "unknown" else "")

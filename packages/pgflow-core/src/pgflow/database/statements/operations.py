@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from pgflow.database.statement import Statement, only, rest, scalar
@@ -20,6 +20,8 @@ __all__ = [
     "probe_without_schema",
     "prune_runs",
     "resume_executor",
+    "retention",
+    "set_retention",
 ]
 
 
@@ -82,6 +84,23 @@ def prune_runs(older_than_seconds: float, limit: int) -> Statement[int]:
     """Delete ended runs, at most `limit`, and say how many."""
     return Statement(
         "select pgflow.prune_runs(make_interval(secs => %s), %s)", (older_than_seconds, limit), parse=scalar
+    )
+
+
+def retention() -> Statement[timedelta | None]:
+    """Read how long ended runs are kept; None is for ever."""
+    return Statement(
+        "select extract(epoch from retention)::float8 from pgflow.settings",
+        parse=lambda rows: None if (seconds := scalar(rows)) is None else timedelta(seconds=seconds),
+        repeatable=True,
+    )
+
+
+def set_retention(keep: timedelta | None) -> Statement[None]:
+    """Have `maintain` delete runs that ended longer ago; None keeps them for ever."""
+    seconds = None if keep is None else keep.total_seconds()
+    return Statement(
+        "select pgflow.set_retention(make_interval(secs => %s))", (seconds,), parse=rest, repeatable=True
     )
 
 
