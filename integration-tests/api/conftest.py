@@ -196,6 +196,21 @@ class Remote:
             report=ReportTarget("http", self.url),
         )
 
+    def next_attempt(self, envelope: Envelope) -> Envelope:
+        """Let the lease of a dead attempt, or its launch deadline, run out, and claim the next one."""
+        clock = (
+            "select lease_expires_at + interval '1 second' as later from pgflow.step_tasks where run_id = %s"
+        )
+        row = self.connection.execute(clock, [envelope.run_id]).fetchone()
+        if row["later"] is not None:
+            self.connection.execute(
+                "select set_config('pgflow.fake_now', %s, false)", [row["later"].isoformat()]
+            )
+        try:
+            return self.claimed()
+        finally:
+            self.connection.execute("select set_config('pgflow.fake_now', '', false)")
+
     def run(self, envelope: Envelope, **how: object) -> Outcome:
         """Run it in this process."""
         return run_envelope(envelope, **{"instance_id": uuid.uuid4().hex, "handlers": ["*"], **how})
