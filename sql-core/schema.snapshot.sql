@@ -1362,9 +1362,7 @@ CREATE TABLE pgflow.map_tasks (
     finished_at timestamp with time zone,
     end_status text,
     output jsonb,
-    error jsonb,
-    CONSTRAINT map_task_end_status_is_known CHECK ((end_status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text]))),
-    CONSTRAINT map_task_finished_at_matches_end CHECK (((end_status IS NULL) = (finished_at IS NULL)))
+    error jsonb
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.map_tasks IS 'One row an item of a map step. Same task columns as run_steps.';
@@ -1410,10 +1408,7 @@ CREATE TABLE pgflow.run_steps (
     status text NOT NULL,
     skip_reason text,
     output jsonb,
-    error jsonb,
-    CONSTRAINT run_step_finished_at_matches_status CHECK (((status = ANY (ARRAY['pending'::text, 'running'::text])) = (finished_at IS NULL))),
-    CONSTRAINT run_step_skip_reason_matches_status CHECK (((status = 'skipped'::text) = (skip_reason IS NOT NULL))),
-    CONSTRAINT run_step_status_is_known CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text])))
+    error jsonb
 )
 WITH (fillfactor='35', autovacuum_vacuum_scale_factor='0.05');
 COMMENT ON TABLE pgflow.run_steps IS 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
@@ -2859,7 +2854,6 @@ $$;
 COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
 CREATE FUNCTION pgflow._run_id_at(moment timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN ((lpad(to_hex(((EXTRACT(epoch FROM LEAST(GREATEST(moment, '1970-01-01 00:00:00+00'::timestamp with time zone), '9999-12-31 00:00:00+00'::timestamp with time zone)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 COMMENT ON FUNCTION pgflow._run_id_at(moment timestamp with time zone) IS 'The least version 7 run id of a moment; of null, the least of all.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
@@ -3112,7 +3106,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) IS 'Start a map step whose dependencies ended: running with its tasks, completed if there is no item, failed if its source is no array. Returns the new status.';
-CREATE FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) RETURNS uuid[]
+CREATE FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], INOUT flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[], OUT may_have_ended boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3128,6 +3122,7 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
@@ -3159,22 +3154,22 @@ begin
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index
-    returning run_id, queue_id, step_id, status
+    returning run_id, queue_id, step_id, remaining_deps, status
+  ), queued as (
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running'
+    returning 1
   )
-  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
-
-  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
-  from unnest(_start_runs.started) u (run_id), pgflow.steps s
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
-    and (not s.is_plain or v_not_before is not null);
-  if v_waiting.run_ids is not null then
+  select array_agg(w.run_id) as run_ids, array_agg(w.step_id) as step_ids, (select count(*) from queued) as queued into v_waiting
+  from written w where w.remaining_deps = 0 and w.status = 'pending';
+  _start_runs.may_have_ended := v_waiting.run_ids is not null;
+  if _start_runs.may_have_ended then
     v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) IS 'Write runs with these ids, ascending, and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+COMMENT ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], INOUT flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[], OUT may_have_ended boolean) IS 'Write runs with these ids, ascending, and start their root steps. Returns the version taken, the ids that were new (the others met an existing run id or idempotency key), and whether some may have ended already.';
 CREATE FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3569,7 +3564,30 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   ), entries as (
     select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
-  select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
+  select 'a run has a status of runs, an end exactly when it ended, and no negative count', r.run_id, null::text, null::int,
+    format('%s, %s, %s steps left', r.status, coalesce(r.finished_at::text, 'no end'), r.remaining_steps)
+  from pgflow.runs r
+  where (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
+    and (r.status not in ('running', 'completed', 'failed', 'cancelled') or (r.status = 'running') <> (r.finished_at is null)
+      or r.remaining_steps < 0)
+  union all
+  select 'a step has a status of steps, an end exactly when it ended, and a reason exactly when it was skipped', s.run_id, s.step_slug, null,
+    format('%s, %s, %s', s.status, coalesce(s.finished_at::text, 'no end'), coalesce(s.skip_reason, 'no reason'))
+  from states s
+  where s.status not in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')
+    or (s.status in ('pending', 'running')) <> (s.finished_at is null) or (s.status = 'skipped') <> (s.skip_reason is not null)
+  union all
+  select 'a map task has an end of tasks, at a time exactly when it ended', m.run_id, m.step_slug, m.task_index,
+    format('%s, %s', coalesce(m.end_status, 'no end'), coalesce(m.finished_at::text, 'no time'))
+  from pgflow.map_tasks m
+  where (check_invariants.run_id is null or m.run_id = check_invariants.run_id)
+    and (m.end_status not in ('completed', 'failed', 'cancelled') or (m.end_status is null) <> (m.finished_at is null))
+  union all
+  select 'a counter of a map step is not negative', c.run_id, c.step_slug, null, c.remaining::text
+  from pgflow.map_counters c
+  where c.remaining < 0 and (check_invariants.run_id is null or c.run_id = check_invariants.run_id)
+  union all
+  select 'a terminal run has no live step', s.run_id, s.step_slug, null, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
   union all
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
@@ -4595,15 +4613,20 @@ CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb,
     AS $$
 declare
   v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
-  v_started uuid[];
+  v_new record;
   v_run pgflow.runs;
 begin
-  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+  v_new := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
-  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
-  if v_started is not null then
+  if v_new.started is not null then
     perform pgflow._notify();
-  elsif found then
+  end if;
+  if v_new.started is not null and not v_new.may_have_ended then
+    return next (v_id, 'running', v_new.flow_version, true)::pgflow.started_run;
+    return;
+  end if;
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_new.started is null and found then
     perform pgflow._check_owner(v_run.owner, format('run %s', v_id));
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
@@ -4611,12 +4634,12 @@ begin
       raise exception 'run % exists already with another flow or input', v_id
         using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
     end if;
-  else
+  elsif v_new.started is null then
     select r.* into strict v_run from pgflow.runs r
     where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
     perform pgflow._check_owner(v_run.owner, format('the run of flow "%s" with idempotency key "%s"', v_run.flow_slug, v_run.idempotency_key));
   end if;
-  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_new.started is not null)::pgflow.started_run;
 end
 $$;
 COMMENT ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) IS 'Start a run in the caller''s transaction. The same run_id or idempotency_key again returns the first run. PF002 no such flow, PF004 the run_id is another run''s, PF006 it is another user''s, PF008 bad input.';
@@ -4641,8 +4664,8 @@ begin
   -- Ascending: _start_runs queues the runs in the order of their ids.
   select array_agg(i.run_id order by i.run_id) into v_ids
   from (select pgflow._new_run_id() as run_id from generate_series(1, v_count)) i;
-  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
-    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  v_started := (pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags)).started;
   if v_started is not null then
     perform pgflow._notify();
   end if;
@@ -4918,8 +4941,7 @@ CREATE TABLE pgflow.timers (
     executor text NOT NULL,
     run_ids uuid[] NOT NULL,
     step_ids integer[] NOT NULL,
-    task_indexes integer[] NOT NULL,
-    CONSTRAINT timer_kind_is_known CHECK ((kind = ANY (ARRAY['lease'::text, 'delay'::text])))
+    task_indexes integer[] NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_cost_delay='0');
 COMMENT ON TABLE pgflow.timers IS 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
@@ -5096,10 +5118,7 @@ CREATE TABLE pgflow.runs (
     finished_at timestamp with time zone,
     status text NOT NULL,
     output jsonb,
-    error jsonb,
-    CONSTRAINT run_finished_at_matches_status CHECK (((status = 'running'::text) = (finished_at IS NULL))),
-    CONSTRAINT run_remaining_steps_is_not_negative CHECK ((remaining_steps >= 0)),
-    CONSTRAINT run_status_is_known CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+    error jsonb
 )
 WITH (fillfactor='45');
 COMMENT ON TABLE pgflow.runs IS 'One row a run of a flow.';
@@ -5323,8 +5342,7 @@ CREATE TABLE pgflow.map_counters (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
     slot integer NOT NULL,
-    remaining integer NOT NULL,
-    CONSTRAINT map_counter_is_not_negative CHECK ((remaining >= 0))
+    remaining integer NOT NULL
 )
 WITH (fillfactor='50');
 COMMENT ON TABLE pgflow.map_counters IS 'How many items of a map step have not ended, spread over slots.';
@@ -6104,7 +6122,7 @@ REVOKE ALL ON FUNCTION pgflow._shifted_lease(lease_expires_at timestamp with tim
 REVOKE ALL ON FUNCTION pgflow._size(value jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now timestamp with time zone, OUT unmet_runs uuid[], OUT unmet_steps integer[], OUT unmet_policies text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_at timestamp with time zone, now timestamp with time zone) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], INOUT flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[], OUT may_have_ended boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slugs text[], OUT rerun_slugs text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) FROM PUBLIC;

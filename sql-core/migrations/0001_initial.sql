@@ -174,6 +174,8 @@ comment on index pgflow.deps_by_step is 'What a step waits for; the primary key 
 -- Stable columns first, mutable ones last: the WAL of an update leaves out the common prefix.
 -- No index and no predicate on a column that a step's progress changes: every update may stay HOT.
 -- fillfactor (`python -m benchmarks.settings runs`): HOT updates 6 % at 100, 47 % at 80, 80 % at 60, 95 % at 45; heap +42 %, index -44 % against 100.
+-- No check constraint on a hot table: each is parsed again by every statement that writes a row (18 % of the instructions of run_flow).
+-- What they would say is part of check_invariants().
 create table pgflow.runs (
   created_at timestamptz not null,
   run_id uuid not null,
@@ -191,10 +193,7 @@ create table pgflow.runs (
   status text not null,
   output jsonb,
   error jsonb,
-  constraint runs_pkey primary key (run_id),
-  constraint run_status_is_known check (status in ('running', 'completed', 'failed', 'cancelled')),
-  constraint run_finished_at_matches_status check ((status = 'running') = (finished_at is null)),
-  constraint run_remaining_steps_is_not_negative check (remaining_steps >= 0)
+  constraint runs_pkey primary key (run_id)
 ) with (fillfactor = 45);
 
 create unique index runs_idempotency_key on pgflow.runs (flow_slug, idempotency_key) where idempotency_key is not null;
@@ -248,10 +247,7 @@ create table pgflow.run_steps (
   skip_reason text,
   output jsonb,
   error jsonb,
-  constraint run_steps_pkey primary key (run_id, step_slug),
-  constraint run_step_status_is_known check (status in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')),
-  constraint run_step_skip_reason_matches_status check ((status = 'skipped') = (skip_reason is not null)),
-  constraint run_step_finished_at_matches_status check ((status in ('pending', 'running')) = (finished_at is null))
+  constraint run_steps_pkey primary key (run_id, step_slug)
 ) with (fillfactor = 35, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table pgflow.run_steps is 'One row a step of a run; for a single step also its only task. Readers use the views step_states and step_tasks.';
@@ -301,9 +297,7 @@ create table pgflow.map_tasks (
   end_status text,
   output jsonb,
   error jsonb,
-  constraint map_tasks_pkey primary key (run_id, step_slug, task_index),
-  constraint map_task_end_status_is_known check (end_status in ('completed', 'failed', 'cancelled')),
-  constraint map_task_finished_at_matches_end check ((end_status is null) = (finished_at is null))
+  constraint map_tasks_pkey primary key (run_id, step_slug, task_index)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table pgflow.map_tasks is 'One row an item of a map step. Same task columns as run_steps.';
@@ -334,8 +328,7 @@ create table pgflow.map_counters (
   step_slug text not null,
   slot int not null,
   remaining int not null,
-  constraint map_counters_pkey primary key (run_id, step_slug, slot),
-  constraint map_counter_is_not_negative check (remaining >= 0)
+  constraint map_counters_pkey primary key (run_id, step_slug, slot)
 ) with (fillfactor = 50);
 
 comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';
@@ -531,8 +524,7 @@ create table pgflow.timers (
   run_ids uuid[] not null,
   step_ids int[] not null,
   task_indexes int[] not null,
-  constraint timers_pkey primary key (due_at, seq),
-  constraint timer_kind_is_known check (kind in ('lease', 'delay'))
+  constraint timers_pkey primary key (due_at, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
@@ -740,9 +732,9 @@ $$;
 
 comment on function pgflow._check_name(text, text) is 'PF007 naming the argument if a name is too long.';
 
+-- Without a pinned search_path, so that the planner inlines it; a body of this form has its names bound once, when it is created.
 create function pgflow._run_id_at(moment timestamptz) returns uuid
 language sql immutable
-set search_path to pg_catalog, pg_temp
 return (
   lpad(to_hex((extract(epoch from least(greatest(_run_id_at.moment, 'epoch'), '9999-12-31 00:00:00+00')) * 1000)::bigint), 12, '0')
     || repeat('0', 20))::uuid;
@@ -2284,8 +2276,8 @@ $$;
 
 comment on function pgflow._check_inputs(pgflow.flows, jsonb[]) is 'PF007 or PF008 naming the input if runs cannot start with these.';
 
-create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
-  priority int, start_at timestamptz, tags jsonb, out started uuid[])
+create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], inout flow_version int, idempotency_keys text[],
+  priority int, start_at timestamptz, tags jsonb, out started uuid[], out may_have_ended boolean)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -2301,6 +2293,7 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
@@ -2332,16 +2325,16 @@ begin
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index
-    returning run_id, queue_id, step_id, status
+    returning run_id, queue_id, step_id, remaining_deps, status
+  ), queued as (
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running'
+    returning 1
   )
-  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
-
-  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
-  from unnest(_start_runs.started) u (run_id), pgflow.steps s
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
-    and (not s.is_plain or v_not_before is not null);
-  if v_waiting.run_ids is not null then
+  select array_agg(w.run_id) as run_ids, array_agg(w.step_id) as step_ids, (select count(*) from queued) as queued into v_waiting
+  from written w where w.remaining_deps = 0 and w.status = 'pending';
+  _start_runs.may_have_ended := v_waiting.run_ids is not null;
+  if _start_runs.may_have_ended then
     v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
@@ -2349,7 +2342,7 @@ end
 $$;
 
 comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
-  'Write runs with these ids, ascending, and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+  'Write runs with these ids, ascending, and start their root steps. Returns the version taken, the ids that were new (the others met an existing run id or idempotency key), and whether some may have ended already.';
 
 -- A composite type, because plpgsql does not let an argument and a column of `returns table` share a name, and both names are the contract.
 create type pgflow.started_run as (run_id uuid, status text, flow_version int, created boolean);
@@ -2370,15 +2363,20 @@ set jit to off
 as $$
 declare
   v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
-  v_started uuid[];
+  v_new record;
   v_run pgflow.runs;
 begin
-  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+  v_new := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
-  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
-  if v_started is not null then
+  if v_new.started is not null then
     perform pgflow._notify();
-  elsif found then
+  end if;
+  if v_new.started is not null and not v_new.may_have_ended then
+    return next (v_id, 'running', v_new.flow_version, true)::pgflow.started_run;
+    return;
+  end if;
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_new.started is null and found then
     perform pgflow._check_owner(v_run.owner, format('run %s', v_id));
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
@@ -2386,12 +2384,12 @@ begin
       raise exception 'run % exists already with another flow or input', v_id
         using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
     end if;
-  else
+  elsif v_new.started is null then
     select r.* into strict v_run from pgflow.runs r
     where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
     perform pgflow._check_owner(v_run.owner, format('the run of flow "%s" with idempotency key "%s"', v_run.flow_slug, v_run.idempotency_key));
   end if;
-  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_new.started is not null)::pgflow.started_run;
 end
 $$;
 
@@ -2421,8 +2419,8 @@ begin
   -- Ascending: _start_runs queues the runs in the order of their ids.
   select array_agg(i.run_id order by i.run_id) into v_ids
   from (select pgflow._new_run_id() as run_id from generate_series(1, v_count)) i;
-  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
-    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  v_started := (pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags)).started;
   if v_started is not null then
     perform pgflow._notify();
   end if;
@@ -5513,7 +5511,30 @@ as $$
   ), entries as (
     select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
-  select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
+  select 'a run has a status of runs, an end exactly when it ended, and no negative count', r.run_id, null::text, null::int,
+    format('%s, %s, %s steps left', r.status, coalesce(r.finished_at::text, 'no end'), r.remaining_steps)
+  from pgflow.runs r
+  where (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
+    and (r.status not in ('running', 'completed', 'failed', 'cancelled') or (r.status = 'running') <> (r.finished_at is null)
+      or r.remaining_steps < 0)
+  union all
+  select 'a step has a status of steps, an end exactly when it ended, and a reason exactly when it was skipped', s.run_id, s.step_slug, null,
+    format('%s, %s, %s', s.status, coalesce(s.finished_at::text, 'no end'), coalesce(s.skip_reason, 'no reason'))
+  from states s
+  where s.status not in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')
+    or (s.status in ('pending', 'running')) <> (s.finished_at is null) or (s.status = 'skipped') <> (s.skip_reason is not null)
+  union all
+  select 'a map task has an end of tasks, at a time exactly when it ended', m.run_id, m.step_slug, m.task_index,
+    format('%s, %s', coalesce(m.end_status, 'no end'), coalesce(m.finished_at::text, 'no time'))
+  from pgflow.map_tasks m
+  where (check_invariants.run_id is null or m.run_id = check_invariants.run_id)
+    and (m.end_status not in ('completed', 'failed', 'cancelled') or (m.end_status is null) <> (m.finished_at is null))
+  union all
+  select 'a counter of a map step is not negative', c.run_id, c.step_slug, null, c.remaining::text
+  from pgflow.map_counters c
+  where c.remaining < 0 and (check_invariants.run_id is null or c.run_id = check_invariants.run_id)
+  union all
+  select 'a terminal run has no live step', s.run_id, s.step_slug, null, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
   union all
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)

@@ -20,9 +20,7 @@ create table pgflow.map_tasks (
   end_status text,
   output jsonb,
   error jsonb,
-  constraint map_tasks_pkey primary key (run_id, step_slug, task_index),
-  constraint map_task_end_status_is_known check (end_status in ('completed', 'failed', 'cancelled')),
-  constraint map_task_finished_at_matches_end check ((end_status is null) = (finished_at is null))
+  constraint map_tasks_pkey primary key (run_id, step_slug, task_index)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table pgflow.map_tasks is 'One row an item of a map step. Same task columns as run_steps.';

@@ -5,8 +5,7 @@ create table pgflow.map_counters (
   step_slug text not null,
   slot int not null,
   remaining int not null,
-  constraint map_counters_pkey primary key (run_id, step_slug, slot),
-  constraint map_counter_is_not_negative check (remaining >= 0)
+  constraint map_counters_pkey primary key (run_id, step_slug, slot)
 ) with (fillfactor = 50);
 
 comment on table pgflow.map_counters is 'How many items of a map step have not ended, spread over slots.';

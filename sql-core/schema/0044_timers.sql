@@ -7,8 +7,7 @@ create table pgflow.timers (
   run_ids uuid[] not null,
   step_ids int[] not null,
   task_indexes int[] not null,
-  constraint timers_pkey primary key (due_at, seq),
-  constraint timer_kind_is_known check (kind in ('lease', 'delay'))
+  constraint timers_pkey primary key (due_at, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';

@@ -1,5 +1,5 @@
-create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], flow_version int, idempotency_keys text[],
-  priority int, start_at timestamptz, tags jsonb, out started uuid[])
+create function pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], inout flow_version int, idempotency_keys text[],
+  priority int, start_at timestamptz, tags jsonb, out started uuid[], out may_have_ended boolean)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -15,6 +15,7 @@ declare
 begin
   perform pgflow_locks.use_flow(_start_runs.flow_slug);
   v_flow := pgflow._find_flow(_start_runs.flow_slug, _start_runs.flow_version);
+  _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
   with inserted as (
@@ -46,16 +47,16 @@ begin
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
     order by u.ordinality, s.step_index
-    returning run_id, queue_id, step_id, status
+    returning run_id, queue_id, step_id, remaining_deps, status
+  ), queued as (
+    insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
+    select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running'
+    returning 1
   )
-  insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
-  select v_xid, w.run_id, w.queue_id, w.step_id, -1 from written w where w.status = 'running';
-
-  select array_agg(u.run_id) as run_ids, array_agg(s.step_id) as step_ids into v_waiting
-  from unnest(_start_runs.started) u (run_id), pgflow.steps s
-  where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version and s.dep_count = 0
-    and (not s.is_plain or v_not_before is not null);
-  if v_waiting.run_ids is not null then
+  select array_agg(w.run_id) as run_ids, array_agg(w.step_id) as step_ids, (select count(*) from queued) as queued into v_waiting
+  from written w where w.remaining_deps = 0 and w.status = 'pending';
+  _start_runs.may_have_ended := v_waiting.run_ids is not null;
+  if _start_runs.may_have_ended then
     v_next := pgflow._start_steps(v_waiting.run_ids, v_waiting.step_ids, v_not_before, v_now);
     perform pgflow._carry_on(v_next.ended_runs, v_next.ended_steps, v_next.ended_cascades, v_next.failed_runs, v_now);
   end if;
@@ -63,4 +64,4 @@ end
 $$;
 
 comment on function pgflow._start_runs(text, jsonb[], uuid[], int, text[], int, timestamptz, jsonb) is
-  'Write runs with these ids, ascending, and start their root steps. Returns the ids that were new; the others met an existing run id or idempotency key.';
+  'Write runs with these ids, ascending, and start their root steps. Returns the version taken, the ids that were new (the others met an existing run id or idempotency key), and whether some may have ended already.';

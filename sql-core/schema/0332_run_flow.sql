@@ -12,15 +12,20 @@ set jit to off
 as $$
 declare
   v_id uuid := coalesce(run_flow.run_id, pgflow._new_run_id());
-  v_started uuid[];
+  v_new record;
   v_run pgflow.runs;
 begin
-  v_started := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
+  v_new := pgflow._start_runs(run_flow.flow_slug, array[run_flow.input], array[v_id], run_flow.flow_version,
     array[run_flow.idempotency_key], run_flow.priority, run_flow.start_at, run_flow.tags);
-  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
-  if v_started is not null then
+  if v_new.started is not null then
     perform pgflow._notify();
-  elsif found then
+  end if;
+  if v_new.started is not null and not v_new.may_have_ended then
+    return next (v_id, 'running', v_new.flow_version, true)::pgflow.started_run;
+    return;
+  end if;
+  select r.* into v_run from pgflow.runs r where r.run_id = v_id;
+  if v_new.started is null and found then
     perform pgflow._check_owner(v_run.owner, format('run %s', v_id));
     if v_run.flow_slug <> run_flow.flow_slug or v_run.input <> coalesce(run_flow.input, 'null')
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
@@ -28,12 +33,12 @@ begin
       raise exception 'run % exists already with another flow or input', v_id
         using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
     end if;
-  else
+  elsif v_new.started is null then
     select r.* into strict v_run from pgflow.runs r
     where r.flow_slug = run_flow.flow_slug and r.idempotency_key = run_flow.idempotency_key;
     perform pgflow._check_owner(v_run.owner, format('the run of flow "%s" with idempotency key "%s"', v_run.flow_slug, v_run.idempotency_key));
   end if;
-  return next (v_run.run_id, v_run.status, v_run.flow_version, v_started is not null)::pgflow.started_run;
+  return next (v_run.run_id, v_run.status, v_run.flow_version, v_new.started is not null)::pgflow.started_run;
 end
 $$;
 

@@ -21,8 +21,8 @@ begin
   -- Ascending: _start_runs queues the runs in the order of their ids.
   select array_agg(i.run_id order by i.run_id) into v_ids
   from (select pgflow._new_run_id() as run_id from generate_series(1, v_count)) i;
-  v_started := pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
-    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags);
+  v_started := (pgflow._start_runs(run_flows.flow_slug, run_flows.inputs, v_ids, run_flows.flow_version,
+    coalesce(run_flows.idempotency_keys, array_fill(null::text, array[v_count])), run_flows.priority, run_flows.start_at, run_flows.tags)).started;
   if v_started is not null then
     perform pgflow._notify();
   end if;

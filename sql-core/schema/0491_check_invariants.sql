@@ -22,7 +22,30 @@ as $$
   ), entries as (
     select e.run_id, e.step_id, e.task_index, e.queue_id from pgflow.ready_tasks e group by 1, 2, 3, 4
   )
-  select 'a terminal run has no live step', s.run_id, s.step_slug, null::int, format('run %s, step %s', s.run_status, s.status)
+  select 'a run has a status of runs, an end exactly when it ended, and no negative count', r.run_id, null::text, null::int,
+    format('%s, %s, %s steps left', r.status, coalesce(r.finished_at::text, 'no end'), r.remaining_steps)
+  from pgflow.runs r
+  where (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
+    and (r.status not in ('running', 'completed', 'failed', 'cancelled') or (r.status = 'running') <> (r.finished_at is null)
+      or r.remaining_steps < 0)
+  union all
+  select 'a step has a status of steps, an end exactly when it ended, and a reason exactly when it was skipped', s.run_id, s.step_slug, null,
+    format('%s, %s, %s', s.status, coalesce(s.finished_at::text, 'no end'), coalesce(s.skip_reason, 'no reason'))
+  from states s
+  where s.status not in ('pending', 'running', 'completed', 'failed', 'skipped', 'cancelled')
+    or (s.status in ('pending', 'running')) <> (s.finished_at is null) or (s.status = 'skipped') <> (s.skip_reason is not null)
+  union all
+  select 'a map task has an end of tasks, at a time exactly when it ended', m.run_id, m.step_slug, m.task_index,
+    format('%s, %s', coalesce(m.end_status, 'no end'), coalesce(m.finished_at::text, 'no time'))
+  from pgflow.map_tasks m
+  where (check_invariants.run_id is null or m.run_id = check_invariants.run_id)
+    and (m.end_status not in ('completed', 'failed', 'cancelled') or (m.end_status is null) <> (m.finished_at is null))
+  union all
+  select 'a counter of a map step is not negative', c.run_id, c.step_slug, null, c.remaining::text
+  from pgflow.map_counters c
+  where c.remaining < 0 and (check_invariants.run_id is null or c.run_id = check_invariants.run_id)
+  union all
+  select 'a terminal run has no live step', s.run_id, s.step_slug, null, format('run %s, step %s', s.run_status, s.status)
   from states s where s.run_status <> 'running' and s.status in ('pending', 'running')
   union all
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)

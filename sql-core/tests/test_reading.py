@@ -252,6 +252,15 @@ def test_a_sound_database_has_no_violation_and_a_spoiled_one_has(engine: Engine)
     damage = [
         "update pgflow.runs set status = 'completed', finished_at = now() where run_id = %s",
         "update pgflow.runs set status = 'failed', finished_at = now() where run_id = %s",
+        "update pgflow.runs set status = 'done' where run_id = %s",
+        "update pgflow.runs set finished_at = now() where run_id = %s",
+        "update pgflow.runs set remaining_steps = -1 where run_id = %s",
+        "update pgflow.run_steps set status = 'done' where run_id = %s and step_slug = 'b'",
+        "update pgflow.run_steps set finished_at = now() where run_id = %s and step_slug = 'b'",
+        "update pgflow.run_steps set skip_reason = 'condition_unmet' where run_id = %s and step_slug = 'b'",
+        "update pgflow.map_tasks set end_status = 'done', finished_at = now() where run_id = %s",
+        "update pgflow.map_tasks set finished_at = now() where run_id = %s",
+        "update pgflow.map_counters set remaining = -remaining where run_id = %s",
     ]
     for statement in damage:
         with engine.connection.transaction(force_rollback=True):
