@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from pgflow import AsyncClient, RunFailed
-from pgflow.executor import Accepted, HandleRef, Observation, Phase, Rejected, Unknown
+from pgflow.executor import Accepted, HandleRef, Rejected, Unknown
 from trial import chain, single
 from trial_executors import Elsewhere, Here, Remote, complete
 
@@ -266,49 +266,6 @@ class TestElsewhere:
         async with dispatching(pgflow_database, [executor.instance]):
             await handle.result(60)
         assert len(executor.launched) == 1
-
-    async def test_attempt_that_died_without_a_word_is_failed_and_tried_again(
-        self, client, remote, pgflow_database, dispatching, monkeypatch
-    ):
-        monkeypatch.setattr("pgflow.dispatcher.watch._OBSERVE_EVERY", 0.1)
-        monkeypatch.setattr("pgflow.dispatcher.watch._GRACE", 0.3)
-
-        async def act(executor, attempt):
-            if len(executor.launched) > 1:
-                executor.phases.clear()
-                return await remote.accept(executor, attempt)
-            await remote.run(attempt, finish=False)
-            executor.phases[attempt.run_id] = Observation(
-                NOBODY, Phase.EXITED_ERROR, code="OOM", detail="killed", log_tail="last words"
-            )
-            return Accepted()
-
-        executor = Elsewhere(act)
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [executor.instance]):
-            await handle.result(60)
-        assert [attempt.failures for attempt in executor.launched] == [0, 1]
-        (entry,) = await client.logs(handle.run_id)
-        assert entry.log_tail == "last words"
-
-    async def test_attempt_that_vanished_before_it_started_is_a_failed_launch(
-        self, client, remote, pgflow_database, dispatching, monkeypatch
-    ):
-        monkeypatch.setattr("pgflow.dispatcher.watch._OBSERVE_EVERY", 0.1)
-        monkeypatch.setattr("pgflow.dispatcher.watch._GRACE", 0.3)
-
-        async def act(executor, attempt):
-            if len(executor.launched) > 1:
-                executor.phases.clear()
-                return await remote.accept(executor, attempt)
-            executor.phases[attempt.run_id] = Observation(NOBODY, Phase.NOT_FOUND)
-            return Accepted()
-
-        executor = Elsewhere(act)
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [executor.instance]):
-            await handle.result(60)
-        assert [attempt.failures for attempt in executor.launched] == [0, 0]
 
     async def test_stopping_leaves_launched_tasks_alone(
         self, client, remote, pgflow_database, dispatching, aeventually

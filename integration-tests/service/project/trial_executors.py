@@ -21,6 +21,7 @@ from pgflow.executor import (
     LaunchResult,
     Observation,
     Phase,
+    ReportTarget,
     TaskReport,
 )
 from pgflow.plugins import ExecutorInstance
@@ -45,8 +46,11 @@ class Scripted:
     api_version: ClassVar[int] = 1
     capabilities: ClassVar[frozenset[Capability]]
 
-    def __init__(self, act: Callable[[Any, Attempt], Awaitable[LaunchResult]], capacity: int = 10) -> None:
+    def __init__(
+        self, act: Callable[[Any, Attempt], Awaitable[LaunchResult]], capacity: int = 10, **core: Any
+    ) -> None:
         self.act = act
+        self.core = {"report_to": ReportTarget("postgres"), **core}
         self.capacity = capacity
         self.launched: list[Attempt] = []
         self.cancelled: list[HandleRef] = []
@@ -65,7 +69,7 @@ class Scripted:
             def __new__(cls) -> Any:
                 return made
 
-        return ExecutorInstance("local", Made, Nothing())  # type: ignore[arg-type]
+        return ExecutorInstance("local", Made, Nothing(), **self.core)  # type: ignore[arg-type]
 
     async def start(self, ctx: ExecutorContext) -> None:
         self.context = ctx
@@ -101,6 +105,10 @@ class Here(Scripted):
 
 class Elsewhere(Scripted):
     capabilities = frozenset({Capability.OBSERVE, Capability.CANCEL})
+
+
+class Repeatable(Scripted):
+    capabilities = Elsewhere.capabilities | {Capability.IDEMPOTENT_LAUNCH}
 
 
 async def complete(executor: Scripted, attempt: Attempt) -> LaunchResult:

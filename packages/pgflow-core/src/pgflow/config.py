@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pgflow.api.settings import ApiSettings
+from pgflow.envelope import ReportTarget
 from pgflow.errors import ConfigError
 
 __all__ = [
@@ -55,12 +56,18 @@ def _split(value: object) -> object:
 
 
 class ExecutorConfig(BaseModel):
-    """One executor: steps name `<name>`. All keys but `use` are settings of the plugin's executor."""
+    """One executor: steps name `<name>`. All other keys are settings of the plugin's executor."""
 
     model_config = ConfigDict(extra="allow")
 
     use: str
     """What runs it: an executor that `pgflow plugins` lists."""
+    report_to: ReportTarget | None = None
+    """Where its attempts report to, instead of what `[api]` says; none runs attempts elsewhere without."""
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Attempts under way at once, at most, over all dispatchers where they run elsewhere."""
+    observe_every: float = Field(default=15.0, ge=1)
+    """Seconds between two looks at an attempt that runs elsewhere."""
 
     @property
     def settings(self) -> dict[str, Any]:

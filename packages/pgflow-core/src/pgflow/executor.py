@@ -17,19 +17,24 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from pgflow.envelope import ReportTarget
+
 __all__ = [
     "API_VERSION",
     "Accepted",
     "Attempt",
     "Capability",
+    "Checking",
     "Executor",
     "ExecutorContext",
     "HandleRef",
+    "Hindrance",
     "LaunchResult",
     "Observation",
     "Phase",
     "Progress",
     "Rejected",
+    "ReportTarget",
     "TaskReport",
     "Unknown",
 ]
@@ -52,6 +57,8 @@ class Capability(StrEnum):
     """`cancel` stops the code, not only the bookkeeping."""
     LOGS = "logs"
     """Reports and observations carry a log tail."""
+    CHECK = "check"
+    """It has `check`, see `Checking`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +174,27 @@ class Observation:
     code: str | None = None
     detail: str | None = None
     log_tail: str | None = None
+    started: bool | None = None
+    """False: its code surely never began, so its end is a failed launch."""
+    retryable: bool = True
+    """False: another attempt would end alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Something in the place of launch that keeps attempts from running there, and how to mend it."""
+
+    subject: str
+    finding: str
+    mend: str
 
 
 def _unheard(attempt: Attempt, progress: Progress) -> None:
     """Launched attempts tell the database of their progress themselves."""
+
+
+def _unwatched(external_id: str) -> None:
+    """Attempts that run here are not looked at: they report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +213,10 @@ class ExecutorContext:
     """The project's folders that handler modules are imported from, for executors with RUNS_HERE."""
     progress: Callable[[Attempt, Progress], None] = _unheard
     """Shows how far an attempt has come; never blocks. For executors with RUNS_HERE."""
+    report_to: ReportTarget | None = None
+    """Where attempts report to; never None for executors without RUNS_HERE."""
+    changed: Callable[[str], None] = _unwatched
+    """Says that something happened to the attempt of an external_id: it is observed soon; never blocks."""
 
 
 class Executor(Protocol):
@@ -223,4 +251,12 @@ class Executor(Protocol):
 
     async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
         """Stop an attempt; twice, or of an unknown one, is no error."""
+        ...
+
+
+class Checking(Protocol):
+    """What an executor with CHECK has besides."""
+
+    async def check(self) -> Sequence[Hindrance]:
+        """Ask the place of launch, for `pgflow doctor`, whether attempts could run there; started before."""
         ...

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from pgflow import hookspecs
 from pgflow.errors import ConfigError, DefinitionError, PluginError
-from pgflow.executor import API_VERSION, Executor
+from pgflow.executor import API_VERSION, Executor, ReportTarget
 
 __all__ = ["ExecutorInstance", "Plugin", "PluginProblem", "Plugins", "configure", "load_plugins"]
 
@@ -65,6 +65,21 @@ class ExecutorInstance:
     name: str
     executor: type[Executor]
     settings: BaseModel
+    report_to: ReportTarget | None = None
+    """Where attempts that it launches report to."""
+    max_in_flight: int | None = None
+    """Attempts under way at once, at most; None: as many as the executor has room for."""
+    observe_every: float = 15.0
+    """Seconds between two looks at a launched attempt."""
+
+    def check_report_target(self) -> None:
+        """Raise ConfigError unless attempts that run elsewhere know where to report to."""
+        if self.report_to is None:
+            raise ConfigError(
+                f"executors.{self.name}: its attempts run elsewhere and must know where to report to; "
+                f'set public_url = "https://..." in [api], the address at which they reach `pgflow serve` '
+                f"or `pgflow dispatch --http`, or report_to in [executors.{self.name}]"
+            )
 
     def step_options(self, options: Mapping[str, Any]) -> BaseModel:
         """Check a step's executor options; raises DefinitionError naming the key."""

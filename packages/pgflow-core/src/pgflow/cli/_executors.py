@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pgflow.config import Config
 from pgflow.errors import DefinitionError
 from pgflow.graph import FlowDefinition
-from pgflow.plugins import ExecutorInstance, configure, load_plugins
+from pgflow.plugins import ExecutorInstance, Plugins, configure, load_plugins
 
 __all__ = ["check_steps", "configured_executors"]
 
@@ -16,9 +17,17 @@ def configured_executors(config: Config, names: tuple[str, ...] = ()) -> list[Ex
     """Make every configured executor, or those named; raises ConfigError."""
     plugins = load_plugins()
     chosen = names or tuple(config.settings.executors)
-    return [
-        configure(plugins, name, config.executor(name).use, config.executor(name).settings) for name in chosen
-    ]
+    return [_instance(plugins, name, config) for name in chosen]
+
+
+def _instance(plugins: Plugins, name: str, config: Config) -> ExecutorInstance:
+    table = config.executor(name)
+    return replace(
+        configure(plugins, name, table.use, table.settings),
+        report_to=table.report_to or config.settings.api.target,
+        max_in_flight=table.max_in_flight,
+        observe_every=table.observe_every,
+    )
 
 
 def check_steps(definition: FlowDefinition, config: Config) -> Iterator[str]:

@@ -36,6 +36,8 @@ class LiveTask:
     """When its lease was last taken or renewed, on the event loop's clock."""
     reported: bool = False
     """The executor is done with it; what it said is on its way."""
+    started: bool = False
+    """A launched attempt was seen to have made its handshake."""
     progress: str | None = None
     """How far it has come, as JSON text that the database has not been told."""
     span: Any = field(default=None, repr=False)

@@ -29,6 +29,7 @@ from pgflow.dispatcher.tally import Tally
 from pgflow.dispatcher.verdicts import options_invalid
 from pgflow.errors import DatabaseUnreachable, PgflowError
 from pgflow.executor import Attempt, Executor, Rejected, TaskReport
+from pgflow.plugins import ExecutorInstance
 
 __all__ = ["Lane", "LaneSettings"]
 
@@ -77,8 +78,8 @@ class Lane(ABC):
     mode: ClassVar[ClaimMode]
     inputs: ClassVar[Inputs]
 
-    def __init__(self, name: str, executor: Executor, settings: LaneSettings) -> None:
-        self.name = name
+    def __init__(self, instance: ExecutorInstance, executor: Executor, settings: LaneSettings) -> None:
+        self.name = instance.name
         self.executor = executor
         self.open: dict[UUID, LiveTask] = {}
         """What was claimed and is not settled yet, by attempt token."""
@@ -87,7 +88,12 @@ class Lane(ABC):
         """What the latest claim brought."""
         self.longest_poll = 10.0
         """Seconds between two polls of an idle lane, at most."""
+        self.others: int | None = 0
+        """Attempts that others launched for this executor and that are still open; None: not known yet."""
+        self.refused: str | None = None
+        """Why the executor is paused until an operator acts, if its launches are refused."""
         self.closed = False
+        self._most = instance.max_in_flight
         self._settings = settings
         self._builder = AttemptBuilder(executor.StepOptions)
         self._logger = settings.logger
@@ -143,6 +149,12 @@ class Lane(ABC):
                 task.cancel()
             await self._delivery.close()
 
+    @property
+    def capacity(self) -> int:
+        """How many attempts may be under way at once."""
+        capacity = self.executor.capacity
+        return capacity if self._most is None else min(capacity, self._most)
+
     def ring(self) -> None:
         """There may be work."""
         self._pace.ring()
@@ -161,6 +173,14 @@ class Lane(ABC):
         if result.kind == "operator":
             self._problems.note("LAUNCH_REFUSED", self.name, result.reason, task.fields())
         return after
+
+    def pause_left(self) -> float:
+        """Seconds until launches may be tried again, after the executor refused one; not above 0: now."""
+        return self._claim_not_before - self._loop.time()
+
+    def say(self, message: str, fields: Mapping[str, object] | None = None) -> None:
+        """Write a line to the log of the dispatcher."""
+        self._logger.info(message, extra={"executor": self.name, **(fields or {})})
 
     async def cancel(self, task: LiveTask) -> None:
         """Have the executor stop an attempt, then forget it."""
@@ -252,9 +272,9 @@ class Lane(ABC):
         return max(due, self._not_before - now)
 
     def _free(self, now: float) -> int:
-        if self._stopping or now < self._claim_not_before:
+        if self._stopping or self.others is None or now < self._claim_not_before:
             return 0
-        return max(0, self.executor.capacity - self.used - self._claiming)
+        return max(0, self.capacity - self.used - self.others - self._claiming)
 
     def _take(self) -> _Order:
         now = self._loop.time()

@@ -170,7 +170,7 @@ class Dispatcher:
         for instance in self._executors:
             executor = instance.executor()
             runs_here = Capability.RUNS_HERE in executor.capabilities
-            lane = (HereLane if runs_here else LaunchLane)(instance.name, executor, settings)
+            lane = (HereLane if runs_here else LaunchLane)(instance, executor, settings)
             context = ExecutorContext(
                 name=instance.name,
                 worker_id=self.worker_id,
@@ -178,10 +178,15 @@ class Dispatcher:
                 logger=self._logger.getChild(instance.name),
                 report=lane.report,
                 pythonpath=self._pythonpath,
+                report_to=instance.report_to,
             )
             if isinstance(lane, HereLane):
                 context = replace(context, progress=lane.progress)
+            else:
+                context = replace(context, changed=lane.changed)
             try:
+                if not runs_here:
+                    instance.check_report_target()
                 await executor.start(context)
             except Exception as error:
                 errors.append(error)
@@ -261,8 +266,10 @@ async def _until(condition: Callable[[], bool], seconds: float) -> bool:
 def _lane_status(lane: Lane) -> LaneStatus:
     return LaneStatus(
         executor=lane.name,
-        capacity=lane.executor.capacity,
+        capacity=lane.capacity,
         under_way=lane.used,
         unsent=lane.unsent,
         tally=lane.tally,
+        others=lane.others or 0,
+        refused=lane.refused,
     )

@@ -26,6 +26,10 @@ class LaneStatus:
     """Reports that the database has not acknowledged."""
     tally: Tally
     """What it counted and timed since the start; goes on counting."""
+    others: int = 0
+    """Attempts that other dispatchers launched for this executor and that are still open."""
+    refused: str | None = None
+    """Why the executor is paused until an operator acts, if its launches are refused."""
 
     @property
     def exchanges(self) -> int:

@@ -1,31 +1,27 @@
-"""Watch launched attempts: notice those that ended, and those that died without a word."""
+"""Follow what one lane launched, to free its slots, and what the other dispatchers of its executor do."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pgflow.database.statements.launches import LaneState, lane_state
 from pgflow.database.statements.tasks import TaskState, task_states
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.links import Link
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.tally import Event
-from pgflow.dispatcher.verdicts import no_report
 from pgflow.errors import DatabaseUnreachable, PgflowError
-from pgflow.executor import Capability, LaunchResult, Observation, Phase, Rejected
 
 __all__ = ["Watch"]
 
+_INTERVAL_IDLE: Final = 10.0
 _INTERVAL: Final = 2.0
 _INTERVAL_FULL: Final = 0.25
 """Seconds between two looks; shorter while every slot is taken and one may have become free."""
-
-_OBSERVE_EVERY: Final = 5.0
-_GRACE: Final = 15.0
-"""Seconds that an attempt seen to be over has left to report: its last words may be on their way."""
 
 _BATCH: Final = 500
 _EVENT_OF_STATUS: Final[Mapping[str, Event]] = {
@@ -33,56 +29,64 @@ _EVENT_OF_STATUS: Final[Mapping[str, Event]] = {
     "failed": "failed",
     "queued": "retried",
 }
-_OVER: Final = frozenset({Phase.EXITED_OK, Phase.EXITED_ERROR, Phase.NOT_FOUND})
 
 
 class Watch:
-    """Watches the attempts that one lane launched."""
+    """Watches the attempts that one lane launched, and its executor."""
 
-    def __init__(
-        self, lane: Lane, record: Callable[[LiveTask, LaunchResult], None], problems: Problems
-    ) -> None:
+    def __init__(self, lane: Lane, worker_id: str, problems: Problems) -> None:
         self._lane = lane
-        self._record = record
+        self._worker_id = worker_id
         self._problems = problems
-        self._over_since: dict[LiveTask, float] = {}
-        self._observed_at = 0.0
+        self._refused: LaneState | None = None
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look."""
+        lane = self._lane
+        if not lane.open and not lane.others and self._refused is None:
+            return _INTERVAL_IDLE
+        return _INTERVAL_FULL if lane.open and lane.used + (lane.others or 0) >= lane.capacity else _INTERVAL
 
     async def keep(self, link: Link) -> None:
         """Look until cancelled."""
         lane = self._lane
         while True:
-            full = lane.used >= lane.executor.capacity
-            await asyncio.sleep((_INTERVAL_FULL if full else _INTERVAL) * random.uniform(0.75, 1))
             try:
+                self._note(await link.run(lane_state(lane.name, self._worker_id)))
                 await self._look(link, [task for task in lane.open.values() if not task.reported])
             except DatabaseUnreachable:
                 continue
             except PgflowError as error:
                 self._problems.note("WATCH_FAILED", lane.name, str(error))
+            await asyncio.sleep(self.interval * random.uniform(0.75, 1))
+
+    def _note(self, state: LaneState) -> None:
+        lane = self._lane
+        before, self._refused = self._refused, None if state.probe_at is None else state
+        has_room = lane.others is None or state.other_launches < lane.others
+        lane.others = state.other_launches
+        if has_room:
+            lane.ring()
+        lane.refused = None if self._refused is None else state.pause_reason or "no reason was given"
+        if self._refused is None:
+            if before is not None:
+                self._problems.clear("LAUNCH_REFUSED", lane.name)
+                lane.say(f"executor {lane.name} takes launches again")
+        elif before is None or before.probe_at != state.probe_at:
+            reason = f"{lane.refused}; the next launch is tried after {state.probe_at:%Y-%m-%d %H:%M:%S%z}"
+            self._problems.note("LAUNCH_REFUSED", lane.name, reason)
 
     async def _look(self, link: Link, tasks: Sequence[LiveTask]) -> None:
-        live: dict[LiveTask, TaskState] = {}
         for start in range(0, len(tasks), _BATCH):
             batch = tasks[start : start + _BATCH]
             states = await link.run(task_states([(t.run_id, t.step_slug, t.task_index) for t in batch]))
             for task, state in zip(batch, states, strict=True):
-                if state.attempt == task.attempt and state.status in {"claimed", "running"}:
-                    live[task] = state
-                else:
-                    self._ended(task, state)
-        now = asyncio.get_running_loop().time()
-        can_observe = Capability.OBSERVE in self._lane.executor.capabilities
-        if live and can_observe and now - self._observed_at >= _OBSERVE_EVERY:
-            self._observed_at = now
-            await self._observe(live, now)
-
-    def _ended(self, task: LiveTask, state: TaskState) -> None:
-        self._over_since.pop(task, None)
-        self._lane.forget(task)
-        self._count(task, state)
-        if state.attempt == task.attempt and state.status == "cancelled":
-            self._lane.in_background(self._lane.cancel(task))
+                if state.attempt != task.attempt or state.status not in {"claimed", "running"}:
+                    self._lane.forget(task)
+                    self._count(task, state)
+                elif state.status == "running":
+                    task.started = True
 
     def _count(self, task: LiveTask, state: TaskState) -> None:
         """Count what the attempt reported for itself; one that is not its task's last will have others."""
@@ -92,29 +96,3 @@ class Watch:
         if event is not None:
             tally.count(task.flow_slug, event)
             tally.ran(task.flow_slug, asyncio.get_running_loop().time() - task.claimed_at)
-
-    async def _observe(self, live: Mapping[LiveTask, TaskState], now: float) -> None:
-        by_name = {(t.run_id, t.step_slug, t.task_index, t.attempt): t for t in live}
-        try:
-            observations = await self._lane.executor.observe([task.ref() for task in live])
-        except Exception as error:
-            self._problems.note("EXECUTOR_BUG", self._lane.name, f"observe raised {error!r}")
-            return
-        for seen in observations:
-            ref = seen.ref
-            task = by_name.get((ref.run_id, ref.step_slug, ref.task_index, ref.attempt))
-            if task is None:
-                continue
-            if seen.phase not in _OVER:
-                self._over_since.pop(task, None)
-            elif now - self._over_since.setdefault(task, now) >= _GRACE:
-                del self._over_since[task]
-                self._died(task, live[task], seen)
-
-    def _died(self, task: LiveTask, state: TaskState, seen: Observation) -> None:
-        if state.status == "claimed":
-            # It never started: a failed launch, which does not count against the handler.
-            reason = seen.detail or f"it never started and is {seen.phase.value}"
-            self._record(task, Rejected("transient", reason))
-        else:
-            self._lane.report(no_report(task, seen))

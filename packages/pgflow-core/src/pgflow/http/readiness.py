@@ -20,7 +20,10 @@ class Part:
 
 
 def dispatcher_parts(status: DispatcherStatus) -> Sequence[Part]:
-    """Judge a dispatcher: whether it takes tasks, and whether all its executors started."""
+    """Judge a dispatcher: whether it takes tasks, and whether its executors started and may launch.
+
+    Executors whose launches are refused are named; not ready is who has no other, for it can do nothing.
+    """
     missing = ", ".join(status.executors_missing)
     started = [lane.executor for lane in status.lanes]
     if status.state == "starting" and missing:
@@ -28,7 +31,11 @@ def dispatcher_parts(status: DispatcherStatus) -> Sequence[Part]:
     elif missing:
         executors = Part("executors", ok=False, reason=f"could not start: {missing}; the log says why")
     else:
-        executors = Part("executors", ok=True, reason=f"started: {', '.join(started)}")
+        refused = [f"{lane.executor} ({lane.refused})" for lane in status.lanes if lane.refused]
+        reason = f"started: {', '.join(started)}" + (
+            f"; launches refused: {', '.join(refused)}" if refused else ""
+        )
+        executors = Part("executors", ok=len(refused) < len(started), reason=reason)
     is_running = status.state == "running"
     accepting = Part("accepting", ok=is_running, reason=_STATES[status.state])
     link = Part(

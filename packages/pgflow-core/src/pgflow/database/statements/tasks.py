@@ -24,7 +24,6 @@ __all__ = [
     "exchange_step_tasks",
     "fail_step_task",
     "heartbeat_step_tasks",
-    "record_launches",
     "report_step_tasks",
     "start_step_task",
     "task_states",
@@ -162,16 +161,6 @@ def heartbeat_step_tasks(tasks: str, lease_seconds: float) -> Statement[list[Ren
         "select status, lease_expires_at from pgflow.heartbeat_step_tasks(%s::jsonb, %s) order by ordinal",
         (tasks, lease_seconds),
         parse=lambda rows: [Renewal._make(row) for row in rows],
-        repeatable=True,
-    )
-
-
-def record_launches(launches: str) -> Statement[list[str]]:
-    """Record how launches went, a JSON array as text; one status a launch, in order."""
-    return Statement(
-        "select status from pgflow.record_launches(%s::jsonb) order by ordinal",
-        (launches,),
-        parse=scalars,
         repeatable=True,
     )
 

@@ -1,0 +1,337 @@
+"""What the dispatcher makes of launches: refused, unknown, throttled, observed, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import pytest
+from pgflow import AsyncClient, RunFailed
+from pgflow.errors import ConfigError
+from pgflow.executor import Accepted, HandleRef, Observation, Phase, Rejected, Unknown
+from trial import chain, single
+from trial_executors import Elsewhere, Here, Remote, Repeatable, complete
+
+NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
+
+
+@pytest.fixture
+async def client(pgflow_database):
+    async with AsyncClient(pgflow_database) as client:
+        await client.deploy(single)
+        yield client
+
+
+@pytest.fixture
+async def remote(pgflow_database):
+    remote = Remote(pgflow_database)
+    yield remote
+    async with asyncio.timeout(60):
+        await asyncio.gather(*remote.running)
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch, pgflow_connection):
+    """Look often; and, in this database, let nothing that is seen to be over have time to report."""
+    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL_IDLE", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL_IDLE", 0.1)
+
+
+@pytest.fixture
+def hasten(pgflow_connection):
+    """Make every launched attempt due, and what is over be so for a minute already; or one probe be due."""
+
+    def launches() -> None:
+        pgflow_connection.execute(
+            "update pgflow.launches set look_at = clock_timestamp(), "
+            "claimed_at = claimed_at - interval '10 minutes', over_since = over_since - interval '1 minute'"
+        )
+
+    return launches
+
+
+def problems(dispatcher) -> dict[str, str]:
+    return {problem.kind: problem.message for problem in dispatcher.status().problems}
+
+
+async def accept(executor, attempt):
+    return Accepted({"job": attempt.external_id})
+
+
+async def ended(client, handle):
+    return (await client.get_run(handle.run_id)).steps[0]
+
+
+class TestRefused:
+    """Launches that surely did not start."""
+
+    async def test_throttling_pauses_its_own_lane_and_gives_everything_back(
+        self, client, pgflow_database, pgflow_connection, dispatching, aeventually
+    ):
+        async def throttle(executor, attempt):
+            return Rejected("throttled", "429", timedelta(seconds=500))
+
+        await client.deploy(chain)
+        executor = Elsewhere(throttle, capacity=40)
+        await client.start_many(single, range(40))
+        async with dispatching(pgflow_database, [executor.instance]) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].claimed == 40)
+            await aeventually(lambda: dispatcher.status().lanes[0].under_way == 0)
+        # Those that had not been tried when the first was refused were not tried at all.
+        assert len(executor.launched) < 40
+        rows = pgflow_connection.execute(
+            "select status, failures, launch_failures, visible_at - clock_timestamp() as delay "
+            "from pgflow.step_tasks"
+        ).fetchall()
+        assert {(row["status"], row["failures"], row["launch_failures"]) for row in rows} == {
+            ("queued", 0, 0)
+        }
+        assert min(row["delay"] for row in rows) > timedelta(seconds=400)
+
+    async def test_an_operator_refusal_pauses_the_executor_for_every_dispatcher_until_it_is_mended(
+        self, client, remote, pgflow_database, pgflow_connection, dispatching, aeventually
+    ):
+        mended = False
+
+        async def act(executor, attempt):
+            if mended:
+                return await remote.accept(executor, attempt)
+            return Rejected("operator", "AccessDenied: lambda:InvokeFunction")
+
+        first, second = Elsewhere(act, capacity=3), Elsewhere(act, capacity=3)
+        handles = await client.start_many(single, range(10))
+        async with dispatching(pgflow_database, [first.instance]) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].refused)
+            assert "AccessDenied" in problems(dispatcher)["LAUNCH_REFUSED"]
+            assert dispatcher.status().ready
+        async with dispatching(pgflow_database, [second.instance]) as dispatcher:
+            await aeventually(lambda: "AccessDenied" in (dispatcher.status().lanes[0].refused or ""))
+            assert second.launched == []
+            mended = True
+            pgflow_connection.execute("update pgflow.executors set probe_at = clock_timestamp()")
+            assert await asyncio.gather(*(handle.result(60) for handle in handles)) == [1] * 10
+            await aeventually(lambda: dispatcher.status().lanes[0].refused is None)
+            await aeventually(lambda: "LAUNCH_REFUSED" not in problems(dispatcher))
+        for handle in handles:
+            assert (await ended(client, handle)).attempts <= 2
+        rows = pgflow_connection.execute(
+            "select max(failures) + max(launch_failures) as spent from pgflow.step_tasks"
+        )
+        assert rows.fetchone()["spent"] == 0
+
+    async def test_launches_that_fail_five_times_fail_the_task(self, client, pgflow_database, dispatching):
+        async def act(executor, attempt):
+            return Rejected("transient", "502", timedelta(0))
+
+        executor = Elsewhere(act)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]):
+            with pytest.raises(RunFailed, match="LAUNCH_FAILED"):
+                await handle.result(60)
+        assert [attempt.failures for attempt in executor.launched] == [0] * 5
+
+
+class TestUnknown:
+    """Launches of which nobody knows whether they started."""
+
+    async def test_it_is_launched_again_by_the_same_name_until_its_handshake(
+        self, client, remote, pgflow_database, dispatching, monkeypatch
+    ):
+        monkeypatch.setattr("pgflow.dispatcher.launching._FIRST_RELAUNCH", 0.05)
+        answers = [Unknown("dropped"), Rejected("transient", "502"), Unknown("dropped")]
+
+        async def act(executor, attempt):
+            if answers:
+                return answers.pop(0)
+            return await remote.accept(executor, attempt)
+
+        executor = Repeatable(act)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]):
+            assert await handle.result(60) == 1
+        assert len(executor.launched) == 4
+        assert len({attempt.attempt_token for attempt in executor.launched}) == 1
+        assert len({attempt.external_id for attempt in executor.launched}) == 1
+
+    async def test_it_is_launched_no_more_once_its_deadline_has_passed(
+        self, client, pgflow_database, pgflow_connection, dispatching, aeventually, monkeypatch
+    ):
+        monkeypatch.setattr("pgflow.dispatcher.launching._FIRST_RELAUNCH", 0.05)
+        monkeypatch.setattr("pgflow.dispatcher.launching._LONGEST_RELAUNCH", 0.05)
+
+        async def act(executor, attempt):
+            return Unknown("dropped")
+
+        executor = Repeatable(act)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]) as dispatcher:
+            await aeventually(lambda: len(executor.launched) > 3)
+            await client.cancel(handle.run_id)
+            await aeventually(lambda: dispatcher.status().lanes[0].under_way == 0)
+            await aeventually(lambda: dispatcher.status().lanes[0].unsent == 0)
+            assert len({attempt.attempt for attempt in executor.launched}) == 1
+
+    async def test_a_start_that_overtakes_its_answer_counts(
+        self, client, remote, pgflow_database, dispatching
+    ):
+        async def act(executor, attempt):
+            await remote.run(attempt, finish=True)
+            return Rejected("permanent", "the answer was garbled")
+
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [Elsewhere(act).instance]):
+            assert await handle.result(60) == 1
+
+
+class TestObserved:
+    """Attempts that are looked at in the place they were launched to."""
+
+    async def test_an_attempt_that_died_without_a_word_is_failed_and_tried_again(
+        self, client, remote, pgflow_database, dispatching, aeventually, hasten
+    ):
+        async def act(executor, attempt):
+            if len(executor.launched) > 1:
+                executor.phases.clear()
+                return await remote.accept(executor, attempt)
+            await remote.run(attempt, finish=False)
+            executor.phases[attempt.run_id] = Observation(
+                NOBODY, Phase.EXITED_ERROR, code="OOM", detail="killed \0 \ud800", log_tail="last words"
+            )
+            return Accepted()
+
+        executor = Elsewhere(act)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]):
+            while len(executor.launched) < 2:
+                hasten()
+                await asyncio.sleep(0.1)
+            await handle.result(60)
+        assert [attempt.failures for attempt in executor.launched] == [0, 1]
+        (entry,) = await client.logs(handle.run_id)
+        assert entry.log_tail == "last words"
+        assert executor.cancelled == []
+
+    async def test_an_attempt_that_vanished_before_it_started_costs_no_attempt(
+        self, client, remote, pgflow_database, dispatching, hasten
+    ):
+        async def act(executor, attempt):
+            if len(executor.launched) > 1:
+                executor.phases.clear()
+                return await remote.accept(executor, attempt)
+            executor.phases[attempt.run_id] = Observation(NOBODY, Phase.NOT_FOUND)
+            return Accepted()
+
+        executor = Elsewhere(act)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]):
+            while len(executor.launched) < 2:
+                hasten()
+                await asyncio.sleep(0.1)
+            await handle.result(60)
+        assert [attempt.failures for attempt in executor.launched] == [0, 0]
+
+    async def test_an_event_has_its_attempt_observed_at_once(
+        self, client, pgflow_database, dispatching, aeventually
+    ):
+        executor = Elsewhere(accept)
+        await client.start_many(single, range(2))
+        async with dispatching(pgflow_database, [executor.instance]):
+            await aeventually(lambda: len(executor.launched) == 2)
+            executor.context.changed(executor.launched[1].external_id)
+            await aeventually(lambda: executor.observed)
+        (ref,) = executor.observed
+        assert ref.external_id == executor.launched[1].external_id
+        assert ref.handle == {"job": ref.external_id}
+
+    async def test_a_dispatcher_that_comes_after_looks_after_what_another_launched(
+        self, client, pgflow_database, dispatching, aeventually, hasten
+    ):
+        executor, heir = Elsewhere(accept, capacity=5), Elsewhere(accept, capacity=5)
+        await client.start_many(single, range(8))
+        async with dispatching(pgflow_database, [executor.instance]):
+            await aeventually(lambda: len(executor.launched) == 5)
+        async with dispatching(pgflow_database, [heir.instance]) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].others == 5)
+            hasten()
+            await aeventually(lambda: len({ref.external_id for ref in heir.observed}) >= 5)
+            assert {attempt.external_id for attempt in executor.launched} <= {
+                ref.external_id for ref in heir.observed
+            }
+            await client.cancel(executor.launched[0].run_id)
+            await aeventually(lambda: heir.cancelled)
+            assert heir.cancelled[0].handle == {"job": executor.launched[0].external_id}
+
+    async def test_max_in_flight_counts_what_others_launched(
+        self, client, pgflow_database, dispatching, aeventually
+    ):
+        executor = Elsewhere(accept, capacity=100, max_in_flight=5)
+        heir = Elsewhere(accept, capacity=100, max_in_flight=5)
+        await client.start_many(single, range(8))
+        async with dispatching(pgflow_database, [executor.instance]):
+            await aeventually(lambda: len(executor.launched) == 5)
+        async with dispatching(pgflow_database, [heir.instance]) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].others == 5)
+            for attempt in executor.launched[:2]:
+                await client.cancel(attempt.run_id)
+            await aeventually(lambda: len(heir.launched) == 2)
+            assert dispatcher.status().lanes[0].capacity == 5
+
+    @pytest.mark.parametrize("method", ["observe", "cancel"])
+    async def test_an_executor_that_raises_is_reported_and_looked_through(
+        self, client, pgflow_database, dispatching, aeventually, hasten, method
+    ):
+        executor = Elsewhere(accept)
+
+        async def broken(*_):
+            raise ZeroDivisionError("a bug")
+
+        setattr(executor, method, broken)
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [executor.instance]) as dispatcher:
+            await aeventually(lambda: executor.launched)
+            await aeventually(lambda: dispatcher.status().lanes[0].unsent == 0)
+            hasten()
+            if method == "cancel":
+                await client.cancel(handle.run_id)
+            await aeventually(lambda: f"{method} raised" in problems(dispatcher).get("EXECUTOR_BUG", ""))
+            assert dispatcher.status().ready
+
+    async def test_a_handle_that_is_too_large_is_a_bug_of_the_executor_and_harms_nobody(
+        self, client, remote, pgflow_database, dispatching
+    ):
+        async def act(executor, attempt):
+            await remote.accept(executor, attempt)
+            return Accepted({"job": "x" * 5000})
+
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [Elsewhere(act).instance]) as dispatcher:
+            assert await handle.result(60) == 1
+            assert "4096" in problems(dispatcher)["EXECUTOR_BUG"]
+
+
+class TestReportTarget:
+    """Where attempts report to."""
+
+    async def test_an_executor_learns_where_its_attempts_report_to(
+        self, client, pgflow_database, dispatching
+    ):
+        executor = Elsewhere(accept)
+        async with dispatching(pgflow_database, [executor.instance]):
+            assert executor.context.report_to == executor.core["report_to"]
+
+    async def test_one_without_is_refused_at_the_start_with_the_mend(
+        self, client, pgflow_database, dispatching
+    ):
+        executor = Elsewhere(accept, report_to=None)
+        with pytest.raises(ConfigError, match=r"executors\.local.*public_url"):
+            async with dispatching(pgflow_database, [executor.instance]):
+                pass
+        assert executor.context is None
+
+    async def test_one_that_runs_here_needs_none(self, client, pgflow_database, dispatching):
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [Here(complete, report_to=None).instance]):
+            assert await handle.result(60) == 1
