@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 
@@ -85,7 +85,8 @@ def _pool(url: str) -> urllib3.PoolManager:
     auth = urlsplit(proxy)
     headers = None
     if auth.username:
-        headers = urllib3.make_headers(proxy_basic_auth=f"{auth.username}:{auth.password or ''}")
+        login = unquote(f"{auth.username}:{auth.password or ''}")
+        headers = urllib3.make_headers(proxy_basic_auth=login)
     return urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, proxy_headers=headers)
 
 
