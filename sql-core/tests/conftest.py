@@ -40,9 +40,15 @@ def open_engine(pgflow_database: str, request: pytest.FixtureRequest) -> Iterato
 
 
 @pytest.fixture
-def engine(open_engine: Callable[[], Engine]) -> Engine:
-    """A driver over one session of the test's database."""
-    return open_engine()
+def engine(open_engine: Callable[[], Engine]) -> Iterator[Engine]:
+    """A driver over one session of the test's database, which the test must leave sound (rule 81)."""
+    made = open_engine()
+    yield made
+    if not made.connection.closed:
+        made.connection.rollback()
+        if not POOLED:
+            made.connection.execute("reset role")
+        assert made.violations() == []
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -211,6 +212,71 @@ def test_start_delay_applies_to_the_first_attempt_only(engine: Engine) -> None:
     task = (engine.claim(1) or engine.claim(1))[0]
     assert engine.fail(task) == "retrying"
     assert engine.task(run_id, "a").visible_at == now + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("kind", ["single", "map"])
+@pytest.mark.parametrize("end", ["fail", "release", "loss"])
+def test_no_way_back_to_the_queue_starts_the_delay_anew(engine: Engine, kind: str, end: str) -> None:
+    """Rule 51: of a step and of an item, by a failure, a release or a loss."""
+    options = {"start_delay": 100, "base_delay": 1, "jitter": 0}
+    engine.define("f", step("a", **options) if kind == "single" else map_step("a", "run", **options))
+    engine.at(0)
+    run_id = engine.run("f", [1])
+    assert engine.claim(1) + engine.claim(1) == []
+    engine.at(101)
+    task = (engine.claim(1, lease=10) or engine.claim(1, lease=10))[0]
+    if end == "fail":
+        engine.fail(task)
+    elif end == "release":
+        engine.release(task)
+    else:
+        engine.at(112)
+        engine.maintain()
+    engine.wait(2)
+    (again,) = engine.claim(1) or engine.claim(1)
+    assert (again.attempt, engine.task(run_id, "a").status) == (2, "running")
+
+
+@pytest.mark.parametrize("kind", ["single", "map"])
+def test_history_tells_every_way_an_attempt_ended(engine: Engine, kind: str) -> None:
+    """Rule 42: number, outcome, code of the error, worker, when it began and ended: in turn, of one task."""
+    options = {"base_delay": 0, "jitter": 0, "timeout": 100, "launch_timeout": 20, "max_attempts": 9}
+    engine.define("f", step("a", **options) if kind == "single" else map_step("a", "run", **options))
+    run_id = engine.run("f", [1])
+
+    def due(second: float, **arguments: Any) -> Any:
+        engine.at(second)
+        engine.maintain()
+        return engine.take(worker=f"w{second}", **arguments)
+
+    engine.fail(due(0), {"message": "no", "code": "E"})
+    engine.release(due(10))
+    due(20, lease=5)
+    due(30, mode="launch")
+    due(60, lease=1000)
+    late = due(200, lease=5)
+    engine.at(210)
+    engine.maintain()
+    assert engine.fail(late, {"message": "after all", "code": "L"}) == "retrying"
+    due(220)
+    engine.at(225)
+    engine.cancel(run_id)
+    told = [
+        (
+            *(row.attempt, row.outcome, row.error and row.error["code"], row.worker_id),
+            *(at and (at - EPOCH).total_seconds() for at in (row.started_at, row.ended_at)),
+        )
+        for row in engine.attempts(run_id, "a")
+    ]
+    assert told == [
+        (1, "failed", "E", "w0", 0, 0),
+        (2, "released", None, "w10", 10, 10),
+        (3, "lost", "LOST", "w20", 20, 30),
+        (4, "launch_failed", "LAUNCH_FAILED", "w30", None, 60),
+        (5, "timed_out", "TIMEOUT", "w60", 60, 200),
+        (6, "late", "L", "w200", 200, 210),
+        (7, "cancelled", None, "w220", 220, 225),
+    ]
 
 
 def test_a_retry_of_one_item_leaves_the_others_alone(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .support.definitions import map_step, step
-from .support.engine import Engine
+from .support.engine import Engine, complete_report
 
 VALUES = [0, False, "", None, [], {}, 1.5, "x", [None], {"a": {"b": []}}, 12345678901234567890, "é\u2028😀"]
 
@@ -42,6 +42,23 @@ def test_values_reach_a_dependent_and_the_client_unchanged(engine: Engine) -> No
         assert engine.stored_run(run_id).output == {"a": value, "b": value}
         assert engine.step(run_id, "a").output == value
         assert engine.stored_run(run_id).input == value
+
+
+def test_values_of_items_reach_a_dependent_and_the_client_unchanged(engine: Engine) -> None:
+    """Rule 36: given, put out, handed on item by item and as one array, and told by get_run."""
+    engine.define("f", map_step("m", "run"), map_step("n", "m"), step("end", "m"))
+    run_id = engine.run("f", VALUES)
+    for slug in ("m", "n"):
+        tasks = [task for task in engine.claim(100) if task.step_slug == slug]
+        assert repr([task.input["item"] for task in tasks]) == repr(VALUES)
+        engine.report(complete_report(task, task.input["item"]) for task in tasks)
+        if slug == "m":
+            end = engine.take("end")
+            assert repr(end.input) == repr({"m": VALUES})
+            engine.complete(end, VALUES)
+    assert repr(engine.stored_run(run_id).output["n"]) == repr(VALUES)
+    assert repr(engine.get_run(run_id)["output"]["end"]) == repr(VALUES)
+    assert repr([task.output for task in engine.tasks(run_id, "n")]) == repr(VALUES)
 
 
 def test_a_skipped_dependency_has_no_key(engine: Engine) -> None:

@@ -137,6 +137,48 @@ def test_a_launch_never_started_goes_back_to_the_queue(remote: Engine) -> None:
     assert remote.stored_run(run_id).error["code"] == "LAUNCH_FAILED"
 
 
+def test_an_item_has_its_own_budgets_of_launches_and_of_failures(engine: Engine) -> None:
+    """Rule 66: four launches in vain between two failures cost neither the items beside it nor each other."""
+    engine.define("f", map_step("m", "run", launch_timeout=100, timeout=50, max_attempts=3))
+    engine.at(0)
+    run_id = engine.run("f", [0, 1])
+    assert engine.complete(engine.take("m")) == "completed"
+    assert engine.fail(engine.take("m")) == "retrying"
+    for count in range(1, 5):
+        due(engine)
+        engine.wait(101)
+        engine.maintain()
+        stored = engine.task(run_id, "m", 1)
+        assert (stored.status, stored.failures, stored.launch_failures) == ("queued", 1, count)
+    task = due(engine)
+    engine.begin(task)
+    assert engine.fail(task) == "retrying"
+    stored = engine.task(run_id, "m", 1)
+    assert (stored.failures, stored.launch_failures, stored.attempt) == (2, 4, 6)
+    due(engine)
+    engine.wait(101)
+    engine.maintain()
+    assert engine.task(run_id, "m", 1).error["code"] == "LAUNCH_FAILED"
+    assert [t.launch_failures for t in engine.tasks(run_id)] == [0, 5]
+    assert engine.status(run_id) == "failed"
+
+
+def test_the_first_instance_of_an_item_wins(engine: Engine) -> None:
+    """Rule 68: of each item and of each attempt by itself."""
+    engine.define("f", map_step("m", "run", base_delay=0))
+    engine.at(0)
+    engine.run("f", [0, 1])
+    left, right = engine.claim(2, mode="launch")
+    assert [engine.begin(left, place).status for place in ("one", "two", "one")] == [
+        "started", "conflict", "started",
+    ]  # fmt: skip
+    assert engine.begin(right, "two").status == "started"
+    assert engine.fail(left) == "retrying"
+    again = due(engine)
+    assert engine.begin(left, "one").status == "stale"
+    assert [engine.begin(again, place).status for place in ("two", "one")] == ["started", "conflict"]
+
+
 def test_a_permanent_launch_failure_follows_when_exhausted(engine: Engine) -> None:
     """Rule 66: failed as any other task fails."""
     engine.define("f", step("a", when_exhausted="skip"), step("b", "a"))

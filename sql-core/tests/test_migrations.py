@@ -18,6 +18,9 @@ from pgflow_testing.dump import dump_schema
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from .support.definitions import map_step, step
+from .support.engine import Engine, complete_report
+
 ROOT = Path(__file__).parent.parent
 NEXT = Migration(SCHEMA_VERSION + 1, "add_a_mark", "create table pgflow.mark ();\n")
 
@@ -150,6 +153,37 @@ def test_a_fresh_install_is_what_the_migrations_make(pgflow_database: str, empty
 
 def test_the_initial_migration_is_up_to_date() -> None:
     assert migrations()[0].sql == pgflow_sql.initial_migration(), "run: hatch run refresh"
+
+
+def test_an_upgrade_loses_nothing_that_is_in_flight(empty: str) -> None:
+    """Rule 84: sessions that work through it go on, with the plans they had and the tasks they hold."""
+    migrate(empty)
+    with psycopg.connect(empty, autocommit=True) as first, psycopg.connect(empty, autocommit=True) as second:
+        worker, user = Engine(first), Engine(second)
+        worker.define(
+            "f", step("a"), map_step("m", "run"), step("late", start_delay=900), step("end", "a", "m")
+        )
+        for session in (worker, user):
+            session.at(0)
+        for _ in range(8):  # plans become generic ones
+            user.cancel(user.run("f", [1]))
+            worker.work_off()
+        run_id = user.run("f", [1, 2])
+        tasks = worker.take_all()
+        assert worker.complete(tasks["m[0]"], "kept") == "completed"
+        tables = ("flows", "steps", "runs", "run_steps", "map_tasks", "ready_tasks", "timers", "queues")
+        added = "".join(f"alter table pgflow.{name} add column mark int default 7;" for name in tables)
+        migrate(empty, [*migrations(), replace(NEXT, sql=added)])
+        assert worker.complete(tasks["a"], 1) == "completed"
+        assert worker.report([complete_report(tasks["m[1]"], 2)]) == ["completed"]
+        late = user.run("f", [3])
+        worker.work_off()
+        worker.at(1000)
+        worker.maintain()
+        worker.work_off()
+        assert [user.status(each) for each in (run_id, late)] == ["completed"] * 2
+        assert user.step(run_id, "m").output == ["kept", 2]
+        assert user.violations() == []
 
 
 def test_the_snapshot_is_up_to_date(empty: str) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from .support.definitions import map_step, step
-from .support.engine import EPOCH, Engine, refused
+from .support.engine import EPOCH, Engine, complete_report, reference, refused
 from .test_cost import reads, settle
+from .test_progress import beat
 
 DAY = 86_400
 
@@ -64,6 +65,38 @@ def test_prune_removes_ended_runs_older_than_the_cutoff(engine: Engine) -> None:
     assert kept == {long, young, live}
     assert rows_naming(engine, old) == {}
     assert prune(engine, 7) == 0
+
+
+def test_nothing_is_left_of_a_run_in_any_table(engine: Engine) -> None:
+    """Rule 64: of one that has a row in every table that names runs, but for the two of paused ones."""
+    engine.define("f", map_step("m", "run"), step("a"), step("late", start_delay=500), step("end", "a", "m"))
+    engine.at(0)
+    run_id = engine.run("f", [1, 2, 3])
+    tasks = engine.take_all()
+    beat(engine, tasks["m[1]"], {"done": 1})
+    engine.report([complete_report(tasks["a"]) | {"log_tail": "words"}])
+    engine.complete(tasks["m[0]"])
+    engine.cancel(run_id)
+    engine.retry(run_id, "a")
+    engine.launches(
+        *(
+            reference(task) | {"outcome": "accepted", "external_id": "far"}
+            for task in engine.claim(1, mode="launch")
+        )
+    )
+    tables = {
+        row.table_name
+        for row in engine.rows(
+            """select distinct c.table_name from information_schema.columns c
+               join pg_tables t on t.schemaname = c.table_schema and t.tablename = c.table_name
+               where c.table_schema = 'pgflow' and c.column_name in ('run_id', 'run_ids')"""
+        )
+    }
+    assert tables - {"paused_runs", "parked_tasks"} <= rows_naming(engine, run_id).keys()
+    engine.cancel(run_id)
+    engine.at(8 * DAY)
+    assert prune(engine, 7) == 1
+    assert rows_naming(engine, run_id) == {}
 
 
 def test_prune_never_removes_a_running_run(engine: Engine) -> None:

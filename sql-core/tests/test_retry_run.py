@@ -278,6 +278,41 @@ def test_a_late_report_of_the_first_life_is_not_taken_in_the_second(engine: Engi
     assert engine.stored_run(run_id).output == {"a": "new"}
 
 
+@pytest.mark.parametrize("kind", ["single", "map"])
+def test_a_reopened_task_begins_with_whole_budgets_and_no_delay(engine: Engine, kind: str) -> None:
+    """Rule 61: of failures, of launches and of tolerated items; what it waited for is forgotten."""
+    options = {"max_attempts": 2, "base_delay": 5000, "max_delay": 5000, "launch_timeout": 10, "timeout": 1e6}
+    made = step("a", **options) if kind == "single" else map_step("a", "run", max_failures=1, **options)
+    engine.define("f", made)
+    engine.at(0)
+    run_id = engine.run("f", [0, 1])
+    index = 0 if kind == "single" else 1
+    tasks = engine.take_all()
+    if kind == "map":
+        assert engine.fail(tasks["a[0]"], retryable=False) == "failed"
+    assert engine.fail(tasks["a" if kind == "single" else "a[1]"]) == "retrying"
+    for _ in range(4):
+        engine.wait(6000)
+        engine.maintain()
+        engine.take("a", mode="launch")
+        engine.wait(11)
+        engine.maintain()
+    before = engine.task(run_id, "a", index)
+    assert (before.failures, before.launch_failures) == (1, 4)
+    now = engine.wait(1)
+    engine.cancel(run_id)
+    engine.retry(run_id)
+    stored = engine.task(run_id, "a", index)
+    assert (stored.status, stored.failures, stored.launch_failures) == ("queued", 0, 0)
+    assert stored.visible_at == now
+    again = {(task.step_slug, task.task_index): task for task in engine.claim(10)}
+    assert again["a", index].failures == 0
+    assert engine.fail(again["a", index]) == "retrying"
+    if kind == "map":
+        assert engine.fail(again["a", 0], retryable=False) == "failed"
+    assert engine.status(run_id) == "running"
+
+
 def test_retry_may_be_repeated(engine: Engine) -> None:
     """Rule 61: as often as it fails, with a fresh budget each time."""
     engine.define("f", step("a", max_attempts=2, base_delay=4, jitter=0))

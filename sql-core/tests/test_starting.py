@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID, uuid4
@@ -263,6 +264,22 @@ def test_ten_thousand_inputs_start_in_one_call(one: Engine) -> None:
         one.value('select count(*) from pgflow.runs where priority = 7 and tags = \'{"batch": "b"}\'')
         == 10_000
     )
+
+
+@pytest.mark.parametrize("inputs", [1, 300])
+def test_a_batch_of_starts_is_one_statement_a_table(engine: Engine, inputs: int) -> None:
+    """Rule 18: set-based: as many statements for one input as for hundreds."""
+    engine.define("f", step("a"), step("b", "a"), step("c", required_input={"run": {"x": 1}}))
+    engine.rows("create table public.statements (table_name text)")
+    engine.rows(
+        """create function public.note() returns trigger language plpgsql security definer as
+           $$ begin insert into public.statements values (tg_table_name); return null; end $$"""
+    )
+    for table in ("runs", "run_steps", "ready_tasks"):
+        engine.rows(f"create trigger note after insert on pgflow.{table} execute function public.note()")
+    assert len(engine.run_many("f", [{"x": 1}] * inputs)) == inputs
+    found = Counter(row.table_name for row in engine.rows("select table_name from public.statements"))
+    assert found == {"runs": 1, "run_steps": 1, "ready_tasks": 2}
 
 
 def test_run_flows_uses_each_key_once(one: Engine) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from .support.definitions import flow, map_step, step
 from .support.engine import Engine, complete_report, fail_report, reference, release_report
+from .test_progress import beat
 
 Row = Any
 FLOW = flow(
@@ -72,6 +73,25 @@ VERBS: dict[str, Verb] = {
     "define": lambda e, r, t: [e.define("f", step("x")), e.define_json(FLOW)],
     "delete another flow": lambda e, r, t: e.rows("select pgflow.delete_flow('other', true)"),
     "maintain": lambda e, r, t: e.maintain(2),
+    "pause the executor": lambda e, r, t: e.rows("select pgflow.pause_executor('local', 'upkeep')"),
+    "resume the executor": lambda e, r, t: e.rows(
+        "select pgflow.pause_executor('local'), pgflow.resume_executor('local')"
+    ),
+    "postpone": lambda e, r, t: [e.rows("select pgflow.postpone_lease_expiry(60)"), e.wait(40), e.maintain()],
+    "set_retention": lambda e, r, t: [
+        e.cancel(r),
+        e.rows("select pgflow.set_retention('1 second')"),
+        e.wait(100),
+        e.maintain(),
+    ],
+    "beat with progress": lambda e, r, t: beat(e, t["a"], {"done": 1}),
+    "report logs": lambda e, r, t: e.report([complete_report(t["a"]) | {"log_tail": "words"}]),
+    "look around": lambda e, r, t: e.rows(
+        """select pgflow.backlog(), pgflow.sweep_lag(), pgflow.next_wake_at('{local}'), pgflow.list_runs(),
+             pgflow.get_progress(%s), pgflow.doctor(), pgflow.check_invariants()""",
+        r,
+        role="pgflow_owner",
+    ),
     "get_run": lambda e, r, t: e.get_run(r),
     "claim of another executor": lambda e, r, t: e.claim(10, executor="x"),
 }
