@@ -4,7 +4,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   return (
-    select coalesce(jsonb_agg(coalesce(t.output, 'null') order by t.task_index), '[]')
+    select coalesce(to_jsonb(array_agg(t.output order by t.task_index)), '[]')
     from pgflow.map_tasks t
     where t.run_id = _map_output.run_id and t.step_slug = _map_output.step_slug
   );

@@ -6,7 +6,7 @@ declare
   v_error jsonb;
 begin
   -- Keys that are null say nothing; what lies deeper is the user's, and stays as it is.
-  select coalesce(jsonb_object_agg(e.key, e.value), '{}') into v_error
+  select coalesce(pgflow._object(array_agg(e.key), array_agg(e.value)), '{}') into v_error
   from jsonb_each(case when jsonb_typeof(_make_error.error) = 'object' then _make_error.error
     else jsonb_build_object('message', _make_error.error) end) e
   where e.value <> 'null';

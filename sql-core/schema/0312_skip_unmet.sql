@@ -7,7 +7,7 @@ begin
   with waiting as (
     select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
       jsonb_build_object('run', r.input) || coalesce((
-        select jsonb_object_agg(d.dep_slug, t.output)
+        select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
         from pgflow.deps d
           cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = d.dep_slug offset 0) t
         where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available

@@ -15,7 +15,8 @@ begin
     select o.*, (sum(pgflow._size(o.output)) over (partition by o.run_id))::bigint as bytes from outputs o
   ), joined as (
     select z.run_id, z.bytes, z.bytes <= pgflow._limit('run_output') as fits,
-      jsonb_object_agg(z.step_slug, z.output) filter (where z.bytes <= pgflow._limit('run_output')) as output
+      pgflow._object(array_agg(z.step_slug) filter (where z.bytes <= pgflow._limit('run_output')),
+        array_agg(z.output) filter (where z.bytes <= pgflow._limit('run_output'))) as output
     from sized z group by 1, 2
   )
   update pgflow.runs r

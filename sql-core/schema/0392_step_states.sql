@@ -3,7 +3,7 @@ select t.run_id, t.step_slug, t.status,
   case when s.step_type = 'single' then 1 else t.task_count end as task_count,
   case when s.step_type = 'map' and t.status = 'completed' and t.output is null then (
       -- As _map_output, which readers may not call.
-      select coalesce(jsonb_agg(coalesce(m.output, 'null') order by m.task_index), '[]') from pgflow.map_tasks m
+      select coalesce(to_jsonb(array_agg(m.output order by m.task_index)), '[]') from pgflow.map_tasks m
       where m.run_id = t.run_id and m.step_slug = t.step_slug)
     else t.output end as output,
   case when t.status in ('failed', 'skipped') then t.error end as error,

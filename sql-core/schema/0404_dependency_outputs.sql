@@ -4,7 +4,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   return coalesce((
-    select jsonb_object_agg(d.dep_slug, t.output)
+    select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
     from pgflow.deps d join pgflow.run_steps t on t.run_id = _dependency_outputs.run_id and t.step_slug = d.dep_slug
     where d.step_id = _dependency_outputs.step_id and d.is_input and t.status = 'completed'), '{}');
 end

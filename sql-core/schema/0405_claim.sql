@@ -41,7 +41,7 @@ begin
           || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
           || case when s.dep_count > 0 then coalesce((
               -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
-              select jsonb_object_agg(d.dep_slug, t.output)
+              select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
               from pgflow.deps d join pgflow.run_steps t on t.run_id = c.run_id and t.step_slug = d.dep_slug
               where d.step_id = c.step_id and d.is_input and t.status = 'completed'), '{}') else '{}' end end,
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at

@@ -23,7 +23,7 @@ begin
       'idempotency_key', r.idempotency_key, 'paused_at', (select p.paused_at from pgflow.paused_runs p where p.run_id = r.run_id), 'created_at', r.created_at, 'finished_at', r.finished_at,
       'outputs_left_out', not v_fits,
       'steps', (
-        select jsonb_agg(pgflow._get_step(r.run_id, s.step_slug, v_fits) order by s.step_index)
+        select to_jsonb(array_agg(pgflow._get_step(r.run_id, s.step_slug, v_fits) order by s.step_index))
         from pgflow.steps s where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version))
     into v_run
   from pgflow.runs r where r.run_id = get_run.run_id;

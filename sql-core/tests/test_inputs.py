@@ -156,3 +156,28 @@ def test_a_retry_is_given_the_same_input(engine: Engine) -> None:
     engine.wait(60)
     again = engine.take("m")
     assert (again.task_index, again.input, again.attempt) == (1, second.input, 2)
+
+
+def test_a_long_list_of_texts_does_not_hold_up_those_who_read_it(engine: Engine) -> None:
+    """Rule 38: inputs and outputs are put together in time that grows with their size alone."""
+    texts = [f"{number:014}" for number in range(600_000)]
+    engine.define("f", step("a"), map_step("m", "run"), step("b", "a", "m"), returns="a")
+    run_id = engine.run("f", [1])
+    engine.rows("set statement_timeout to '20s'")
+    tasks = engine.take_all()
+    engine.complete(tasks["a"], texts)
+    engine.complete(tasks["m[0]"], 1)
+    task = engine.take("b")
+    assert task.input == {"a": texts, "m": [1]}
+    engine.complete(task)
+    assert engine.stored_run(run_id).output == {"a": texts, "b": None}
+
+
+def test_many_dependencies_large_and_small_make_one_object(engine: Engine) -> None:
+    """Rule 22: one key each, whatever the way it is put together."""
+    sizes = {f"s{number}": 70_000 if number % 5 == 0 else number for number in range(20)}
+    engine.define("f", *(step(slug) for slug in sizes), step("end", *sizes))
+    engine.run("f")
+    for slug, task in engine.take_all().items():
+        engine.complete(task, "x" * sizes[slug])
+    assert engine.take("end").input == {slug: "x" * size for slug, size in sizes.items()}
