@@ -21,6 +21,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENTRY_POINTS = {
     "pgflow-core": "[console_scripts]\npgflow = pgflow.cli:main\n",
     "pgflow-local": "[pgflow]\nlocal = pgflow_local.plugin\n",
+    "pgflow-supabase": "[pgflow]\nsupabase = pgflow_supabase.plugin\n",
     "pgflow-testing": "[pytest11]\npgflow = pgflow_testing.plugin\n",
 }
 

@@ -1,4 +1,4 @@
-"""The tables of `docs/reference/config.md`, from the settings models and the docstrings of their fields."""
+"""The tables of keys in `docs/reference/`, from the settings models and the docstrings of their fields."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgflow.config import ExecutorConfig, Settings
-from pgflow.plugins import load_plugins
+from pgflow.executor import Executor
+from pgflow_local.executor import LocalExecutor
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-__all__ = ["config_page"]
+__all__ = ["config_page", "executor_page"]
 
 _KEYS: Final = re.compile(r"(?<=^## Keys\n).*?(?=^## )", re.DOTALL | re.MULTILINE)
 _BOUNDS: Final = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
 _KINDS: Final = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "text"}
 _FORMATS: Final = {"duration": "seconds", "path": "path", "password": "text"}
 _EXECUTORS: Final = "executors"
+_TARGETS: Final = {"Supabase": "Edge"}
+"""What flows call an executor that is named otherwise there."""
 
 
 def config_page(text: str) -> str:
@@ -31,15 +34,24 @@ def config_page(text: str) -> str:
     return _KEYS.sub(lambda _: "\n" + "".join(_sections()), text)
 
 
+def executor_page(text: str, executor: type[Executor]) -> str:
+    """Do the same for the page of one executor."""
+    return _KEYS.sub(lambda _: "\n" + "".join(_executor(executor)), text)
+
+
 def _sections() -> Iterator[str]:
     yield from _tables("", Settings)
     place = f"{_EXECUTORS}.<name>"
     yield f"### `[{place}]`\n\n{_about(ExecutorConfig)}\n\n"
     yield from _rows(ExecutorConfig)
-    for name, executor in sorted(load_plugins().executors.items()):
-        yield from _tables(place, executor.Settings, f' with `use = "{name}"`')
-        yield f"Steps ask for more by `{executor.StepOptions.__name__.removesuffix('StepOptions')}(...)`:\n\n"
-        yield from _rows(executor.StepOptions)
+    yield from _executor(LocalExecutor)
+
+
+def _executor(executor: type[Executor]) -> Iterator[str]:
+    yield from _tables(f"{_EXECUTORS}.<name>", executor.Settings, f' with `use = "{executor.name}"`')
+    target = executor.StepOptions.__name__.removesuffix("StepOptions")
+    yield f"Steps ask for more by `{_TARGETS.get(target, target)}(...)`:\n\n"
+    yield from _rows(executor.StepOptions)
 
 
 def _tables(place: str, model: type[BaseModel], suffix: str = "") -> Iterator[str]:

@@ -1,0 +1,5 @@
+"""Runs PGFlow steps in Supabase Edge Functions."""
+
+from pgflow_supabase.target import Edge
+
+__all__ = ["Edge"]

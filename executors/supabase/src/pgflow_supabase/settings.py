@@ -1,0 +1,114 @@
+"""What an operator may set for a Supabase project, and what a step may ask of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pgflow.envelope import ReportTarget
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+__all__ = ["ReportToSettings", "SupabaseSettings", "SupabaseStepOptions"]
+
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+_SHORTEST_SECRET: Final = 16
+
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")]
+
+
+class ReportToSettings(BaseModel):
+    """Where functions report to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["http", "postgrest"]
+    """The [completion API](http-api.md), or the SQL verbs through PostgREST."""
+    url: str
+    """What stands before `v1/tasks/`, or before `rpc/`."""
+    apikey: SecretStr | None = None
+    """For `postgrest`: the publishable key, or a JWT whose role may report."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        self.target()
+        return self
+
+    def target(self) -> ReportTarget:
+        """Return it as an envelope carries it."""
+        apikey = None if self.apikey is None else self.apikey.get_secret_value()
+        return ReportTarget(self.kind, self.url, apikey)
+
+
+class SupabaseSettings(BaseModel):
+    """A project whose [edge functions](../how-to/supabase.md) run steps; durations are seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    """The project, `"https://<ref>.supabase.co"`, or the gateway of one that you host."""
+    signing_secret: SecretStr
+    """What requests are signed with; the functions have it as PGFLOW_SIGNING_SECRET."""
+    report_to: ReportToSettings
+    """Where functions report to."""
+    key: SecretStr | None = None
+    """The key that the gateway asks for; none for functions with `verify_jwt = false`."""
+    key_kind: Literal["secret", "legacy_jwt"] = "secret"
+    """A new secret key goes into the header `apikey`; a legacy JWT is the bearer, too."""
+    region: Region | None = None
+    """Where functions run, unless their step says; the nearest to the dispatcher, unless set."""
+    max_in_flight: int = Field(default=50, ge=1, le=10_000)
+    """Attempts that may be under way at once."""
+    connect_timeout: float = Field(default=3.0, gt=0, le=60)
+    """Time that a connection may take."""
+    response_timeout: float = Field(default=15.0, gt=0, le=55)
+    """Time that a function may take to accept an attempt."""
+    allow_insecure: bool = False
+    """Send to an http url that is not on this machine; keys and tokens can be read on the way."""
+
+    @field_validator("url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be a url such as https://<project>.supabase.co")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must have no user, password, query or fragment")
+        return url.rstrip("/")
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _long(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < _SHORTEST_SECRET or "," in secret.get_secret_value():
+            raise ValueError(
+                f"must have {_SHORTEST_SECRET} characters or more, and no comma: `openssl rand -hex 32`"
+            )
+        return secret
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_insecure:
+            raise ValueError("url must be https; allow_insecure = true allows http in a network you trust")
+        if self.key is not None and self.key_kind == "secret" and self.key.get_secret_value().count(".") == 2:
+            raise ValueError('key is a JWT: set key_kind = "legacy_jwt", or use a secret key (sb_secret_...)')
+        return self
+
+
+class SupabaseStepOptions(BaseModel):
+    """What a step may ask for: `Edge("images", region="eu-west-3")`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    function: FunctionName
+    """The edge function that runs the step."""
+    region: Region | None = None
+    """Where it runs."""

@@ -1,0 +1,185 @@
+/** One attempt: handshake, input, handler, report. */
+
+import { deliver, type Message } from "./delivery.ts";
+import type { Envelope } from "./envelope.ts";
+import { type Failure, failure, failureOf } from "./errors.ts";
+import type { Handler, Task } from "./handlers.ts";
+import { onLeave } from "./platform.ts";
+import { NotWanted, Refused, type Reporter } from "./reporter.ts";
+
+/** How far a handler says it has come. */
+export interface Progress {
+  done: number;
+  total?: number;
+  message?: string;
+}
+
+/** How an attempt went; `stopped`: somebody else decided, and nothing was to be said. */
+export type Outcome = "completed" | "failed" | "stopped" | "undelivered";
+
+/** Without a heartbeat timeout heartbeats only ask whether the run was cancelled. */
+const ASK_EVERY = 15;
+/** Seconds that a report is tried for, at least, even if the attempt's own time is up. */
+const REPORTING = 10;
+/** The same for the handshake: this clock may be ahead of the engine's, which alone decides. */
+const STARTING = 30;
+
+/** Run one attempt and report it; `instance` names this invocation among all that got the same envelope. */
+export async function runAttempt(
+  envelope: Envelope,
+  handler: Handler,
+  instance: string,
+  reporter: Reporter,
+): Promise<Outcome> {
+  const until = Math.max(Date.parse(envelope.launch_deadline), Date.now() + STARTING * 1000);
+  let input: Record<string, unknown>;
+  try {
+    const answer = await deliver(reporter, { verb: "start", fields: { instance_id: instance } }, until);
+    input = answer.input ?? {};
+  } catch (error) {
+    return quiet(error);
+  }
+  return await new Running(envelope, reporter).run(handler, bound(envelope, input));
+}
+
+/** Name the inputs as the handler's parameters are named; what a skipped step left out is left out. */
+export function bound(envelope: Envelope, input: Record<string, unknown>): Record<string, unknown> {
+  if (envelope.params === null) return input;
+  const named: Record<string, unknown> = {};
+  for (const [name, source] of Object.entries(envelope.params)) {
+    if (typeof source !== "string") named[name] = source.const;
+    else if (Object.hasOwn(input, source)) named[name] = input[source];
+  }
+  return named;
+}
+
+class Running {
+  readonly #envelope: Envelope;
+  readonly #reporter: Reporter;
+  readonly #abort = new AbortController();
+  readonly #deadline: number;
+  readonly #cleanups: (() => void)[] = [];
+  #progress: Progress | undefined;
+
+  constructor(envelope: Envelope, reporter: Reporter) {
+    this.#envelope = envelope;
+    this.#reporter = reporter;
+    this.#deadline = Date.now() + envelope.timeout_seconds * 1000;
+  }
+
+  async run(handler: Handler, input: Record<string, unknown>): Promise<Outcome> {
+    const interrupted = new Promise<Message | null>((resolve) => this.#watch(resolve));
+    try {
+      const message = await Promise.race([this.#work(handler, input), interrupted]);
+      if (message === null) return "stopped";
+      return await this.#report(message);
+    } finally {
+      this.#cleanups.forEach((cleanup) => cleanup());
+      this.#abort.abort();
+    }
+  }
+
+  /** Whatever ends the attempt before its handler does: time, a cancel, a lost lease, the worker's end. */
+  #watch(end: (message: Message | null) => void): void {
+    const stop = (message: Message | null) => {
+      end(message);
+      this.#abort.abort();
+    };
+    const seconds = this.#envelope.timeout_seconds;
+    this.#after(seconds, () => stop(failed(failure("TIMEOUT", `not finished within ${seconds} s`))));
+    this.#cleanups.push(onLeave((reason) => stop(leaving(reason))));
+    this.#beat(() => stop(null));
+  }
+
+  #beat(over: () => void): void {
+    const limit = this.#envelope.heartbeat_timeout_seconds;
+    const seconds = Math.min(ASK_EVERY, limit === null ? ASK_EVERY : limit / 3);
+    this.#after(seconds, async () => {
+      try {
+        const fields = this.#progress === undefined ? {} : { progress: this.#progress };
+        const answer = await this.#reporter.call("heartbeat", fields, undefined, Math.max(1, seconds));
+        if (answer.status === "cancel") return over();
+      } catch (error) {
+        if (error instanceof NotWanted) return over();
+      }
+      if (!this.#abort.signal.aborted) this.#beat(over);
+    });
+  }
+
+  #after(seconds: number, act: () => void): void {
+    const timer = setTimeout(act, seconds * 1000);
+    this.#cleanups.push(() => clearTimeout(timer));
+  }
+
+  async #work(handler: Handler, input: Record<string, unknown>): Promise<Message> {
+    let output: string | undefined;
+    try {
+      const result = await handler(input, this.#task());
+      try {
+        output = JSON.stringify(result ?? null);
+      } catch (error) {
+        return failed(
+          failure("OUTPUT_INVALID", `the output is not JSON: ${(error as Error).message}`, false),
+        );
+      }
+    } catch (error) {
+      return failed(failureOf(error));
+    }
+    if (output === undefined) return failed(failure("OUTPUT_INVALID", "the output is not JSON", false));
+    return { verb: "complete", fields: {}, output };
+  }
+
+  async #report(message: Message): Promise<Outcome> {
+    const until = Math.max(this.#deadline, Date.now() + REPORTING * 1000);
+    try {
+      await deliver(this.#reporter, message, until);
+      return message.verb === "complete" ? "completed" : "failed";
+    } catch (error) {
+      if (!(error instanceof Refused) || error.kind === "setup" || message.verb !== "complete") {
+        return quiet(error);
+      }
+      const code = error.kind === "too_large" ? "OUTPUT_TOO_LARGE" : "OUTPUT_INVALID";
+      return await this.#report(failed(failure(code, error.message, false)));
+    }
+  }
+
+  #task(): Task {
+    const told = this.#envelope;
+    return {
+      runId: told.run_id,
+      flow: told.flow_slug,
+      flowVersion: told.flow_version,
+      step: told.step_slug,
+      index: told.task_index,
+      attempt: told.attempt,
+      maxAttempts: told.max_attempts,
+      deadline: new Date(this.#deadline),
+      signal: this.#abort.signal,
+      progress: (progress) => {
+        this.#progress = progress;
+      },
+    };
+  }
+}
+
+function failed(what: Failure): Message {
+  return { verb: "fail", fields: { ...what } };
+}
+
+/**
+ * A worker that is replaced hands its attempt back, which costs nothing.  One that reached a limit of the
+ * platform failed: handed back, a step that always does would be tried for ever.
+ */
+function leaving(reason: string): Message {
+  if (reason === "termination" || reason === "early_drop") {
+    const error = { code: "SHUTDOWN", message: `the worker was told to end (${reason})` };
+    return { verb: "release", fields: { error } };
+  }
+  return failed(failure("WORKER_SHUTDOWN", `the platform ended the worker (${reason})`));
+}
+
+function quiet(error: unknown): Outcome {
+  if (error instanceof NotWanted) return "stopped";
+  console.error(`pgflow: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
+  return "undelivered";
+}

@@ -1,0 +1,58 @@
+"""Flows whose steps run in edge functions; the handlers here only say the types."""
+
+from __future__ import annotations
+
+from pgflow import Node, flow, map_step, step
+from pgflow_supabase import Edge
+
+QUICK = {"base_delay": 0.05, "jitter": 0.0}
+
+
+def split(text: str) -> list[str]:
+    return text.split()
+
+
+def measure(word: str) -> int:
+    return len(word)
+
+
+def crash(words: list[str]) -> list[int]:
+    return [len(words)]
+
+
+def silence(words: list[str]) -> list[int]:
+    return [len(words)]
+
+
+def spin(words: list[str]) -> list[int]:
+    return [len(words)]
+
+
+def exceed(words: list[str]) -> list[int]:
+    return [len(words)]
+
+
+def total(a: list[int], b: list[int], c: list[int], d: list[int], e: list[int]) -> int:
+    return sum([*a, *b, *c, *d, *e])
+
+
+@flow(runs_on=Edge("words"), **QUICK)
+def tally(text: Node[str]) -> Node[int]:
+    words = step(split, text)
+    return step(
+        total,
+        map_step(measure, words),
+        step(crash, words, runs_on=Edge("crashes"), timeout=2, heartbeat_timeout=1),
+        step(silence, words, runs_on=Edge("silent"), launch_timeout=1),
+        step(spin, words, runs_on=Edge("endless"), heartbeat_timeout=1),
+        step(exceed, words, runs_on=Edge("limited"), launch_timeout=5),
+    )
+
+
+def refuse(number: int) -> int:
+    return number
+
+
+@flow(runs_on=Edge("words"))
+def refusing(number: Node[int]) -> Node[int]:
+    return step(refuse, number)

@@ -1,0 +1,56 @@
+"""Flows over real edge functions: dispatcher, gateway, Deno, completion API, database."""
+
+from __future__ import annotations
+
+import pytest
+from edge_flows import refusing, tally
+from pgflow import AsyncClient, RunFailed
+
+from .conftest import HERE, KEY, SECRET, until
+
+WORDS = [f"word{number}" for number in range(50)]
+
+
+@pytest.fixture
+def gateway(serving, tmp_path):
+    variables = tmp_path / "env"
+    variables.write_text(f"# of the functions\nPGFLOW_SIGNING_SECRET='{SECRET}'\n")
+    return serving(HERE / "functions", "--key", KEY, "--wall-clock", "8", "--env-file", str(variables))
+
+
+async def test_a_flow_ends_well_whatever_befalls_its_functions(
+    pgflow_database, pgflow_connection, gateway, api, dispatching
+):
+    async with AsyncClient(pgflow_database) as client, dispatching(gateway.url, api):
+        await client.deploy(tally)
+        handle = await client.start(tally, " ".join(WORDS))
+        assert await handle.result(120) == sum(map(len, WORDS)) + 4 * len(WORDS)
+    ended = pgflow_connection.execute(
+        "select step_slug, attempt, outcome from pgflow.step_task_attempts order by step_slug, task_index"
+    ).fetchall()
+    first = {(row["step_slug"], row["outcome"]) for row in ended if row["attempt"] == 1}
+    assert {("measure", "failed"), ("silence", "launch_failed"), ("exceed", "launch_failed")} <= first
+    assert {step for step, outcome in first if outcome in {"lost", "timed_out"}} >= {"crash", "spin"}
+    assert [row["attempt"] for row in ended if row["step_slug"] == "measure"] == [1] * 10
+
+
+async def test_what_a_handler_throws_is_the_error_of_the_run(pgflow_database, gateway, api, dispatching):
+    async with AsyncClient(pgflow_database) as client, dispatching(gateway.url, api):
+        await client.deploy(refusing)
+        with pytest.raises(RunFailed, match="never") as failed:
+            await (await client.start(refusing, 1)).result(60)
+    assert (failed.value.error["code"], failed.value.error["type"]) == ("NON_RETRYABLE", "NonRetryable")
+
+
+async def test_a_wrong_secret_pauses_the_executor_and_costs_nothing(
+    pgflow_database, pgflow_connection, gateway, api, dispatching
+):
+    async with AsyncClient(pgflow_database) as client:
+        await client.deploy(refusing)
+        await client.start(refusing, 1)
+        async with dispatching(gateway.url, api, signing_secret="another secret of others") as dispatcher:
+            await until(lambda: dispatcher.status().problems)
+    (problem,) = dispatcher.status().problems
+    assert "SIGNATURE_WRONG" in problem.message
+    row = pgflow_connection.execute("select * from pgflow.step_tasks").fetchone()
+    assert (row["status"], row["failures"], row["launch_failures"]) == ("queued", 0, 0)
