@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pgflow.runtime import run_handler, run_handler_async
+from pgflow.runtime.call import run_to_end
 
 from pgflow_local import wire
 from pgflow_local.slots import Slots
@@ -125,11 +125,7 @@ class SerialRunner:
         if number in self._cancelled:  # the order came before it could be cancelled
             running.cancel()
         try:
-            while not running.done():
-                # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
-                with contextlib.suppress(KeyboardInterrupt, SystemExit):
-                    loop.run_until_complete(running)
-            return running.result()
+            return run_to_end(loop, running)
         finally:
             self._coroutine = None
 

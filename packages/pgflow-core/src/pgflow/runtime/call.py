@@ -18,7 +18,7 @@ from pgflow.runtime.handlers import Arguments, Handler, resolve
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["call_async", "call_sync", "error_of", "run_handler", "run_handler_async"]
+__all__ = ["call_async", "call_sync", "error_of", "run_handler", "run_handler_async", "run_to_end"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,15 @@ def call_sync(function: Callable[..., Any], arguments: Arguments) -> Any:
     except BaseException as error:
         raise _aborted(error) from error
     return result
+
+
+def run_to_end(loop: asyncio.AbstractEventLoop, running: asyncio.Task[T]) -> T:
+    """Run a loop until a task ends, whatever its handler raises; another thread may cancel the task."""
+    while not running.done():
+        # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            loop.run_until_complete(running)
+    return running.result()
 
 
 async def call_async(function: Callable[..., Any], arguments: Arguments) -> Any:

@@ -147,7 +147,11 @@ class _Run:
         if event is Event.DEADLINE:
             outcome = self._reports.fail(self._timed_out(), self._report_deadline())
         elif event is Event.STOP:
-            outcome = self._report_end() if self._work.output else self._hand_back("while the handler ran")
+            outcome = (
+                self._report_end()
+                if self._work.output is not None
+                else self._hand_back("while the handler ran")
+            )
         elif event is Event.CANCELLED:
             outcome = Outcome("stopped", "the run was cancelled")
         else:
@@ -181,7 +185,8 @@ class _Run:
         until = time.monotonic() + (grace if can_notice else 0.0)
         while not self._work.has_ended and (left := until - time.monotonic()) > 0:
             try:
-                self._inbox.get(timeout=left)
+                if self._inbox.get(timeout=left) is Event.STOP:
+                    break
             except Empty:
                 break
         return self._work.has_ended

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pgflow.runtime.allowed import find
-from pgflow.runtime.call import run_handler, run_handler_async
+from pgflow.runtime.call import run_handler, run_handler_async, run_to_end
 from pgflow.runtime.context import Task
 
 if TYPE_CHECKING:
@@ -75,8 +75,4 @@ class Work:
                 self._coroutine = running
                 if self._cancelled:
                     running.cancel()
-            while not running.done():
-                # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
-                with contextlib.suppress(KeyboardInterrupt, SystemExit):
-                    loop.run_until_complete(running)
-            return running.result()
+            return run_to_end(loop, running)
