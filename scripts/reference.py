@@ -31,6 +31,7 @@ GROUPS: Final = {
     "Start": ("run_flow", "run_flows"),
     "Work": (
         "claim_step_tasks",
+        "claim_with_key",
         "start_step_task",
         "heartbeat_step_tasks",
         "complete_step_task",
@@ -59,6 +60,8 @@ GROUPS: Final = {
         "backlog",
         "check_invariants",
         "grant_roles",
+        "create_worker_key",
+        "revoke_worker_key",
         "clock",
     ),
 }
@@ -102,7 +105,7 @@ JSON null. Names that begin with `_` are the engine's own. `hatch run reference`
 comments in `sql-core/schema/`.
 
 """
-_HELP: Final = re.compile(r"```console\n\$ pgflow (?:(?P<name>[\w-]+) )?--help\n.*?```\n", re.DOTALL)
+_HELP: Final = re.compile(r"```console\n\$ pgflow (?:(?P<name>[\w -]+) )?--help\n.*?```\n", re.DOTALL)
 
 
 def sql_page(connection: psycopg.Connection[Any]) -> str:
@@ -165,7 +168,7 @@ def cli_page(text: str) -> str:
 
 
 def _help(command: str | None) -> str:
-    words = [*([command] if command else []), "--help"]
+    words = [*(command or "").split(), "--help"]
     done = subprocess.run(
         [sys.executable, "-m", "pgflow.cli", *words],
         env={**os.environ, "COLUMNS": "110", "NO_COLOR": "1"},

@@ -836,7 +836,7 @@ begin
 end
 $_$;
 COMMENT ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) IS 'PF001 naming the step and the key if a step of a definition is wrong in itself.';
-CREATE FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
+CREATE FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text, flows text[] DEFAULT NULL::text[]) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -852,6 +852,8 @@ declare
   v_count int;
   v_held bigint;
   v_is_probe boolean;
+  v_wanted constant int[] := case when _claim.flows is not null then array(
+    select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
@@ -866,7 +868,11 @@ begin
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
     while v_left > 0 and v_held < 1000 loop
-      v_popped := pgflow._pop_ready(v_queue, v_left);
+      if v_wanted is null then
+        v_popped := pgflow._pop_ready(v_queue, v_left);
+      else
+        v_popped := pgflow._pop_ready_of_steps(v_queue, v_left, v_wanted);
+      end if;
       exit when v_popped.run_ids is null;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
@@ -918,7 +924,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'The work of claim_step_tasks and exchange_step_tasks.';
+COMMENT ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text, flows text[]) IS 'The work of every verb that claims; with flows, of tasks of these flows alone.';
 CREATE FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2543,6 +2549,30 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) IS 'Take the oldest ready entries of a queue that nobody else is taking. Their tasks are not touched yet.';
+CREATE FUNCTION pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks integer, wanted integer[], OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- Walks past the entries of other steps, and leaves the low-water mark to those who take them.
+  with popped as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.ready_tasks x
+      where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
+        and x.step_id = any (_pop_ready_of_steps.wanted)
+      order by x.xid, x.seq
+      limit _pop_ready_of_steps.max_tasks
+      for update skip locked))
+    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
+  )
+  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
+    array_agg(p.task_index order by p.xid, p.seq)
+    into run_ids, step_ids, task_indexes
+  from popped p;
+end
+$$;
+COMMENT ON FUNCTION pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks integer, wanted integer[], OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) IS 'As _pop_ready, of these steps alone: what a claim for some flows takes.';
 CREATE FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2855,13 +2885,15 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
-        'migrations', 'doctor_checks'] as inner_tables,
+        'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
-      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
-      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks',
+        'claim_with_key', 'next_wake_at'] as working,
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
-      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading,
+      array['create_worker_key', 'revoke_worker_key'] as keeping_keys
   )
   select r.role_name, r.verbs, r.tables
   from lists l,
@@ -2871,7 +2903,7 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       ('pgflow_worker', l.common || l.working, '{}'),
       ('pgflow_client', l.common || l.running, l.definitions || l.state),
       ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
-      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading,
+      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading || l.keeping_keys,
         l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
 $$;
 COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
@@ -3501,6 +3533,45 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) IS 'The message about something too large: its size, the limit and the mend.';
+CREATE TABLE pgflow.worker_keys (
+    key_id uuid NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    executors text[] NOT NULL,
+    flows text[],
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone
+);
+COMMENT ON TABLE pgflow.worker_keys IS 'Credentials of workers that pull tasks without a database login of their own; the keys themselves are not stored.';
+COMMENT ON COLUMN pgflow.worker_keys.token_hash IS 'SHA-256 of the key. A key holds 244 random bits, so a slow hash would protect nothing more.';
+COMMENT ON COLUMN pgflow.worker_keys.executors IS 'Whose tasks the key may claim.';
+COMMENT ON COLUMN pgflow.worker_keys.flows IS 'Of which flows; null: of all.';
+COMMENT ON COLUMN pgflow.worker_keys.last_used_at IS 'When it last claimed, to the minute: a claim does not write each time.';
+CREATE FUNCTION pgflow._worker_key(key text, executor text, now timestamp with time zone) RETURNS pgflow.worker_keys
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_key pgflow.worker_keys;
+begin
+  -- Hashes are compared, so how long it takes says nothing about a key.
+  select k.* into v_key from pgflow.worker_keys k
+  where k.token_hash = sha256(convert_to(_worker_key.key, 'UTF8'))
+    and k.revoked_at is null and (k.expires_at is null or k.expires_at > _worker_key.now);
+  if not found then
+    raise exception 'the worker key is unknown, was revoked, or has expired' using errcode = 'PF009',
+      hint = 'Have a new one made: pgflow keys create.';
+  elsif _worker_key.executor <> all (v_key.executors) then
+    raise exception 'worker key "%" is not for executor "%"', v_key.name, _worker_key.executor using errcode = 'PF006',
+      hint = format('It is for: %s.', array_to_string(v_key.executors, ', '));
+  end if;
+  return v_key;
+end
+$$;
+COMMENT ON FUNCTION pgflow._worker_key(key text, executor text, now timestamp with time zone) IS 'What a key stands for; PF009 if it is worth nothing now, PF006 if it is not for this executor.';
 CREATE FUNCTION pgflow.backlog(max_counted integer DEFAULT 10000) RETURNS TABLE(executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3704,6 +3775,36 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Claim up to max_tasks ready tasks of an executor: highest priority first, then the oldest. mode start: the caller runs them; launch: they are handed on and start by start_step_task.';
+CREATE FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer DEFAULT 1, lease_seconds double precision DEFAULT 30, mode text DEFAULT 'start'::text, inputs text DEFAULT 'full'::text) RETURNS TABLE(run_id uuid, flow_slug text, flow_version integer, step_slug text, step_type text, task_index integer, attempt integer, attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision, heartbeat_timeout_seconds double precision, max_attempts integer, failures integer, priority integer, external_id text, lease_expires_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  v_now constant timestamptz := pgflow.clock();
+  v_key pgflow.worker_keys;
+begin
+  perform pgflow._check_claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
+    claim_with_key.mode, claim_with_key.inputs);
+  v_key := pgflow._worker_key(claim_with_key.key, claim_with_key.executor, v_now);
+  if v_key.last_used_at is null or v_key.last_used_at <= v_now - interval '1 minute' then
+    -- By try: of workers that share a key one writes, and none waits.
+    update pgflow.worker_keys k
+    set last_used_at = v_now
+    where k.ctid = any (array(select x.ctid from pgflow.worker_keys x where x.key_id = v_key.key_id for no key update skip locked));
+  end if;
+  return query
+  select c.* from pgflow._claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
+    claim_with_key.mode, claim_with_key.inputs, v_key.flows) c;
+  perform pgflow._notify();
+end
+$$;
+COMMENT ON FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'As claim_step_tasks, for a worker without rights of its own: the key says for which executors, and of which flows. PF009 if the key is unknown, revoked or expired, PF006 if it is not for this executor.';
 CREATE FUNCTION pgflow.clock() RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3739,6 +3840,39 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) IS 'Complete an attempt in the caller''s transaction: completed, duplicate or stale. PF003 if there is no such task.';
+CREATE FUNCTION pgflow.create_worker_key(name text, executors text[], flows text[] DEFAULT NULL::text[], expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS TABLE(key_id uuid, key text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_now constant timestamptz := pgflow.clock();
+  v_name text;
+begin
+  perform pgflow._check_name('name', create_worker_key.name);
+  if coalesce(create_worker_key.name, '') = '' then
+    raise exception 'name must be given' using errcode = 'PF008', hint = 'Say who will use the key.';
+  elsif coalesce(cardinality(create_worker_key.executors), 0) = 0 then
+    raise exception 'executors must name at least one' using errcode = 'PF008', hint = 'A key is for the executors it names.';
+  elsif cardinality(create_worker_key.flows) = 0 then
+    raise exception 'flows must name at least one, or be null' using errcode = 'PF008', hint = 'Null stands for all flows.';
+  elsif create_worker_key.expires_at <= v_now then
+    raise exception 'expires_at must lie in the future' using errcode = 'PF008';
+  end if;
+  foreach v_name in array create_worker_key.executors || create_worker_key.flows loop
+    perform pgflow._check_name('executors and flows', v_name);
+    if coalesce(v_name, '') = '' then
+      raise exception 'executors and flows must not hold an empty name' using errcode = 'PF008';
+    end if;
+  end loop;
+  key_id := gen_random_uuid();
+  key := 'pgflow_key_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  insert into pgflow.worker_keys (key_id, name, token_hash, executors, flows, created_at, created_by, expires_at)
+  values (create_worker_key.key_id, create_worker_key.name, sha256(convert_to(create_worker_key.key, 'UTF8')), create_worker_key.executors,
+    create_worker_key.flows, v_now, pgflow._caller(), create_worker_key.expires_at);
+  return next;
+end
+$$;
+COMMENT ON FUNCTION pgflow.create_worker_key(name text, executors text[], flows text[], expires_at timestamp with time zone) IS 'Make a key with which workers claim tasks of these executors, and of these flows if any are named. It is shown this once: only its hash is stored.';
 CREATE FUNCTION pgflow.define_flow(definition jsonb) RETURNS TABLE(flow_slug text, flow_version integer, created boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4625,6 +4759,25 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) IS 'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
+CREATE FUNCTION pgflow.revoke_worker_key(key_id uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_was timestamptz;
+begin
+  select k.revoked_at into v_was from pgflow.worker_keys k where k.key_id = revoke_worker_key.key_id for no key update;
+  if not found then
+    raise exception 'no worker key %', coalesce(revoke_worker_key.key_id::text, 'null') using errcode = 'PF003',
+      hint = 'pgflow keys list shows them.';
+  elsif v_was is not null then
+    return 'already_revoked';
+  end if;
+  update pgflow.worker_keys k set revoked_at = pgflow.clock() where k.key_id = revoke_worker_key.key_id;
+  return 'revoked';
+end
+$$;
+COMMENT ON FUNCTION pgflow.revoke_worker_key(key_id uuid) IS 'Let nothing more be claimed with a key; tasks that were claimed with it go on. revoked or already_revoked; PF003 if there is none.';
 CREATE FUNCTION pgflow.run_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, run_id uuid DEFAULT NULL::uuid, flow_version integer DEFAULT NULL::integer, idempotency_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, start_at timestamp with time zone DEFAULT NULL::timestamp with time zone, tags jsonb DEFAULT '{}'::jsonb) RETURNS SETOF pgflow.started_run
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5762,6 +5915,10 @@ ALTER TABLE ONLY pgflow.task_progress
     ADD CONSTRAINT task_progress_pkey PRIMARY KEY (run_id, step_slug, task_index);
 ALTER TABLE ONLY pgflow.timers
     ADD CONSTRAINT timers_pkey PRIMARY KEY (due_at, seq);
+ALTER TABLE ONLY pgflow.worker_keys
+    ADD CONSTRAINT worker_key_is_one_secret UNIQUE (token_hash);
+ALTER TABLE ONLY pgflow.worker_keys
+    ADD CONSTRAINT worker_keys_pkey PRIMARY KEY (key_id);
 CREATE UNIQUE INDEX deps_by_step ON pgflow.deps USING btree (step_id, dep_id);
 COMMENT ON INDEX pgflow.deps_by_step IS 'What a step waits for; the primary key answers what waits for a step.';
 CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_slug) WHERE is_active;
@@ -5800,6 +5957,8 @@ CREATE POLICY all_or_nothing ON pgflow.sweep_marks FOR SELECT USING ((( SELECT p
 COMMENT ON POLICY all_or_nothing ON pgflow.sweep_marks IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.timers FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 COMMENT ON POLICY all_or_nothing ON pgflow.timers IS 'Of use only to who reads everything.';
+CREATE POLICY all_or_nothing ON pgflow.worker_keys FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.worker_keys IS 'Of use only to who reads everything.';
 ALTER TABLE pgflow.completed_task_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.deps ENABLE ROW LEVEL SECURITY;
 CREATE POLICY every_row ON pgflow.deps FOR SELECT USING (true);
@@ -5851,6 +6010,7 @@ ALTER TABLE pgflow.superseded_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.sweep_marks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.task_progress ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.timers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.worker_keys ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_deployer;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_dispatcher;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_worker;
@@ -5894,7 +6054,7 @@ REVOKE ALL ON FUNCTION pgflow._check_run(run_id uuid, roles text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_slug(kind text, slug jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._check_step(flow_slug text, step jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._claim(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text, flows text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._classify_rest(reports jsonb, applied bigint[], statuses text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_launches(launches jsonb) FROM PUBLIC;
@@ -6124,6 +6284,7 @@ REVOKE ALL ON FUNCTION pgflow._object(keys text[], outputs jsonb[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._observe_launch(run_id uuid, step_slug text, task_index integer, attempt integer, phase text, code text, detail text, log_tail text, started boolean, retryable boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._park_paused(run_ids uuid[], only_new boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._pop_ready(queue pgflow.queues, max_tasks integer, OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks integer, wanted integer[], OUT run_ids uuid[], OUT step_ids integer[], OUT task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._put_back(run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._queue_id(executor text, priority integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._record_launch(run_id uuid, step_slug text, task_index integer, attempt_token uuid, outcome text, external_id text, kind text, reason text, retry_after double precision, attempt integer, handle jsonb) FROM PUBLIC;
@@ -6157,6 +6318,34 @@ REVOKE ALL ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], ta
 REVOKE ALL ON FUNCTION pgflow._task_key(run_id uuid, step_slug text, task_index integer, attempt_token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._token_hash(token uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._too_large(what text, size bigint, most bigint, unit text) FROM PUBLIC;
+GRANT SELECT(key_id) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(key_id) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(key_id) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(name) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(name) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(name) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(executors) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(executors) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(executors) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(flows) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(flows) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(flows) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(created_at) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(created_at) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(created_at) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(created_by) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(created_by) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(created_by) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(expires_at) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(expires_at) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(expires_at) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(revoked_at) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(revoked_at) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(revoked_at) ON TABLE pgflow.worker_keys TO pgflow_owner;
+GRANT SELECT(last_used_at) ON TABLE pgflow.worker_keys TO pgflow_dispatcher;
+GRANT SELECT(last_used_at) ON TABLE pgflow.worker_keys TO pgflow_viewer;
+GRANT SELECT(last_used_at) ON TABLE pgflow.worker_keys TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow._worker_key(key text, executor text, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow.backlog(max_counted integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_viewer;
@@ -6171,6 +6360,10 @@ GRANT ALL ON FUNCTION pgflow.check_invariants(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.claim_step_tasks(executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_worker;
+GRANT ALL ON FUNCTION pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.clock() FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_dispatcher;
@@ -6182,6 +6375,8 @@ REVOKE ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, ta
 GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.create_worker_key(name text, executors text[], flows text[], expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.create_worker_key(name text, executors text[], flows text[], expires_at timestamp with time zone) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.define_flow(definition jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.define_flow(definition jsonb) TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.define_flow(definition jsonb) TO pgflow_owner;
@@ -6237,6 +6432,7 @@ GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.missing_indexes(expected text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.next_wake_at(executors text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_dispatcher;
+GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.observe_launches(observations jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.observe_launches(observations jsonb) TO pgflow_dispatcher;
@@ -6284,6 +6480,8 @@ GRANT ALL ON FUNCTION pgflow.resume_run(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.revoke_worker_key(key_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.revoke_worker_key(key_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.run_flow(flow_slug text, input jsonb, run_id uuid, flow_version integer, idempotency_key text, priority integer, start_at timestamp with time zone, tags jsonb) TO pgflow_owner;

@@ -56,6 +56,10 @@ class Api:
     def post(self, verb: str, held: Held, **fields: object) -> httpx.Response:
         return self.http.post(f"/v1/tasks/{verb}", json={**held.address, **fields}, headers=held.bearer)
 
+    def claim(self, key: str, *, executor: str = "local", **fields: object) -> httpx.Response:
+        body = {"executor": executor, "worker_id": "w", **fields}
+        return self.http.post("/v1/tasks/claim", json=body, headers={"Authorization": f"Bearer {key}"})
+
     def send(self, verb: str, held: Held, body: bytes | str) -> httpx.Response:
         return self.http.post(f"/v1/tasks/{verb}", content=body, headers=held.bearer)
 
@@ -110,17 +114,11 @@ def api(serve):
 
 
 @pytest.fixture
-def held(pgflow_connection):
+def held(pgflow_connection, start):
     """Start runs of a one-step flow and claim their tasks: `held(2, mode="start")`."""
 
     def hold(count: int = 1, *, mode: str = "launch", **options: object) -> list[Held]:
-        slug = f"flow_{uuid.uuid4().hex[:8]}"
-        step = {"step_slug": "work", "step_type": "single", "deps": [], "handler": "m:f"}
-        step |= {"needs_run_input": True, "options": options}
-        definition = json.dumps({"flow_slug": slug, "steps": [step]})
-        pgflow_connection.execute("select pgflow.define_flow(%s)", [definition])
-        inputs = [json.dumps({"n": n}) for n in range(count)]
-        pgflow_connection.execute("select pgflow.run_flows(%s, %s::jsonb[])", [slug, inputs])
+        start(count, **options)
         rows = pgflow_connection.execute(
             "select * from pgflow.claim_step_tasks('local', 'w', %s, 60, %s)", [count, mode]
         ).fetchall()
@@ -130,6 +128,34 @@ def held(pgflow_connection):
         ]
 
     return hold
+
+
+@pytest.fixture
+def key(pgflow_connection):
+    """A worker key for executor `local`, of all flows."""
+    row = pgflow_connection.execute(
+        "select key from pgflow.create_worker_key('test', array['local'])"
+    ).fetchone()
+    return row["key"]
+
+
+@pytest.fixture
+def start(pgflow_connection):
+    """Start runs of a one-step flow: `start(2, max_attempts=1)` returns their ids."""
+
+    def run(count: int = 1, **options: object) -> list[str]:
+        slug = f"flow_{uuid.uuid4().hex[:8]}"
+        step = {"step_slug": "work", "step_type": "single", "deps": [], "handler": "m:f"}
+        step |= {"needs_run_input": True, "options": options}
+        definition = json.dumps({"flow_slug": slug, "steps": [step]})
+        pgflow_connection.execute("select pgflow.define_flow(%s)", [definition])
+        inputs = [json.dumps({"n": n}) for n in range(count)]
+        rows = pgflow_connection.execute(
+            "select run_id from pgflow.run_flows(%s, %s::jsonb[])", [slug, inputs]
+        )
+        return [str(row["run_id"]) for row in rows]
+
+    return run
 
 
 @pytest.fixture

@@ -605,6 +605,27 @@ comment on column pgflow.launches.cancels is 'How often its end was carried to t
 comment on column pgflow.launches.handle is 'What its executor calls it.';
 comment on index pgflow.launches_by_look is 'Which launches of an executor are due.';
 
+create table pgflow.worker_keys (
+  key_id uuid not null,
+  name text not null,
+  token_hash bytea not null,
+  executors text[] not null,
+  flows text[],
+  created_at timestamptz not null,
+  created_by text not null,
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  last_used_at timestamptz,
+  constraint worker_keys_pkey primary key (key_id),
+  constraint worker_key_is_one_secret unique (token_hash)
+);
+
+comment on table pgflow.worker_keys is 'Credentials of workers that pull tasks without a database login of their own; the keys themselves are not stored.';
+comment on column pgflow.worker_keys.token_hash is 'SHA-256 of the key. A key holds 244 random bits, so a slow hash would protect nothing more.';
+comment on column pgflow.worker_keys.executors is 'Whose tasks the key may claim.';
+comment on column pgflow.worker_keys.flows is 'Of which flows; null: of all.';
+comment on column pgflow.worker_keys.last_used_at is 'When it last claimed, to the minute: a claim does not write each time.';
+
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2709,6 +2730,34 @@ $$;
 comment on function pgflow._note_launches(text, text, uuid[], int[], int[], timestamptz) is
   'Note attempts just claimed in mode launch, in the transaction that claims them: before anything is asked of another place.';
 
+create function pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks int, wanted int[],
+  out run_ids uuid[], out step_ids int[], out task_indexes int[])
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- Walks past the entries of other steps, and leaves the low-water mark to those who take them.
+  with popped as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.ready_tasks x
+      where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
+        and x.step_id = any (_pop_ready_of_steps.wanted)
+      order by x.xid, x.seq
+      limit _pop_ready_of_steps.max_tasks
+      for update skip locked))
+    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
+  )
+  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
+    array_agg(p.task_index order by p.xid, p.seq)
+    into run_ids, step_ids, task_indexes
+  from popped p;
+end
+$$;
+
+comment on function pgflow._pop_ready_of_steps(pgflow.queues, int, int[]) is
+  'As _pop_ready, of these steps alone: what a claim for some flows takes.';
+
 create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2900,7 +2949,8 @@ $$;
 
 comment on function pgflow._dependency_outputs(uuid, int) is 'What a step receives from its dependencies: one key a completed one.';
 
-create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text)
+create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text,
+  flows text[] default null)
   returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
     attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
@@ -2920,6 +2970,8 @@ declare
   v_count int;
   v_held bigint;
   v_is_probe boolean;
+  v_wanted constant int[] := case when _claim.flows is not null then array(
+    select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
@@ -2934,7 +2986,11 @@ begin
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
     while v_left > 0 and v_held < 1000 loop
-      v_popped := pgflow._pop_ready(v_queue, v_left);
+      if v_wanted is null then
+        v_popped := pgflow._pop_ready(v_queue, v_left);
+      else
+        v_popped := pgflow._pop_ready_of_steps(v_queue, v_left, v_wanted);
+      end if;
       exit when v_popped.run_ids is null;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
@@ -2987,7 +3043,8 @@ begin
 end
 $$;
 
-comment on function pgflow._claim(text, text, int, double precision, text, text) is 'The work of claim_step_tasks and exchange_step_tasks.';
+comment on function pgflow._claim(text, text, int, double precision, text, text, text[]) is
+  'The work of every verb that claims; with flows, of tasks of these flows alone.';
 
 create function pgflow._live_tasks(run_ids uuid[], step_ids int[], task_indexes int[])
   returns table (ordinality bigint, run_id uuid, step_id int, task_index int, step_slug text, queue_id int, lease_expires_at timestamptz,
@@ -5760,6 +5817,128 @@ $$;
 comment on function pgflow.get_progress(uuid) is
   'How far a run and each of its steps are: for those who look again and again. PF003 if there is no such run, PF006 if it is not yours.';
 
+create function pgflow._worker_key(key text, executor text, now timestamptz) returns pgflow.worker_keys
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_key pgflow.worker_keys;
+begin
+  -- Hashes are compared, so how long it takes says nothing about a key.
+  select k.* into v_key from pgflow.worker_keys k
+  where k.token_hash = sha256(convert_to(_worker_key.key, 'UTF8'))
+    and k.revoked_at is null and (k.expires_at is null or k.expires_at > _worker_key.now);
+  if not found then
+    raise exception 'the worker key is unknown, was revoked, or has expired' using errcode = 'PF009',
+      hint = 'Have a new one made: pgflow keys create.';
+  elsif _worker_key.executor <> all (v_key.executors) then
+    raise exception 'worker key "%" is not for executor "%"', v_key.name, _worker_key.executor using errcode = 'PF006',
+      hint = format('It is for: %s.', array_to_string(v_key.executors, ', '));
+  end if;
+  return v_key;
+end
+$$;
+
+comment on function pgflow._worker_key(text, text, timestamptz) is
+  'What a key stands for; PF009 if it is worth nothing now, PF006 if it is not for this executor.';
+
+create function pgflow.claim_with_key(key text, executor text, worker_id text, max_tasks int default 1,
+  lease_seconds double precision default 30, mode text default 'start', inputs text default 'full')
+  returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
+    attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
+    heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
+    lease_expires_at timestamptz)
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_generic_plan
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_bitmapscan to off
+set enable_seqscan to off
+set jit to off
+as $$
+declare
+  v_now constant timestamptz := pgflow.clock();
+  v_key pgflow.worker_keys;
+begin
+  perform pgflow._check_claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
+    claim_with_key.mode, claim_with_key.inputs);
+  v_key := pgflow._worker_key(claim_with_key.key, claim_with_key.executor, v_now);
+  if v_key.last_used_at is null or v_key.last_used_at <= v_now - interval '1 minute' then
+    -- By try: of workers that share a key one writes, and none waits.
+    update pgflow.worker_keys k
+    set last_used_at = v_now
+    where k.ctid = any (array(select x.ctid from pgflow.worker_keys x where x.key_id = v_key.key_id for no key update skip locked));
+  end if;
+  return query
+  select c.* from pgflow._claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
+    claim_with_key.mode, claim_with_key.inputs, v_key.flows) c;
+  perform pgflow._notify();
+end
+$$;
+
+comment on function pgflow.claim_with_key(text, text, text, int, double precision, text, text) is
+  'As claim_step_tasks, for a worker without rights of its own: the key says for which executors, and of which flows. PF009 if the key is unknown, revoked or expired, PF006 if it is not for this executor.';
+
+create function pgflow.create_worker_key(name text, executors text[], flows text[] default null, expires_at timestamptz default null)
+  returns table (key_id uuid, key text)
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_now constant timestamptz := pgflow.clock();
+  v_name text;
+begin
+  perform pgflow._check_name('name', create_worker_key.name);
+  if coalesce(create_worker_key.name, '') = '' then
+    raise exception 'name must be given' using errcode = 'PF008', hint = 'Say who will use the key.';
+  elsif coalesce(cardinality(create_worker_key.executors), 0) = 0 then
+    raise exception 'executors must name at least one' using errcode = 'PF008', hint = 'A key is for the executors it names.';
+  elsif cardinality(create_worker_key.flows) = 0 then
+    raise exception 'flows must name at least one, or be null' using errcode = 'PF008', hint = 'Null stands for all flows.';
+  elsif create_worker_key.expires_at <= v_now then
+    raise exception 'expires_at must lie in the future' using errcode = 'PF008';
+  end if;
+  foreach v_name in array create_worker_key.executors || create_worker_key.flows loop
+    perform pgflow._check_name('executors and flows', v_name);
+    if coalesce(v_name, '') = '' then
+      raise exception 'executors and flows must not hold an empty name' using errcode = 'PF008';
+    end if;
+  end loop;
+  key_id := gen_random_uuid();
+  key := 'pgflow_key_' || replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  insert into pgflow.worker_keys (key_id, name, token_hash, executors, flows, created_at, created_by, expires_at)
+  values (create_worker_key.key_id, create_worker_key.name, sha256(convert_to(create_worker_key.key, 'UTF8')), create_worker_key.executors,
+    create_worker_key.flows, v_now, pgflow._caller(), create_worker_key.expires_at);
+  return next;
+end
+$$;
+
+comment on function pgflow.create_worker_key(text, text[], text[], timestamptz) is
+  'Make a key with which workers claim tasks of these executors, and of these flows if any are named. It is shown this once: only its hash is stored.';
+
+create function pgflow.revoke_worker_key(key_id uuid) returns text
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_was timestamptz;
+begin
+  select k.revoked_at into v_was from pgflow.worker_keys k where k.key_id = revoke_worker_key.key_id for no key update;
+  if not found then
+    raise exception 'no worker key %', coalesce(revoke_worker_key.key_id::text, 'null') using errcode = 'PF003',
+      hint = 'pgflow keys list shows them.';
+  elsif v_was is not null then
+    return 'already_revoked';
+  end if;
+  update pgflow.worker_keys k set revoked_at = pgflow.clock() where k.key_id = revoke_worker_key.key_id;
+  return 'revoked';
+end
+$$;
+
+comment on function pgflow.revoke_worker_key(uuid) is
+  'Let nothing more be claimed with a key; tasks that were claimed with it go on. revoked or already_revoked; PF003 if there is none.';
+
 create view pgflow._doctor_settings as
 select v.severity, s.name as subject, format('%s = %s: %s', s.name, s.reset_val, v.finding) as finding, v.mend
 from pg_catalog.pg_settings s
@@ -6112,6 +6291,7 @@ create policy all_or_nothing on pgflow.map_counters for select using ((select pg
 create policy all_or_nothing on pgflow.timers for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.launches for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.settings for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.worker_keys for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
 
 do $$
@@ -6147,13 +6327,15 @@ as $$
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
-        'migrations', 'doctor_checks'] as inner_tables,
+        'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,
       array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
       array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
-      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks'] as working,
-      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'next_wake_at', 'maintain', 'postpone_lease_expiry',
+      array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks',
+        'claim_with_key', 'next_wake_at'] as working,
+      array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'maintain', 'postpone_lease_expiry',
         'pause_executor', 'resume_executor', 'set_retention', 'prune_runs'] as dispatching,
-      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading
+      array['get_run', 'get_progress', 'list_runs', 'check_invariants', 'backlog', 'sweep_lag', 'queue_waits', 'doctor', 'missing_indexes'] as reading,
+      array['create_worker_key', 'revoke_worker_key'] as keeping_keys
   )
   select r.role_name, r.verbs, r.tables
   from lists l,
@@ -6163,7 +6345,7 @@ as $$
       ('pgflow_worker', l.common || l.working, '{}'),
       ('pgflow_client', l.common || l.running, l.definitions || l.state),
       ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
-      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading,
+      ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading || l.keeping_keys,
         l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
 $$;
 

@@ -1,4 +1,5 @@
-create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text)
+create function pgflow._claim(executor text, worker_id text, max_tasks int, lease_seconds double precision, mode text, inputs text,
+  flows text[] default null)
   returns table (run_id uuid, flow_slug text, flow_version int, step_slug text, step_type text, task_index int, attempt int,
     attempt_token uuid, handler text, params jsonb, input jsonb, executor_options jsonb, timeout_seconds double precision,
     heartbeat_timeout_seconds double precision, max_attempts int, failures int, priority int, external_id text,
@@ -18,6 +19,8 @@ declare
   v_count int;
   v_held bigint;
   v_is_probe boolean;
+  v_wanted constant int[] := case when _claim.flows is not null then array(
+    select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
 begin
   perform pgflow._sweep_due(v_now);
   if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
@@ -32,7 +35,11 @@ begin
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
     while v_left > 0 and v_held < 1000 loop
-      v_popped := pgflow._pop_ready(v_queue, v_left);
+      if v_wanted is null then
+        v_popped := pgflow._pop_ready(v_queue, v_left);
+      else
+        v_popped := pgflow._pop_ready_of_steps(v_queue, v_left, v_wanted);
+      end if;
       exit when v_popped.run_ids is null;
       return query
       select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
@@ -85,4 +92,5 @@ begin
 end
 $$;
 
-comment on function pgflow._claim(text, text, int, double precision, text, text) is 'The work of claim_step_tasks and exchange_step_tasks.';
+comment on function pgflow._claim(text, text, int, double precision, text, text, text[]) is
+  'The work of every verb that claims; with flows, of tasks of these flows alone.';

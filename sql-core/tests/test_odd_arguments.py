@@ -52,7 +52,7 @@ GOOD = {
     "steps": "array[pgflow.step('a')]",
 }
 
-OURS = {f"PF00{number}" for number in range(1, 9)}
+OURS = {f"PF00{number}" for number in range(1, 10)}
 
 
 def functions(engine: Engine) -> list[Any]:

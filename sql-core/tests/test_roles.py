@@ -25,7 +25,7 @@ TABLES = [
         "timers",
         "launches",
     ),
-    *("sweep_marks", "settings", "migrations"),
+    *("sweep_marks", "settings", "migrations", "worker_keys"),
 ]
 
 
@@ -115,7 +115,7 @@ def test_nobody_reads_a_token_hash(engine: Engine, role: str) -> None:
         role,
     )
     assert {row.relname for row in hidden if row.readable} == set()
-    assert {row.relname for row in hidden} >= {"run_steps", "map_tasks", "step_task_attempts"}
+    assert {row.relname for row in hidden} >= {"run_steps", "map_tasks", "step_task_attempts", "worker_keys"}
 
 
 @pytest.mark.parametrize(

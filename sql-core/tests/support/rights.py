@@ -18,9 +18,10 @@ _VERBS = {
     ),
     "pgflow_worker": (
         *("start_step_task", "heartbeat_step_tasks", "complete_step_task", "fail_step_task"),
-        "release_step_tasks",
+        *("release_step_tasks", "claim_with_key"),
     ),
     "pgflow_viewer": ("check_invariants",),
+    "pgflow_owner": ("create_worker_key", "revoke_worker_key"),
 }
 _ROLE_OF = {verb: role for role, verbs in _VERBS.items() for verb in verbs}
 _OWN = re.compile(r"\s*set (?:session |local )?(?:role|session authorization)\b")

@@ -26,6 +26,7 @@ __all__ = [
     "HandlerMissing",
     "InputError",
     "InputInvalid",
+    "KeyRefused",
     "NonRetryable",
     "NotInTask",
     "NotPossible",
@@ -177,7 +178,7 @@ class FlowNotFound(PgflowError):
 
 
 class RunNotFound(PgflowError):
-    """No such run, step or task (SQLSTATE PF003)."""
+    """No such run, step, task or worker key (SQLSTATE PF003)."""
 
 
 class Conflict(PgflowError):
@@ -190,6 +191,10 @@ class NotPossible(PgflowError):
 
 class NotYours(PgflowError):
     """The run belongs to another user (SQLSTATE PF006)."""
+
+
+class KeyRefused(PgflowError):
+    """The worker key is unknown, was revoked, or has expired (SQLSTATE PF009)."""
 
 
 class TooLarge(PgflowError):
@@ -279,4 +284,5 @@ ERROR_BY_SQLSTATE: Final[Mapping[str, type[PgflowError]]] = {
     "PF006": NotYours,
     "PF007": TooLarge,
     "PF008": BadInput,
+    "PF009": KeyRefused,
 }

@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
+    "ClaimRequest",
+    "Claimed",
     "CompleteRequest",
     "Completed",
     "FailRequest",
@@ -34,6 +36,60 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_Whole = BeforeValidator(_whole)
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+"""What PostgreSQL can store."""
+
+
+class ClaimRequest(BaseModel):
+    """What a worker can take now, and for how long it waits where there is nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    executor: Name
+    worker_id: Name
+    """Names the worker in `pgflow status` and in the history of attempts."""
+    max_tasks: Annotated[int, Field(ge=1, le=100, strict=True), _Whole] = 1
+    wait_seconds: Annotated[float, Field(ge=0, le=30, strict=True)] = 0
+    """0 answers at once."""
+    lease_seconds: Annotated[float, Field(ge=1, le=86_400, strict=True)] = 30
+    """The task is run again elsewhere unless a heartbeat, or its end, is reported in this time."""
+    mode: Literal["start", "launch"] = "start"
+    """launch: to be handed on to another place, which begins with the start handshake."""
+    inputs: Literal["full", "none"] = "full"
+
+
+class ClaimedTaskBody(BaseModel):
+    """A claimed task; `attempt_token` is the bearer of all that is said about it."""
+
+    run_id: UUID
+    flow_slug: str
+    flow_version: int
+    step_slug: str
+    step_type: Literal["single", "map"]
+    task_index: int
+    attempt: int
+    attempt_token: UUID
+    handler: str
+    params: dict[str, str] | None
+    input: dict[str, Any] | None
+    executor_options: dict[str, Any] | None
+    timeout_seconds: float
+    heartbeat_timeout_seconds: float | None
+    max_attempts: int
+    failures: int
+    priority: int
+    external_id: str | None
+    lease_expires_at: datetime
+
+
+class Claimed(BaseModel):
+    """What was claimed; none if the time was up."""
+
+    tasks: list[ClaimedTaskBody]
+
+
 class TaskRequest(BaseModel):
     """Which task the bearer speaks for."""
 
@@ -41,14 +97,14 @@ class TaskRequest(BaseModel):
 
     run_id: UUID
     step_slug: Slug
-    task_index: Annotated[int, Field(ge=0, le=_MAX_INT, strict=True), BeforeValidator(_whole)] = 0
+    task_index: Annotated[int, Field(ge=0, le=_MAX_INT, strict=True), _Whole] = 0
     """0 for a single step, the item's place for a map step."""
 
 
 class StartRequest(TaskRequest):
     """The handshake of a launched attempt."""
 
-    instance_id: Annotated[str, Field(min_length=1, max_length=200)]
+    instance_id: Name
     """Names the process that asks: the first one has the attempt, and may ask again."""
 
 

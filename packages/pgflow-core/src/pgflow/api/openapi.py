@@ -8,6 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from pgflow.api.models import (
+    Claimed,
+    ClaimRequest,
     Completed,
     CompleteRequest,
     Failed,
@@ -24,6 +26,7 @@ from pgflow.api.models import (
 __all__ = ["document"]
 
 _VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
+    "claim": (ClaimRequest, Claimed, "Claim tasks, and wait for some where there are none."),
     "start": (StartRequest, Started, "Make the start handshake of a launched attempt and get its input."),
     "heartbeat": (
         HeartbeatRequest,
@@ -36,13 +39,18 @@ _VERBS: Final[dict[str, tuple[type[BaseModel], type[BaseModel], str]]] = {
 }
 
 _PROBLEMS: Final = {
-    401: "No bearer, or not an attempt token.",
+    401: "No bearer, or one that is worth nothing here.",
     404: "No such run, step or task.",
     408: "The body did not arrive in time.",
     409: "The attempt is not the current one, or another instance has it: stop, do not retry.",
     413: "The body is too large.",
     422: "The body is not JSON, lacks a field, or holds what PostgreSQL cannot store.",
     503: "Try again after Retry-After seconds.",
+}
+_OF_CLAIMS: Final = {
+    **{status: _PROBLEMS[status] for status in (401, 408, 413, 422, 503)},
+    403: "The key is not for this executor.",
+    429: "Too many claims wait already: try again after Retry-After seconds.",
 }
 _TEMPLATE: Final = "#/components/schemas/{model}"
 
@@ -57,12 +65,16 @@ def document(version: str) -> dict[str, Any]:
         "info": {
             "title": "PGFlow completion API",
             "version": version,
-            "description": "The verbs of an attempt. The bearer is the attempt token.",
+            "description": "The claim, whose bearer is a worker key, and the verbs of an attempt, whose "
+            "bearer is the attempt token.",
         },
         "paths": {f"/v1/tasks/{verb}": {"post": _operation(verb)} for verb in _VERBS},
         "components": {
             "schemas": schemas["$defs"],
-            "securitySchemes": {"attemptToken": {"type": "http", "scheme": "bearer", "bearerFormat": "uuid"}},
+            "securitySchemes": {
+                "attemptToken": {"type": "http", "scheme": "bearer", "bearerFormat": "uuid"},
+                "workerKey": {"type": "http", "scheme": "bearer"},
+            },
         },
     }
 
@@ -70,13 +82,14 @@ def document(version: str) -> dict[str, Any]:
 def _operation(verb: str) -> dict[str, Any]:
     taken, given, summary = _VERBS[verb]
     answers = {"200": {"description": "Applied, or already known.", **_content(given)}}
+    problems = _OF_CLAIMS if verb == "claim" else _PROBLEMS
     answers |= {
-        str(status): {"description": what, **_content(ProblemBody)} for status, what in _PROBLEMS.items()
+        str(status): {"description": what, **_content(ProblemBody)} for status, what in problems.items()
     }
     return {
         "operationId": f"{verb}Task",
         "summary": summary,
-        "security": [{"attemptToken": []}],
+        "security": [{"workerKey" if verb == "claim" else "attemptToken": []}],
         "requestBody": {"required": True, **_content(taken)},
         "responses": answers,
     }

@@ -8,7 +8,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from pgflow.errors import BadInput, DatabaseError, DatabaseUnreachable, PgflowError, RunNotFound, TooLarge
+from pgflow.errors import (
+    BadInput,
+    DatabaseError,
+    DatabaseUnreachable,
+    KeyRefused,
+    NotYours,
+    PgflowError,
+    RunNotFound,
+    TooLarge,
+)
 
 __all__ = ["STATUS_BY_CODE", "Problem", "answer_http_error", "answer_problem", "problem_of", "unknown_task"]
 
@@ -19,17 +28,24 @@ STATUS_BY_CODE: Final = {
     "CONFLICT": 409,
     "DATABASE_ERROR": 503,
     "DATABASE_UNREACHABLE": 503,
+    "KEY_REFUSED": 401,
+    "KEY_SCOPE": 403,
     "OUTPUT_INVALID": 422,
     "RUN_HELD": 503,
     "STALE": 409,
     "TOKEN_MISSING": 401,
+    "TOO_MANY_CLAIMS": 429,
     "TOO_LARGE": 413,
     "UNKNOWN_TASK": 404,
 }
-"""Every code this API answers; 409 means stop and do not retry, 503 means try again."""
+"""Every code this API answers; 409 means stop and do not retry, 429 and 503 mean try again."""
 
 _RETRY_AFTER: Final = "1"
-_HEADERS: Final = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": _RETRY_AFTER}}
+_HEADERS: Final = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
 
 
 class Problem(Exception):
@@ -54,14 +70,22 @@ async def answer_problem(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status, _HEADERS.get(status))
 
 
+_CODE_OF: Final = (
+    (KeyRefused, "KEY_REFUSED"),
+    (NotYours, "KEY_SCOPE"),
+    (TooLarge, "TOO_LARGE"),
+    (BadInput, "OUTPUT_INVALID"),
+)
+"""What the engine's own words are passed on for."""
+
+
 def problem_of(error: Exception) -> Problem:
     """Say what an error of the engine means to a worker; any other error is raised again."""
     if isinstance(error, RunNotFound):
         return unknown_task()
-    if isinstance(error, TooLarge):
-        return Problem("TOO_LARGE", str(error))
-    if isinstance(error, BadInput):
-        return Problem("OUTPUT_INVALID", str(error))
+    code = next((code for cls, code in _CODE_OF if isinstance(error, cls)), None)
+    if code is not None:
+        return Problem(code, str(error))
     if isinstance(error, DatabaseUnreachable):
         return Problem("DATABASE_UNREACHABLE", "the database cannot be reached now: try again")
     if isinstance(error, DatabaseError) and error.sqlstate == "55P03":

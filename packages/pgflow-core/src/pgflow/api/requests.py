@@ -13,11 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 from pgflow.api.problems import Problem
 from pgflow.api.settings import ApiSettings
 
-__all__ = ["Body", "read_body", "read_token"]
+__all__ = ["Body", "read_body", "read_key", "read_token"]
 
 M = TypeVar("M", bound=BaseModel)
-
-_MISSING = "send the attempt token: Authorization: Bearer <token>"
 
 
 class Body:
@@ -39,13 +37,22 @@ class Body:
 
 def read_token(request: Request) -> UUID:
     """Take the attempt token from the Authorization header, the only place it may stand in."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise Problem("TOKEN_MISSING", _MISSING)
     try:
-        return UUID(token.strip())
+        return UUID(_bearer(request, "the attempt token"))
     except ValueError:
         raise Problem("TOKEN_MISSING", "the bearer is not an attempt token") from None
+
+
+def read_key(request: Request) -> str:
+    """Take the worker key from the Authorization header, the only place it may stand in."""
+    return _bearer(request, "a worker key")
+
+
+def _bearer(request: Request, what: str) -> str:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not bearer.strip():
+        raise Problem("TOKEN_MISSING", f"send {what}: Authorization: Bearer <...>")
+    return bearer.strip()
 
 
 async def read_body(request: Request, settings: ApiSettings) -> Body:

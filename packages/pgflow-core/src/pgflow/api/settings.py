@@ -10,6 +10,8 @@ from pgflow.envelope import ReportTarget
 
 __all__ = ["ApiSettings"]
 
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#]+)$")]
+
 
 class ApiSettings(BaseModel):
     """The [completion API](http-api.md); durations are seconds."""
@@ -27,7 +29,11 @@ class ApiSettings(BaseModel):
     body_timeout: Annotated[float, Field(gt=0)] = 10.0
     """How long a client may take to send a body."""
     connections: Annotated[int, Field(ge=1, le=100)] = 2
-    """Database connections for reports, and as many for handshakes."""
+    """Database connections for reports, and as many for handshakes, as many for claims."""
+    waiting_claims: Annotated[int, Field(ge=1)] = 1000
+    """Claims at once, those that wait for tasks included; one more is answered 429."""
+    cors_origins: list[Origin] = []
+    """Whose pages may call it from a browser, as `"https://app.example.com"`; `"*"` is everybody."""
 
     @field_validator("public_url")
     @classmethod

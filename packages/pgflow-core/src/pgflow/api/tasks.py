@@ -1,13 +1,12 @@
-"""The verbs of an attempt over HTTP.
+"""The verbs over HTTP: the claim, and those of an attempt.
 
 The body goes to the database as the text it came as, so that numbers keep all their digits.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final, NoReturn
@@ -17,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pgflow.api.batches import Batches
+from pgflow.api.claims import Claims
 from pgflow.api.models import (
     CompleteRequest,
     FailRequest,
@@ -28,6 +28,7 @@ from pgflow.api.models import (
 from pgflow.api.problems import Problem, unknown_task
 from pgflow.api.requests import Body, read_body, read_token
 from pgflow.api.settings import ApiSettings
+from pgflow.api.turns import Turns
 from pgflow.client.async_links import AsyncOwnLink
 from pgflow.database.statements.tasks import (
     Renewal,
@@ -45,11 +46,12 @@ _LEASE: Final = 30.0
 
 
 class TaskVerbs:
-    """Serves the verbs of attempts on connections of its own."""
+    """Serves the verbs on connections of its own; `listen_dsn` leads around a pooler."""
 
-    def __init__(self, dsn: str, settings: ApiSettings) -> None:
+    def __init__(self, dsn: str, settings: ApiSettings, listen_dsn: str | None = None) -> None:
         self._settings = settings
-        self._starters = _Turns([AsyncOwnLink(dsn) for _ in range(settings.connections)])
+        self._claims = Claims(dsn, settings, listen_dsn)
+        self._starters = Turns(dsn, settings.connections)
         self._reporters = [AsyncOwnLink(dsn) for _ in range(settings.connections)]
         self._beats = AsyncOwnLink(dsn)
         self._reports: Batches[str] = Batches([partial(_report, link) for link in self._reporters], _LINGER)
@@ -59,12 +61,22 @@ class TaskVerbs:
     async def running(self) -> AsyncGenerator[None]:
         """Serve inside the block; what is under way at its end is finished first."""
         async with AsyncExitStack() as stack:
-            for link in (*self._reporters, self._beats, *self._starters.links):
+            for link in (*self._reporters, self._beats):
                 stack.push_async_callback(link.close)
+            stack.push_async_callback(self._starters.aclose)
             for batches in (self._reports, self._renewals):
                 batches.start()
                 stack.push_async_callback(batches.aclose)
+            await stack.enter_async_context(self._claims.running())
             yield
+
+    def stop_waiting(self) -> None:
+        """Answer claims that wait for tasks that there are none: the server is about to stop."""
+        self._claims.stop_waiting()
+
+    async def claim(self, request: Request) -> Response:
+        """Claim tasks for a worker that shows a key."""
+        return await self._claims.claim(request)
 
     async def start(self, request: Request) -> Response:
         """Make the start handshake of an attempt: its first instance gets the input."""
@@ -113,24 +125,6 @@ class TaskVerbs:
         if status in {"stale", "unknown", "invalid"}:
             _refuse(status)
         return JSONResponse({"status": status})
-
-
-class _Turns:
-    """Connections that requests take in turn."""
-
-    def __init__(self, links: Sequence[AsyncOwnLink]) -> None:
-        self.links = links
-        self._free: asyncio.Queue[AsyncOwnLink] = asyncio.Queue()
-        for link in links:
-            self._free.put_nowait(link)
-
-    @asynccontextmanager
-    async def one(self) -> AsyncGenerator[AsyncOwnLink]:
-        link = await self._free.get()
-        try:
-            yield link
-        finally:
-            self._free.put_nowait(link)
 
 
 async def _report(link: AsyncOwnLink, reports: str) -> list[str]:

@@ -33,7 +33,7 @@ class Command(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             what = error.format_message().removesuffix(".")
-            mend = f"`pgflow {ctx.info_name} --help` shows its options and an example"
+            mend = f"`{ctx.command_path} --help` shows its options and an example"
             raise Problem(what, mend=mend, kind="UsageError", as_json=as_json) from None
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pgflow.cli._problems import Problem
 
 if TYPE_CHECKING:
-    from pgflow.api.settings import ApiSettings
+    from pgflow.config import Settings
     from pgflow.dispatcher import Dispatcher
 
 __all__ = ["endpoints", "listening_socket"]
@@ -42,7 +42,7 @@ async def endpoints(
     dsn: str,
     dispatcher: Dispatcher | None,
     logger: logging.Logger,
-    settings: ApiSettings,
+    settings: Settings,
 ) -> AsyncGenerator[None]:
     """Serve health, readiness, metrics and the completion API while the block runs."""
     from pgflow.api.tasks import TaskVerbs
@@ -51,11 +51,16 @@ async def endpoints(
     from pgflow.http.server import serving
 
     database = DatabaseView(dsn)
-    verbs = TaskVerbs(dsn, settings)
-    app = build_app(database, None if dispatcher is None else dispatcher.status, verbs=verbs)
+    listen_dsn = settings.dispatcher.listen_dsn
+    verbs = TaskVerbs(dsn, settings.api, None if listen_dsn is None else listen_dsn.get_secret_value())
+    status = None if dispatcher is None else dispatcher.status
+    app = build_app(database, status, verbs=verbs, settings=settings.api)
     try:
         async with verbs.running(), serving(app, listening) as address:
             logger.info("http://%s serves /healthz, /readyz, /metrics and /v1/tasks", address)
-            yield
+            try:
+                yield
+            finally:
+                verbs.stop_waiting()
     finally:
         await database.close()

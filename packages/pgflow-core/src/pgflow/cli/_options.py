@@ -30,9 +30,9 @@ def step_option(name: str, *, help: str) -> Decorator:  # noqa: A002
     return click.option(name, metavar="STEP", help=help, shell_complete=complete_step)
 
 
-def flow_option(name: str, *, help: str) -> Decorator:  # noqa: A002
+def flow_option(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002
     """Make an option that takes the slug of a deployed flow."""
-    return click.option(name, metavar="FLOW", help=help, shell_complete=complete_flow)
+    return click.option(*names, metavar="FLOW", help=help, shell_complete=complete_flow, **more)
 
 
 def executor_option(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
@@ -10,8 +9,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from pgflow.cli._example import write_example
-from pgflow.cli._problems import Problem
+from pgflow.cli._group import CommandGroup
 
 __all__ = ["SECTIONS", "app", "main"]
 
@@ -45,13 +43,14 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Serve": {
         "dispatch": "Claim ready tasks and run them, until told to stop.",
         "serve": "Serve the completion API, health and metrics of the database over HTTP.",
+        "keys": "Make, list and revoke the keys of workers that pull their tasks over HTTP.",
     },
 }
 
 _WIDTH: Final = max(len(name) for commands in SECTIONS.values() for name in commands)
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group whose commands live in `pgflow.cli.commands.<name>` and are imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -71,21 +70,6 @@ class LazyGroup(click.Group):
         commands = [(name, text) for texts in SECTIONS.values() for name, text in texts.items()]
         items = [CompletionItem(name, help=text) for name, text in commands if name.startswith(incomplete)]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest the nearest name."""
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in self.list_commands(ctx):
-            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f"did you mean `{close[0]}`?" if close else "`pgflow --help` lists the commands"
-            raise Problem(f"there is no command `{name}`", mend=hint, as_json="--json" in args)
-        return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example, line by line."""
-        write_example(formatter, self.epilog or "")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, without importing them."""

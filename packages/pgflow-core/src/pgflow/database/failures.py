@@ -40,14 +40,15 @@ VERBS: Final[Mapping[str, Collection[str]]] = {
         *("get_run", "get_progress", "list_runs"),
     ),
     "pgflow_dispatcher": (
-        *("claim_step_tasks", "exchange_step_tasks", "record_launches", "next_wake_at", "maintain"),
+        *("claim_step_tasks", "exchange_step_tasks", "record_launches", "maintain"),
         *("postpone_lease_expiry", "pause_executor", "resume_executor", "prune_runs"),
     ),
     "pgflow_worker": (
         *("start_step_task", "heartbeat_step_tasks", "complete_step_task", "fail_step_task"),
-        *("release_step_tasks", "report_step_tasks"),
+        *("next_wake_at", "release_step_tasks", "report_step_tasks", "claim_with_key"),
     ),
     "pgflow_viewer": ("check_invariants", "backlog", "sweep_lag", "queue_waits", "doctor", "missing_indexes"),
+    "pgflow_owner": ("create_worker_key", "revoke_worker_key"),
 }
 """The role with the fewest rights that may call a verb."""
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pgflow.api.app import EXCEPTION_HANDLERS, task_routes
+from pgflow.api.settings import ApiSettings
 from pgflow.api.tasks import TaskVerbs
 from pgflow.dispatcher import DispatcherStatus
 from pgflow.http.database import DatabaseView
@@ -24,6 +25,7 @@ def build_app(
     status: Callable[[], DispatcherStatus] | None = None,
     *,
     verbs: TaskVerbs,
+    settings: ApiSettings,
 ) -> Starlette:
     """Make the app; `status` is that of the dispatcher whose event loop serves it."""
 
@@ -46,4 +48,4 @@ def build_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *task_routes(verbs)], exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(routes=[*own, *task_routes(verbs, settings)], exception_handlers=EXCEPTION_HANDLERS)

@@ -83,9 +83,7 @@ def command(
             spans=spans,
             logger=logger,
         )
-        http = (
-            None if listening is None else endpoints(listening, dsn, dispatcher, logger, config.settings.api)
-        )
+        http = None if listening is None else endpoints(listening, dsn, dispatcher, logger, config.settings)
         asyncio.run(_serve(dispatcher, http, until_eof=until_eof))
 
 

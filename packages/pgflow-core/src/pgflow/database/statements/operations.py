@@ -14,6 +14,7 @@ __all__ = [
     "listen_events",
     "listen_ready",
     "maintain",
+    "next_wake_in",
     "pause_executor",
     "postpone_lease_expiry",
     "probe",
@@ -56,6 +57,17 @@ def listen_ready() -> Statement[None]:
 def listen_events() -> Statement[None]:
     """Hear of runs that ended; a notification names run ids, comma separated, or `*`."""
     return Statement("listen pgflow_events", parse=rest, repeatable=True)
+
+
+def next_wake_in(executor: str) -> Statement[float | None]:
+    """Ask in how many seconds a claim may next find something; None: not before something happens."""
+    return Statement(
+        # In seconds, by the database's clock: ours may differ.
+        "select extract(epoch from pgflow.next_wake_at(array[%s]) - pgflow.clock())::float8",
+        (executor,),
+        parse=scalar,
+        repeatable=True,
+    )
 
 
 def maintain() -> Statement[str]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pgflow.database.statement import Row, Statement, only, scalar, scalars
 
 __all__ = [
+    "CLAIMED_COLUMNS",
     "MAX_CHARACTERS",
     "MAX_REPORTS",
     "ClaimMode",
@@ -24,6 +25,7 @@ __all__ = [
     "exchange_step_tasks",
     "fail_step_task",
     "heartbeat_step_tasks",
+    "release_step_tasks",
     "report_step_tasks",
     "start_step_task",
     "task_states",
@@ -67,7 +69,7 @@ class ClaimedTask(NamedTuple):
         return f"<ClaimedTask {self.run_id} {self.step_slug} {self.task_index} attempt {self.attempt}>"
 
 
-_CLAIMED: LiteralString = (
+CLAIMED_COLUMNS: LiteralString = (
     "run_id, flow_slug, flow_version, step_slug, step_type, task_index, attempt, attempt_token, handler, "
     "params::text, input::text, executor_options::text, timeout_seconds, heartbeat_timeout_seconds, "
     "max_attempts, failures, priority, external_id, lease_expires_at"
@@ -117,7 +119,7 @@ def claim_step_tasks(
 ) -> Statement[list[ClaimedTask]]:
     """Claim ready tasks of an executor."""
     return Statement(
-        "select " + _CLAIMED + " from pgflow.claim_step_tasks(%s, %s, %s, %s, %s, %s)",  # noqa: S608
+        "select " + CLAIMED_COLUMNS + " from pgflow.claim_step_tasks(%s, %s, %s, %s, %s, %s)",  # noqa: S608
         (executor, worker_id, max_tasks, lease_seconds, mode, inputs),
         parse=lambda rows: [ClaimedTask._make(row) for row in rows],
     )
@@ -138,7 +140,7 @@ def exchange_step_tasks(
         # In seconds, by the database's clock: ours may differ.
         "select kind, ordinal, status, "  # noqa: S608  all parts are literals
         "case when kind = 'wake' then extract(epoch from wake_at - pgflow.clock())::float8 end, "
-        + _CLAIMED
+        + CLAIMED_COLUMNS
         + " from pgflow.exchange_step_tasks(%s::jsonb, %s, %s, %s, %s, %s, %s)",
         (reports, executor, worker_id, max_tasks, lease_seconds, mode, inputs),
         parse=_exchanged,
@@ -161,6 +163,16 @@ def heartbeat_step_tasks(tasks: str, lease_seconds: float) -> Statement[list[Ren
         "select status, lease_expires_at from pgflow.heartbeat_step_tasks(%s::jsonb, %s) order by ordinal",
         (tasks, lease_seconds),
         parse=lambda rows: [Renewal._make(row) for row in rows],
+        repeatable=True,
+    )
+
+
+def release_step_tasks(tasks: str, delay_seconds: float = 0) -> Statement[list[str]]:
+    """Hand attempts back, a JSON array as text; one status a task, in order."""
+    return Statement(
+        "select status from pgflow.release_step_tasks(%s::jsonb, %s) order by ordinal",
+        (tasks, delay_seconds),
+        parse=scalars,
         repeatable=True,
     )
 

@@ -1,0 +1,33 @@
+"""What groups of commands have in common: an example, and the nearest name for a mistyped one."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from pgflow.cli._example import write_example
+from pgflow.cli._problems import Problem
+
+__all__ = ["CommandGroup"]
+
+
+class CommandGroup(click.Group):
+    """A group that answers an unknown command with a problem like any other."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest name."""
+        name = args[0] if args else ""
+        known = self.list_commands(ctx)
+        if name and not name.startswith("-") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            lists = f"`{ctx.command_path} --help` lists the commands"
+            hint = f"did you mean `{close[0]}`?" if close else lists
+            raise Problem(f"there is no command `{name}`", mend=hint, as_json="--json" in args)
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, line by line."""
+        write_example(formatter, self.epilog or "")
