@@ -47,7 +47,7 @@ def test_an_expired_key_is_listed_as_such(project, database):
         (("create", "x"), 2, "--executor"),
         (("create", "--executor", "", "x"), 2, "empty name"),
         (("create", "--executor", "e", "--expires", "soon", "x"), 2, "not a duration"),
-        (("revoke", "pgflow_key_00"), 2, "not a valid UUID"),
+        (("revoke", "pgflow_key_00"), 2, "KEY_ID"),
         (("revoke", "00000000-0000-0000-0000-000000000000"), 2, "no worker key"),
         (("crate",), 2, "did you mean `create`?"),
         (("revoke",), 2, "`pgflow keys revoke --help`"),

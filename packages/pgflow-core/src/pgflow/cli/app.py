@@ -79,6 +79,7 @@ class LazyGroup(CommandGroup):
 
 
 @click.group(
+    "pgflow",
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="pgflow init && pgflow run flows.hello:hello --wait",
