@@ -3546,9 +3546,15 @@ CREATE TABLE pgflow.worker_keys (
     last_used_at timestamp with time zone
 );
 COMMENT ON TABLE pgflow.worker_keys IS 'Credentials of workers that pull tasks without a database login of their own; the keys themselves are not stored.';
+COMMENT ON COLUMN pgflow.worker_keys.key_id IS 'Names the key where it is listed and revoked.';
+COMMENT ON COLUMN pgflow.worker_keys.name IS 'Who uses it, for people.';
 COMMENT ON COLUMN pgflow.worker_keys.token_hash IS 'SHA-256 of the key. A key holds 244 random bits, so a slow hash would protect nothing more.';
 COMMENT ON COLUMN pgflow.worker_keys.executors IS 'Whose tasks the key may claim.';
 COMMENT ON COLUMN pgflow.worker_keys.flows IS 'Of which flows; null: of all.';
+COMMENT ON COLUMN pgflow.worker_keys.created_at IS 'When it was made.';
+COMMENT ON COLUMN pgflow.worker_keys.created_by IS 'Who made it: a login, or the subject of its claims.';
+COMMENT ON COLUMN pgflow.worker_keys.expires_at IS 'From when on it claims nothing; null: never.';
+COMMENT ON COLUMN pgflow.worker_keys.revoked_at IS 'Since when it claims nothing; null: it was not revoked.';
 COMMENT ON COLUMN pgflow.worker_keys.last_used_at IS 'When it last claimed, to the minute: a claim does not write each time.';
 CREATE FUNCTION pgflow._worker_key(key text, executor text, now timestamp with time zone) RETURNS pgflow.worker_keys
     LANGUAGE plpgsql STABLE

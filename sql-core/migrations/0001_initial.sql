@@ -625,6 +625,12 @@ comment on column pgflow.worker_keys.token_hash is 'SHA-256 of the key. A key ho
 comment on column pgflow.worker_keys.executors is 'Whose tasks the key may claim.';
 comment on column pgflow.worker_keys.flows is 'Of which flows; null: of all.';
 comment on column pgflow.worker_keys.last_used_at is 'When it last claimed, to the minute: a claim does not write each time.';
+comment on column pgflow.worker_keys.key_id is 'Names the key where it is listed and revoked.';
+comment on column pgflow.worker_keys.name is 'Who uses it, for people.';
+comment on column pgflow.worker_keys.created_at is 'When it was made.';
+comment on column pgflow.worker_keys.created_by is 'Who made it: a login, or the subject of its claims.';
+comment on column pgflow.worker_keys.expires_at is 'From when on it claims nothing; null: never.';
+comment on column pgflow.worker_keys.revoked_at is 'Since when it claims nothing; null: it was not revoked.';
 
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
@@ -2729,34 +2735,6 @@ $$;
 
 comment on function pgflow._note_launches(text, text, uuid[], int[], int[], timestamptz) is
   'Note attempts just claimed in mode launch, in the transaction that claims them: before anything is asked of another place.';
-
-create function pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks int, wanted int[],
-  out run_ids uuid[], out step_ids int[], out task_indexes int[])
-language plpgsql volatile
-set search_path to pg_catalog, pg_temp
-as $$
-begin
-  -- Walks past the entries of other steps, and leaves the low-water mark to those who take them.
-  with popped as (
-    delete from pgflow.ready_tasks t
-    where t.ctid = any (array(
-      select x.ctid from pgflow.ready_tasks x
-      where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
-        and x.step_id = any (_pop_ready_of_steps.wanted)
-      order by x.xid, x.seq
-      limit _pop_ready_of_steps.max_tasks
-      for update skip locked))
-    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
-  )
-  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
-    array_agg(p.task_index order by p.xid, p.seq)
-    into run_ids, step_ids, task_indexes
-  from popped p;
-end
-$$;
-
-comment on function pgflow._pop_ready_of_steps(pgflow.queues, int, int[]) is
-  'As _pop_ready, of these steps alone: what a claim for some flows takes.';
 
 create function pgflow._drop_dead_ready(queue pgflow.queues, max_entries int) returns void
 language plpgsql volatile
@@ -5268,6 +5246,34 @@ $$;
 
 comment on function pgflow.retry_run(uuid, text) is
   'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
+
+create function pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks int, wanted int[],
+  out run_ids uuid[], out step_ids int[], out task_indexes int[])
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- Walks past the entries of other steps, and leaves the low-water mark to those who take them.
+  with popped as (
+    delete from pgflow.ready_tasks t
+    where t.ctid = any (array(
+      select x.ctid from pgflow.ready_tasks x
+      where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
+        and x.step_id = any (_pop_ready_of_steps.wanted)
+      order by x.xid, x.seq
+      limit _pop_ready_of_steps.max_tasks
+      for update skip locked))
+    returning t.xid, t.seq, t.run_id, t.step_id, t.task_index
+  )
+  select array_agg(p.run_id order by p.xid, p.seq), array_agg(p.step_id order by p.xid, p.seq),
+    array_agg(p.task_index order by p.xid, p.seq)
+    into run_ids, step_ids, task_indexes
+  from popped p;
+end
+$$;
+
+comment on function pgflow._pop_ready_of_steps(pgflow.queues, int, int[]) is
+  'As _pop_ready, of these steps alone: what a claim for some flows takes.';
 
 create function pgflow.set_retention(keep interval) returns void
 language plpgsql volatile security definer

@@ -18,3 +18,9 @@ comment on column pgflow.worker_keys.token_hash is 'SHA-256 of the key. A key ho
 comment on column pgflow.worker_keys.executors is 'Whose tasks the key may claim.';
 comment on column pgflow.worker_keys.flows is 'Of which flows; null: of all.';
 comment on column pgflow.worker_keys.last_used_at is 'When it last claimed, to the minute: a claim does not write each time.';
+comment on column pgflow.worker_keys.key_id is 'Names the key where it is listed and revoked.';
+comment on column pgflow.worker_keys.name is 'Who uses it, for people.';
+comment on column pgflow.worker_keys.created_at is 'When it was made.';
+comment on column pgflow.worker_keys.created_by is 'Who made it: a login, or the subject of its claims.';
+comment on column pgflow.worker_keys.expires_at is 'From when on it claims nothing; null: never.';
+comment on column pgflow.worker_keys.revoked_at is 'Since when it claims nothing; null: it was not revoked.';
