@@ -273,6 +273,33 @@ def test_the_first_instance_wins(remote: Engine) -> None:
     assert remote.begin(task, "one").status == "stale"
 
 
+@pytest.mark.parametrize("kind", ["single", "map"])
+def test_a_heartbeat_after_the_handshake_is_good_for_the_heartbeat_timeout(engine: Engine, kind: str) -> None:
+    """Rule 24: whatever lease it asks for; without one it takes nothing from the lease there is."""
+    for slug, more, left in (("beats", {"heartbeat_timeout": 40}, 40), ("plain", {}, 500)):
+        options = {"timeout": 500, **more}
+        made = step("a", **options) if kind == "single" else map_step("a", "run", **options)
+        engine.define(slug, made)
+        now = engine.at(0)
+        run_id = engine.run(slug, [1])
+        task = engine.take(mode="launch")
+        engine.begin(task)
+        now = engine.at(10)
+        assert engine.heartbeat(task, lease=5) == ["ok"]
+        assert engine.task(run_id, "a").lease_expires_at == now + timedelta(seconds=left)
+
+
+@pytest.mark.parametrize("kind", ["single", "map"])
+def test_a_heartbeat_never_shortens_a_lease(engine: Engine, kind: str) -> None:
+    """Rule 24: two beats that overtake each other leave the longer lease."""
+    engine.define("f", step("a") if kind == "single" else map_step("a", "run"))
+    now = engine.at(0)
+    run_id = engine.run("f", [1])
+    task = engine.take(lease=100)
+    assert engine.heartbeat(task, lease=30) == ["ok"]
+    assert engine.task(run_id, "a").lease_expires_at == now + timedelta(seconds=100)
+
+
 def test_the_lease_after_the_handshake_is_the_heartbeat_timeout_if_there_is_one(engine: Engine) -> None:
     """DESIGN 3.3: else timeout + 10 s."""
     engine.define(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .support.definitions import chain, map_step, step
 from .support.engine import Engine
 from .test_cost import reads, settle
@@ -94,11 +96,15 @@ def test_delays_go_on_after_a_resume(engine: Engine) -> None:
     assert poll(engine) == ["late"]
 
 
-def test_paused_time_does_not_count_as_a_missed_lease(engine: Engine) -> None:
+KINDS = {"single": step("a", timeout=10_000), "map": map_step("a", "run", timeout=10_000)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_paused_time_does_not_count_as_a_missed_lease(engine: Engine, kind: str) -> None:
     """Rule 63: a run paused for longer than the lease loses no attempt by it."""
-    engine.define("f", step("a", timeout=10_000))
+    engine.define("f", KINDS[kind])
     engine.at(0)
-    run_id = engine.run("f")
+    run_id = engine.run("f", [1])
     task = engine.take(lease=30)
     engine.at(10)
     pause(engine, run_id)
@@ -113,11 +119,31 @@ def test_paused_time_does_not_count_as_a_missed_lease(engine: Engine) -> None:
     assert engine.complete(task) == "completed"
 
 
-def test_a_lease_missed_after_the_resume_is_lost(engine: Engine) -> None:
-    """Rule 63: a pause delays the recovery, it does not end it."""
-    engine.define("f", step("a", timeout=10_000))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_launch_waits_as_long_as_it_would_have_without_the_pause(engine: Engine, kind: str) -> None:
+    """Rule 63: its deadline moves by the whole pause, and no further."""
+    engine.define("f", KINDS[kind] | {"options": {"launch_timeout": 100}})
     engine.at(0)
-    run_id = engine.run("f")
+    run_id = engine.run("f", [1])
+    engine.take(mode="launch")
+    engine.at(40)
+    pause(engine, run_id)
+    engine.at(1000)
+    resume(engine, run_id)
+    engine.at(1059)
+    engine.maintain(2)
+    assert engine.outcomes(run_id, "a") == []
+    engine.at(1070)
+    engine.maintain(2)
+    assert engine.outcomes(run_id, "a") == [(1, "launch_failed")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lease_missed_after_the_resume_is_lost(engine: Engine, kind: str) -> None:
+    """Rule 63: a pause delays the recovery, it does not end it."""
+    engine.define("f", KINDS[kind])
+    engine.at(0)
+    run_id = engine.run("f", [1])
     engine.take(lease=30)
     pause(engine, run_id)
     engine.at(1000)
