@@ -56,6 +56,7 @@ def test_a_failure_and_a_release_are_told(remote, postgrest, pgflow_connection):
     assert [attempt["outcome"] for attempt in remote.attempts(failing)] == ["failed", "released"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_is_noticed(remote, postgrest):
     envelope = remote.launched("sleep", heartbeat_timeout=1)
     process = remote.process(replace(envelope, report=target(postgrest, "pgflow_worker")))
@@ -76,6 +77,7 @@ def test_another_instance_and_an_old_token_are_stopped(remote, postgrest):
     assert remote.noted() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["pgflow_viewer", None])
 def test_without_the_rights_of_a_worker_nothing_runs(remote, postgrest, role):
     envelope = remote.launched("double", {"n": 1})
