@@ -20,6 +20,39 @@ def doubled(number: Node[int]) -> Node[int]:
 """
 
 
+LAUNCHER = """
+from pydantic import BaseModel
+from pgflow.executor import Capability, Hindrance
+from pgflow.hookspecs import hookimpl
+
+class Nothing(BaseModel):
+    pass
+
+class Launcher:
+    name, api_version, capacity = "launcher", 1, 1
+    Settings = StepOptions = Nothing
+    capabilities = frozenset({Capability.CHECK})
+
+    async def start(self, ctx):
+        self.target = ctx.report_to
+
+    async def aclose(self):
+        pass
+
+    async def check(self):
+        return [Hindrance("queue", f"nobody there reaches {self.target.url}", "open the way")]
+
+    async def launch(self, attempt):
+        raise NotImplementedError
+
+    observe = cancel = launch
+
+@hookimpl
+def pgflow_register_executors():
+    return [Launcher]
+"""
+
+
 def examine(project, *options):
     """Everything but what the tests' own server, made to forget, cannot help."""
     result = project.pgflow("doctor", "--json", *options, code=1)
@@ -86,6 +119,25 @@ def test_a_broken_executor(project, database):
     assert (found["severity"], found["subject"]) == ("error", "gpu")
     file.unlink()
     assert found_by(project, "executors") == []
+
+
+def test_an_executor_that_launches_elsewhere_needs_a_target_and_may_be_hindered(
+    project, database, monkeypatch
+):
+    about = "site/pgflow_launcher-1.0.dist-info"
+    project.write("site/launcher.py", LAUNCHER)
+    project.write(f"{about}/METADATA", "Name: other-launcher\nVersion: 1.0\n")
+    project.write(f"{about}/entry_points.txt", "[pgflow]\nlauncher = launcher\n")
+    table = '[executors.cloud]\nuse = "launcher"\n'
+    project.write("pgflow.toml", table)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(project.folder / "site"))
+        (found,) = found_by(project, "executors")
+        assert (found["subject"], "public_url" in found["finding"]) == ("cloud", True)
+        project.write("pgflow.toml", f'[api]\npublic_url = "https://flows.example.com"\n{table}')
+        (found,) = found_by(project, "executors")
+    assert (found["severity"], found["subject"], found["mend"]) == ("error", "cloud: queue", "open the way")
+    assert found["finding"] == "nobody there reaches https://flows.example.com/"
 
 
 def test_a_broken_plugin(project, database, monkeypatch):

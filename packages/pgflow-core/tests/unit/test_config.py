@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pgflow.config import Database, Embedded, load, redact
+from pgflow.envelope import ReportTarget
 from pgflow.errors import ConfigError
 
 
@@ -150,3 +151,34 @@ def test_a_password_is_never_shown(tmp_path, monkeypatch):
 )
 def test_redact(dsn, shown):
     assert redact(dsn) == shown
+
+
+def test_attempts_that_run_elsewhere_report_to_the_public_url(tmp_path):
+    write(tmp_path, '[api]\npublic_url = "https://flows.example.com"\n')
+    assert load(tmp_path).settings.api.target == ReportTarget("http", "https://flows.example.com/")
+
+
+def test_an_executor_may_have_its_attempts_report_elsewhere(tmp_path):
+    text = '[executors.edge]\nuse = "edge"\nmax_in_flight = 4\nregion = "eu"\n[executors.edge.report_to]\n'
+    write(
+        tmp_path, text + 'kind = "postgrest"\nurl = "https://x.example.com/rest/v1"\napikey = "sb_secret"\n'
+    )
+    settings = load(tmp_path).settings
+    table = settings.executors["edge"]
+    assert table.report_to == ReportTarget("postgrest", "https://x.example.com/rest/v1/", "sb_secret")
+    assert (table.max_in_flight, table.observe_every, table.settings) == (4, 15, {"region": "eu"})
+    assert "sb_secret" not in repr(settings)
+    assert settings.api.target is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('public_url = "ftp://x"', "https://"),
+        ('report_to = {kind = "pigeon"}', "postgrest"),
+        ('report_to = {kind = "http"}', "https://"),
+        ('public_url = "https://x"\nreport_to = {kind = "postgres"}', "keep one"),
+    ],
+)
+def test_a_target_that_no_attempt_could_use_is_refused(tmp_path, text, said):
+    assert said in refusal(tmp_path, f"[api]\n{text}\n")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 from typing import Final
 
+from pgflow.cli._doctor.executors import executors
 from pgflow.cli._doctor.findings import Finding
 from pgflow.config import Config, Embedded
-from pgflow.errors import ConfigError, PluginError
-from pgflow.plugins import configure, load_plugins
+from pgflow.plugins import load_plugins
 
 __all__ = ["CHECKS"]
 
@@ -40,17 +40,6 @@ def plugins(_config: Config) -> Iterator[Finding]:
     for problem in load_plugins().problems:
         subject = f"{problem.name} of {problem.distribution}"
         yield Finding("plugins", "error", subject, problem.error, problem.mend)
-
-
-def executors(config: Config) -> Iterator[Finding]:
-    """An executor of pgflow.toml cannot be made."""
-    loaded = load_plugins()
-    for name, table in config.settings.executors.items():
-        try:
-            configure(loaded, name, table.use, table.settings)
-        except (ConfigError, PluginError) as error:
-            mend = f"mend [executors.{name}] in {config.file or 'pgflow.toml'}"
-            yield Finding("executors", "error", name, str(error), mend)
 
 
 def embedded(config: Config) -> Iterator[Finding]:
