@@ -320,6 +320,10 @@ def _instrumented(bench: Bench) -> ExecutorInstance:
         result: LaunchResult = await made.launch(self, attempt)
         return result
 
+    wanted: dict[str, Any] = {"report_to": bench.report_to, "observe_every": 0.1}
+    known = {field.name for field in dataclasses.fields(bench.instance)}
     return dataclasses.replace(
-        bench.instance, executor=type(made.__name__, (made,), {"start": start, "launch": launch})
+        bench.instance,
+        executor=type(made.__name__, (made,), {"start": start, "launch": launch}),
+        **{name: value for name, value in wanted.items() if name in known},
     )

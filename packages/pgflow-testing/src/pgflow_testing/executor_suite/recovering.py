@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Final
 
 import pytest
 from pgflow.executor import Capability
@@ -14,8 +13,6 @@ from pgflow_testing.executor_suite.bench import Bench
 from pgflow_testing.executor_suite.contract import expect
 
 __all__ = ["BaseLateReport", "BaseNoReport", "BaseSlots", "BaseStorm"]
-
-_RUNS: Final = 200
 
 
 class BaseLateReport(Suite):
@@ -86,6 +83,8 @@ class BaseStorm(Suite):
     """Many launches, two dispatchers, all faults there are, from a seed."""
 
     seed = 20
+    runs = 200
+    """Fewer will do where each costs a process."""
 
     @check
     async def test_20_a_storm_of_faults_loses_and_doubles_nothing(
@@ -93,17 +92,17 @@ class BaseStorm(Suite):
     ) -> None:
         """Check 20."""
         _look_often(monkeypatch)
-        bench.start_runs(_RUNS, max_attempts=20, launch_timeout=5)
+        bench.start_runs(self.runs, max_attempts=20, launch_timeout=5)
         async with bench.dispatching(), bench.dispatching():
             making_faults = asyncio.create_task(self._make_faults(bench))
             try:
                 await bench.until(
-                    lambda: sum(bench.ended().values()) == _RUNS, f"the end of {_RUNS} runs", 20
+                    lambda: sum(bench.ended().values()) == self.runs, f"the end of {self.runs} runs", 20
                 )
             finally:
                 making_faults.cancel()
         ended = bench.ended()
-        expect(20, ended == {"completed": _RUNS}, f"of {_RUNS} runs {dict(ended)}")
+        expect(20, ended == {"completed": self.runs}, f"of {self.runs} runs {dict(ended)}")
         doubled = {name: times for name, times in bench.marks.times_started().items() if times > 1}
         expect(20, not doubled, f"{len(doubled)} attempts ran more than once")
 
@@ -117,6 +116,5 @@ class BaseStorm(Suite):
 
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let dispatchers observe without the patience that production needs."""
-    monkeypatch.setattr("pgflow.dispatcher.watch._OBSERVE_EVERY", 0.1)
-    monkeypatch.setattr("pgflow.dispatcher.watch._GRACE", 0.3)
-    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL", 0.1)
+    for name, seconds in {"_OBSERVE_EVERY": 0.1, "_GRACE": 0.3, "_INTERVAL": 0.1}.items():
+        monkeypatch.setattr(f"pgflow.dispatcher.watch.{name}", seconds, raising=False)

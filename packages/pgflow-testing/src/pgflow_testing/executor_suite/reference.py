@@ -42,6 +42,7 @@ from pgflow_testing.executor_suite.backend import FaultBackend
 __all__ = ["Cluster", "ClusterExecutor", "ClusterSettings", "ClusterStepOptions"]
 
 _PAGE: Final = 500
+_JOIN_SECONDS: Final = 20.0
 _LARGEST: Final = 1_000_000
 """Bytes of a request."""
 
@@ -101,6 +102,8 @@ class Job:
     def _enter(self, *, handler: bool) -> None:
         # A request must not be torn off halfway: only the handler is interrupted.
         with self._lock:
+            if self.dead:
+                raise SystemExit
             self._in_handler = handler
 
     def _run(self) -> None:
@@ -213,7 +216,7 @@ class Cluster(FaultBackend):
         job = self.jobs.pop(name, None)
         if job is not None:
             job.kill()
-            await asyncio.to_thread(job.thread.join)
+            await asyncio.to_thread(job.thread.join, _JOIN_SECONDS)
 
     def drop_response(self) -> None:
         """See FaultBackend."""
