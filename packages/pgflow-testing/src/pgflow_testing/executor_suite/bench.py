@@ -76,6 +76,7 @@ class Bench:
         self._claimed: dict[UUID, ClaimedTask] = {}
         self._stack = ExitStack()
         self._answers: Answers | None = None
+        self._hastened = 0
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +155,15 @@ class Bench:
         """Count the runs that have ended, by status."""
         rows = self.rows("select status from pgflow.runs where status <> 'running'")
         return Counter(row["status"] for row in rows)
+
+    def hasten(self, check: int) -> None:
+        """Let all that was launched be due for a look, and be over for long where it is over."""
+        self._hastened += 1
+        expect(check, self._hastened < PATIENCE * 10, "what is over was not noticed")
+        self._connection.execute(
+            "update pgflow.launches set look_at = clock_timestamp(), "
+            "claimed_at = claimed_at - interval '10 minutes', over_since = over_since - interval '1 minute'"
+        )
 
     def make(self, fault: str, *, retry_after: float) -> None:
         """Have the backend spoil the next start request."""
@@ -249,12 +259,13 @@ class Launched:
 
     async def launch(self, attempt: Attempt, check: int) -> LaunchResult:
         """Launch; an exception breaks the contract."""
+        limit = asyncio.timeout(PATIENCE)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with limit:
                 return await self.executor.launch(attempt)
-        except TimeoutError:
-            breach(check, f"launch had not returned after {PATIENCE:g} s")
         except Exception as error:
+            if limit.expired():
+                breach(check, f"launch had not returned after {PATIENCE:g} s")
             breach(check, f"launch raised {error!r}: what goes wrong remotely is an answer, not an exception")
 
     async def accepted(self, attempt: Attempt, check: int) -> HandleRef:
@@ -309,21 +320,17 @@ class Launched:
 
 
 def _instrumented(bench: Bench) -> ExecutorInstance:
-    """Return the instance with executors that note what they launch and know where code reports to."""
+    """Return the instance with executors that note what they launch, and are observed often."""
     made: Any = bench.instance.executor
-
-    async def start(self: Any, ctx: ExecutorContext) -> None:
-        await made.start(self, dataclasses.replace(ctx, report_to=bench.report_to))
 
     async def launch(self: Any, attempt: Attempt) -> LaunchResult:
         bench.launched.append(attempt)
         result: LaunchResult = await made.launch(self, attempt)
         return result
 
-    wanted: dict[str, Any] = {"report_to": bench.report_to, "observe_every": 0.1}
-    known = {field.name for field in dataclasses.fields(bench.instance)}
     return dataclasses.replace(
         bench.instance,
-        executor=type(made.__name__, (made,), {"start": start, "launch": launch}),
-        **{name: value for name, value in wanted.items() if name in known},
+        executor=type(made.__name__, (made,), {"launch": launch}),
+        report_to=bench.report_to,
+        observe_every=0.1,
     )
