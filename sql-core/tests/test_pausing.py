@@ -173,6 +173,19 @@ def test_a_paused_run_can_be_cancelled_and_ended(engine: Engine) -> None:
     ]
 
 
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_no_task_of_an_ended_run_waits_for_its_resume(engine: Engine, end: str) -> None:
+    """Rule 63: neither the run nor its tasks stay behind as paused ones."""
+    engine.define("f", step("a", max_attempts=1), step("b"), map_step("m", "run"))
+    run_id = engine.run("f", [1, 2])
+    task = engine.take("a")
+    pause(engine, run_id)
+    assert engine.value("select count(*) from pgflow.parked_tasks") == 3
+    assert (engine.cancel(run_id) if end == "cancelled" else engine.fail(task)) == end
+    assert engine.rows("select run_id from pgflow.parked_tasks") == []
+    assert engine.rows("select run_id from pgflow.paused_runs") == []
+
+
 def test_a_retried_run_is_not_paused(engine: Engine) -> None:
     """Rule 61: what is reopened runs, whatever it was before it ended."""
     engine.define("f", step("a"))
