@@ -411,8 +411,9 @@ CREATE FUNCTION pgflow._check_claim(executor text, worker_id text, max_tasks int
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  perform pgflow._check_name('worker_id', _check_claim.worker_id);
-  if _check_claim.executor is null or _check_claim.worker_id is null then
+  if octet_length(_check_claim.worker_id) > pgflow._limit('name') then
+    perform pgflow._check_name('worker_id', _check_claim.worker_id);
+  elsif _check_claim.executor is null or _check_claim.worker_id is null then
     raise exception 'executor and worker_id must be given' using errcode = 'PF008';
   elsif _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
     raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';
@@ -848,7 +849,6 @@ declare
   v_back_runs uuid[];
   v_back_steps int[];
   v_back_indexes int[];
-  v_due timestamptz;
   v_count int;
   v_held bigint;
   v_is_probe boolean;
@@ -893,11 +893,10 @@ begin
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;
       if v_count > 0 then
-        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
-          into v_due
-        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
-        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end)),
+          'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes
+        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         if _claim.mode <> 'start' then
           perform pgflow._note_launches(_claim.executor, _claim.worker_id, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, v_now);
         end if;
@@ -4050,7 +4049,6 @@ CREATE FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_
 declare
   v_statuses text[];
   v_claimed int := 0;
-  v_wake timestamptz;
 begin
   perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
     exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
@@ -4064,21 +4062,21 @@ begin
   end if;
   if exchange_step_tasks.max_tasks > 0 then
     return query
-    select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
+    select 'task', c.ordinality::int, null::text, null::timestamptz, c.run_id, c.flow_slug, c.flow_version, c.step_slug, c.step_type,
+      c.task_index, c.attempt, c.attempt_token, c.handler, c.params, c.input, c.executor_options, c.timeout_seconds,
+      c.heartbeat_timeout_seconds, c.max_attempts, c.failures, c.priority, c.external_id, c.lease_expires_at
     from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
-      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) with ordinality c;
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
   perform pgflow._notify();
   -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
-  v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+  kind := 'wake';
+  wake_at := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
     else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
       case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
-  return query
-  select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
-    null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
-    null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
+  return next;
 end
 $$;
 COMMENT ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';

@@ -15,7 +15,6 @@ declare
   v_back_runs uuid[];
   v_back_steps int[];
   v_back_indexes int[];
-  v_due timestamptz;
   v_count int;
   v_held bigint;
   v_is_probe boolean;
@@ -60,11 +59,10 @@ begin
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;
       if v_count > 0 then
-        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end))
-          into v_due
-        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
-        values (v_due, 'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes);
+        select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end)),
+          'lease', _claim.executor, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes
+        from pgflow.steps s where s.step_id = any (v_popped.step_ids);
         if _claim.mode <> 'start' then
           perform pgflow._note_launches(_claim.executor, _claim.worker_id, v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, v_now);
         end if;

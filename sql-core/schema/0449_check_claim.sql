@@ -3,8 +3,9 @@ language plpgsql immutable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  perform pgflow._check_name('worker_id', _check_claim.worker_id);
-  if _check_claim.executor is null or _check_claim.worker_id is null then
+  if octet_length(_check_claim.worker_id) > pgflow._limit('name') then
+    perform pgflow._check_name('worker_id', _check_claim.worker_id);
+  elsif _check_claim.executor is null or _check_claim.worker_id is null then
     raise exception 'executor and worker_id must be given' using errcode = 'PF008';
   elsif _check_claim.max_tasks is null or _check_claim.max_tasks not between 0 and 10000 then
     raise exception 'max_tasks must be between 0 and 10000' using errcode = 'PF008';

@@ -18,7 +18,6 @@ as $$
 declare
   v_statuses text[];
   v_claimed int := 0;
-  v_wake timestamptz;
 begin
   perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
     exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
@@ -32,21 +31,21 @@ begin
   end if;
   if exchange_step_tasks.max_tasks > 0 then
     return query
-    select 'task', (row_number() over ())::int, null::text, null::timestamptz, c.*
+    select 'task', c.ordinality::int, null::text, null::timestamptz, c.run_id, c.flow_slug, c.flow_version, c.step_slug, c.step_type,
+      c.task_index, c.attempt, c.attempt_token, c.handler, c.params, c.input, c.executor_options, c.timeout_seconds,
+      c.heartbeat_timeout_seconds, c.max_attempts, c.failures, c.priority, c.external_id, c.lease_expires_at
     from pgflow._claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
-      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) c;
+      exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs) with ordinality c;
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
   perform pgflow._notify();
   -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
-  v_wake := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+  kind := 'wake';
+  wake_at := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
     else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
       case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
-  return query
-  select 'wake', null::int, null::text, v_wake, null::uuid, null::text, null::int, null::text,
-    null::text, null::int, null::int, null::uuid, null::text, null::jsonb, null::jsonb, null::jsonb, null::double precision,
-    null::double precision, null::int, null::int, null::int, null::text, null::timestamptz;
+  return next;
 end
 $$;
 
