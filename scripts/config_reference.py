@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pgflow.config import ExecutorConfig, Settings
 from pgflow.executor import Executor
@@ -129,6 +129,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        value = [str(each) for each in cast("list[object]", value)]
     match value:
         case None | ():
             return "none"
@@ -136,8 +138,6 @@ def _shown(value: object) -> str:
             return f"`{value.total_seconds():g}`"
         case Path() | SecretStr():
             return f'`"{value}"`'
-        case [Path(), *_]:
-            return f"`{json.dumps([str(each) for each in value])}`"
         case float():
             return f"`{value:g}`"
         case _:

@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
 from pgflow.dispatcher import Dispatcher
+from pgflow.envelope import ReportTarget
 from pgflow.plugins import Plugins, configure
 from pgflow_supabase.executor import SupabaseExecutor
 
@@ -97,9 +99,9 @@ def dispatching(pgflow_database):
     @contextlib.asynccontextmanager
     async def serve(url: str, report_url: str, **settings) -> AsyncIterator[Dispatcher]:
         given = {"url": url, "key": KEY, "signing_secret": SECRET, **settings}
-        given["report_to"] = {"kind": "http", "url": report_url}
         plugins = Plugins(executors={"supabase": SupabaseExecutor})
         instance = configure(plugins, "supabase", "supabase", given)
+        instance = replace(instance, report_to=ReportTarget("http", report_url))
         dispatcher = Dispatcher(pgflow_database, [instance], grace=5.0)
         task = asyncio.create_task(dispatcher.run())
         try:

@@ -15,7 +15,7 @@ WORDS = [f"word{number}" for number in range(50)]
 def gateway(serving, tmp_path):
     variables = tmp_path / "env"
     variables.write_text(f"# of the functions\nPGFLOW_SIGNING_SECRET='{SECRET}'\n")
-    return serving(HERE / "functions", "--key", KEY, "--wall-clock", "8", "--env-file", str(variables))
+    return serving(HERE / "functions", "--key", KEY, "--wall-clock", "4", "--env-file", str(variables))
 
 
 async def test_a_flow_ends_well_whatever_befalls_its_functions(

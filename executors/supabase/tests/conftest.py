@@ -35,7 +35,7 @@ def instance(server):
     """Configure the executor as an operator does: `instance(region="eu-west-3")`."""
 
     def make(**settings):
-        given = {"url": server.url, "signing_secret": SECRET, "report_to": REPORT_TO, "key": KEY, **settings}
+        given = {"url": server.url, "signing_secret": SECRET, "key": KEY, **settings}
         known = {name: value for name, value in given.items() if value is not None}
         plugins = Plugins(executors={"supabase": SupabaseExecutor})
         return configure(plugins, "supabase", "supabase", known)
@@ -47,11 +47,13 @@ def instance(server):
 def launch(instance):
     """Launch an attempt with an executor of its own and return what it says."""
 
-    async def launch(*, options=None, attempt=None, **settings):
+    async def launch(*, options=None, attempt=None, report_to=REPORT_TO, **settings):
         chosen = instance(**settings)
         executor = chosen.executor()
         logger = logging.getLogger("edge")
-        await executor.start(ExecutorContext(chosen.name, "w", chosen.settings, logger, lambda _: None))
+        await executor.start(
+            ExecutorContext(chosen.name, "w", chosen.settings, logger, lambda _: None, report_to=report_to)
+        )
         try:
             options = chosen.step_options(options or {"function": "images"})
             return await executor.launch(make_attempt(options, **(attempt or {})))

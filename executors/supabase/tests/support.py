@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from pgflow.envelope import ReportTarget
 from pgflow.executor import Attempt
 
 SECRET = "a signing secret of the tests"
 KEY = "sb_secret_canary"
 TOKEN = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
-REPORT_TO = {"kind": "http", "url": "https://flows.example.com"}
+REPORT_TO = ReportTarget("http", "https://flows.example.com")
 
 
 @dataclass

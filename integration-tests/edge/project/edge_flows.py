@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgflow import Node, flow, map_step, step
 from pgflow_supabase import Edge
 
-QUICK = {"base_delay": 0.05, "jitter": 0.0}
+QUICK = {"base_delay": 0.05, "jitter": 0.0, "launch_timeout": 20}
 
 
 def split(text: str) -> list[str]:
@@ -44,7 +44,7 @@ def tally(text: Node[str]) -> Node[int]:
         map_step(measure, words),
         step(crash, words, runs_on=Edge("crashes"), timeout=2, heartbeat_timeout=1),
         step(silence, words, runs_on=Edge("silent"), launch_timeout=1),
-        step(spin, words, runs_on=Edge("endless"), heartbeat_timeout=1),
+        step(spin, words, runs_on=Edge("endless"), heartbeat_timeout=1, launch_timeout=5),
         step(exceed, words, runs_on=Edge("limited"), launch_timeout=5),
     )
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import ClassVar, Final, cast
 
 import httpx
-from pgflow.envelope import Envelope
+from pgflow.envelope import Envelope, ReportTarget
+from pgflow.errors import ConfigError
 from pgflow.executor import (
     API_VERSION,
     Attempt,
@@ -33,6 +34,9 @@ __all__ = ["SupabaseExecutor"]
 
 _MOST_OF_A_BODY: Final = 65_536
 _POOL_SECONDS: Final = 5.0
+_CONNECTIONS: Final = 64
+_ROOM: Final = 1000
+"""Attempts under way at once; the operator's max_in_flight says how many a project is to have."""
 
 
 class SupabaseExecutor:
@@ -46,21 +50,28 @@ class SupabaseExecutor:
 
     def __init__(self) -> None:
         self._settings: SupabaseSettings | None = None
+        self._report_to: ReportTarget | None = None
         self._http: httpx.AsyncClient | None = None
 
     @property
     def capacity(self) -> int:
         """How many attempts may be under way at once."""
-        return 0 if self._settings is None else self._settings.max_in_flight
+        return 0 if self._http is None else _ROOM
 
     async def start(self, ctx: ExecutorContext) -> None:
-        """Make the client; nothing is sent yet."""
+        """Make the client; nothing is sent yet.  Raises ConfigError for a target no function can reach."""
+        if ctx.report_to is None or ctx.report_to.kind == "postgres":
+            raise ConfigError(
+                f"executors.{ctx.name}: functions report over HTTP: set public_url in [api], "
+                f'or report_to = {{kind = "http" or "postgrest", url = ...}} in [executors.{ctx.name}]'
+            )
+        self._report_to = ctx.report_to
         settings = self._settings = cast("SupabaseSettings", ctx.settings)
         timeout = httpx.Timeout(
             settings.response_timeout, connect=settings.connect_timeout, pool=_POOL_SECONDS
         )
         self._http = httpx.AsyncClient(
-            transport=GuardedTransport(settings.max_in_flight),
+            transport=GuardedTransport(_CONNECTIONS),
             timeout=timeout,
             trust_env=False,
             follow_redirects=False,
@@ -74,14 +85,14 @@ class SupabaseExecutor:
 
     async def launch(self, attempt: Attempt) -> LaunchResult:
         """Post the attempt once."""
-        if self._http is None or self._settings is None:
+        if self._http is None or self._settings is None or self._report_to is None:
             return Rejected("transient", "the executor is not running")
         options = cast("SupabaseStepOptions", attempt.options)
         identity = (
             attempt.external_id
             or f"{attempt.run_id}-{attempt.step_slug}-{attempt.task_index}-{attempt.attempt}"
         )
-        envelope = Envelope.of(attempt, self._settings.report_to.target(), inline_input=False)
+        envelope = Envelope.of(attempt, self._report_to, inline_input=False)
         body = envelope.to_json().encode()
         headers = _headers(self._settings, options, body, identity)
         url = f"{self._settings.url}/functions/v1/{options.function}"

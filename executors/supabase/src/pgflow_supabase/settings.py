@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pgflow.envelope import ReportTarget
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -16,36 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["ReportToSettings", "SupabaseSettings", "SupabaseStepOptions"]
+__all__ = ["SupabaseSettings", "SupabaseStepOptions"]
 
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _SHORTEST_SECRET: Final = 16
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")]
-
-
-class ReportToSettings(BaseModel):
-    """Where functions report to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["http", "postgrest"]
-    """The [completion API](http-api.md), or the SQL verbs through PostgREST."""
-    url: str
-    """What stands before `v1/tasks/`, or before `rpc/`."""
-    apikey: SecretStr | None = None
-    """For `postgrest`: the publishable key, or a JWT whose role may report."""
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        self.target()
-        return self
-
-    def target(self) -> ReportTarget:
-        """Return it as an envelope carries it."""
-        apikey = None if self.apikey is None else self.apikey.get_secret_value()
-        return ReportTarget(self.kind, self.url, apikey)
 
 
 class SupabaseSettings(BaseModel):
@@ -57,16 +33,12 @@ class SupabaseSettings(BaseModel):
     """The project, `"https://<ref>.supabase.co"`, or the gateway of one that you host."""
     signing_secret: SecretStr
     """What requests are signed with; the functions have it as PGFLOW_SIGNING_SECRET."""
-    report_to: ReportToSettings
-    """Where functions report to."""
     key: SecretStr | None = None
     """The key that the gateway asks for; none for functions with `verify_jwt = false`."""
     key_kind: Literal["secret", "legacy_jwt"] = "secret"
     """A new secret key goes into the header `apikey`; a legacy JWT is the bearer, too."""
     region: Region | None = None
     """Where functions run, unless their step says; the nearest to the dispatcher, unless set."""
-    max_in_flight: int = Field(default=50, ge=1, le=10_000)
-    """Attempts that may be under way at once."""
     connect_timeout: float = Field(default=3.0, gt=0, le=60)
     """Time that a connection may take."""
     response_timeout: float = Field(default=15.0, gt=0, le=55)

@@ -32,6 +32,7 @@ export class FunctionProcess {
   readonly #plan: Plan;
   /** What this process was stopped for. */
   #stopped: string | null = null;
+  #underWay = 0;
   #status: Deno.CommandStatus | null = null;
 
   constructor(plan: Plan) {
@@ -50,9 +51,11 @@ export class FunctionProcess {
       this.#timers.forEach(clearTimeout);
     });
     this.booted = this.#boot();
-    this.booted.catch(() => this.end("termination"));
-    this.#at(plan.limits.wallClock / 2, () => this.retire());
-    this.#at(plan.limits.wallClock, () => this.end("wall_clock"));
+    // Deno compiles first what the platform has compiled long before.
+    this.booted.then(() => {
+      this.#at(plan.limits.wallClock / 2, () => this.retire());
+      this.#at(plan.limits.wallClock, () => this.end("wall_clock"));
+    }, () => this.end("termination"));
   }
 
   /** Whether new requests may come here. */
@@ -62,6 +65,16 @@ export class FunctionProcess {
 
   /** Pass a request on; answers as the platform does when the function does not. */
   async answer(request: Request, path: string): Promise<Response> {
+    this.#underWay++;
+    try {
+      return await this.#pass(request, path);
+    } finally {
+      this.#underWay--;
+      this.#retireIfIdle();
+    }
+  }
+
+  async #pass(request: Request, path: string): Promise<Response> {
     const late = AbortSignal.timeout(this.#plan.limits.idle * 1000);
     const { method, headers, body } = request;
     try {
@@ -81,7 +94,12 @@ export class FunctionProcess {
   /** Take no new requests, and end when nothing is under way. */
   retire(): void {
     this.#stopped ??= "retired";
-    this.#order("retire");
+    this.#retireIfIdle();
+  }
+
+  /** Not while a request is on its way there: the process could end before it arrives. */
+  #retireIfIdle(): void {
+    if (this.#stopped === "retired" && this.#underWay === 0) this.#order("retire");
   }
 
   /** Tell the function why it ends, then kill it; returns when it is gone. */
