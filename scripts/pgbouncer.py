@@ -5,16 +5,15 @@ Where neither can be had, nothing is run and the reason is printed.
 """
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
+from debian import CACHE, unpack
 from pgflow_testing.pooler import PROGRAM_VARIABLE, find_pgbouncer
 
 _PACKAGES = ("pgbouncer", "libevent-2.1-7", "libc-ares2")
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pgflow" / "pgbouncer"
+_CACHE = CACHE / "pgbouncer"
 
 #: What keeps nothing in its session on purpose: no temporary objects, no `set`, no LISTEN, no backend's id.
 _ENGINE = (
@@ -45,13 +44,7 @@ def fetch() -> str:
     """Unpack Debian's packages, and return the program: a script that finds its libraries."""
     script = _CACHE / "run-pgbouncer"
     if not script.exists():
-        _CACHE.mkdir(parents=True, exist_ok=True)
-        apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg")
-        if apt is None or dpkg is None:
-            raise FileNotFoundError("there is no apt-get")
-        subprocess.run([apt, "download", *_PACKAGES], cwd=_CACHE, check=True)
-        for package in sorted(_CACHE.glob("*.deb")):
-            subprocess.run([dpkg, "-x", str(package), str(_CACHE)], check=True)
+        unpack(_CACHE, *_PACKAGES)
         program = _CACHE / "usr" / "sbin" / "pgbouncer"
         (libraries,) = {str(path.parent) for path in _CACHE.glob("usr/lib/*/libevent-2.1.so.7")}
         subprocess.run([str(program), "--version"], env={"LD_LIBRARY_PATH": libraries}, check=True)

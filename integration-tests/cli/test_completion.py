@@ -50,7 +50,7 @@ def completed(project, *words: str) -> list[str]:
 
 
 def test_commands_options_and_statuses_are_completed(project):
-    assert completed(project, "re") == ["retry", "resume"]
+    assert completed(project, "re") == ["retry", "resume", "retention"]
     assert completed(project, "runs", "--st") == ["--status"]
     assert completed(project, "runs", "--status", "c") == ["completed", "cancelled"]
 

@@ -182,3 +182,27 @@ def test_scrapes_cost_the_database_one_look_in_a_while(serve, pgflow_database, p
         lone.metrics()
     after = pgflow_connection.execute(backend).fetchone()
     assert before == after
+
+
+RULES = Path(__file__).parents[2] / "docs/how-to/run-in-production.md"
+
+
+def test_every_metric_and_label_that_the_documented_alerts_name_is_served(serve, pgflow_database, eventually):
+    page = RULES.read_text(encoding="utf-8")
+    named = set(re.findall(r"pgflow_[a-z_]+", page)) - {"pgflow_dispatcher", "pgflow_client", "pgflow_rules"}
+    with Client(pgflow_database) as client:
+        client.deploy(single)
+        dispatcher = serve(pgflow_database, "dispatch")
+        assert client.start(single, 1).result(SECONDS) == 2
+        samples = eventually(
+            lambda: (
+                (found := dispatcher.metrics()).get(("pgflow_tasks_completed_total", "local", "single"))
+                and found
+            )
+        )
+    text = dispatcher.get("/metrics")[1]
+    served = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)) | {name for name, *_ in samples}
+    assert named - served == set()
+    for name, label in re.findall(r"by \((\w+)\) \((?:rate\()?(pgflow_\w+)", page):
+        lines = re.findall(rf"^{label}{{.*}}", text, re.MULTILINE)
+        assert all(f'{name}="' in line for line in lines), (name, lines)
