@@ -141,4 +141,4 @@ def _shown(value: object) -> str:
         case float():
             return f"`{value:g}`"
         case _:
-            return f"`{json.dumps(value)}`"
+            return f"`{json.dumps(value, default=str)}`"

@@ -75,6 +75,7 @@ CONTRACT: Final = (
     "step_task_attempts",
     "task_attempts",
     "task_logs",
+    "live_task_logs",
     "task_progress",
 )
 

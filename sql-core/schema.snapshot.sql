@@ -1267,6 +1267,7 @@ begin
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.live_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.superseded_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
@@ -1814,6 +1815,23 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
+CREATE FUNCTION pgflow._forget_live_logs(now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from pgflow.live_logs d
+  where d.ctid = any (array(
+    select l.ctid from pgflow.live_logs l
+    where l.reported_at < _forget_live_logs.now - interval '1 minute'
+      and not exists (
+        select from pgflow.live_task_logs v
+        where v.run_id = l.run_id and v.step_slug = l.step_slug and v.task_index = l.task_index)
+    limit 500
+    for update skip locked));
+end
+$$;
+COMMENT ON FUNCTION pgflow._forget_live_logs(now timestamp with time zone) IS 'Delete what attempts had written that are over since, at most 500.';
 CREATE FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2032,6 +2050,29 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) IS 'Keep a row of the completed attempts of steps that are to run again.';
+CREATE FUNCTION pgflow._keep_live_logs(tasks jsonb, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into pgflow.live_logs (run_id, step_slug, task_index, attempt, log_tail, log_end, reported_at)
+  select distinct on (r.run_id, r.step_slug, r.task_index) r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail #>> '{}',
+    (r.log_end)::bigint, _keep_live_logs.now
+  from jsonb_to_recordset(_keep_live_logs.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, log_tail jsonb, log_end jsonb)
+    cross join lateral (
+      select k.attempt from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index and k.status in ('claimed', 'running')
+        and k.token_hash = pgflow._token_hash(r.attempt_token)
+      offset 0) t
+  where jsonb_typeof(r.log_tail) = 'string' and octet_length(r.log_tail #>> '{}') between 1 and 65536
+    and case when jsonb_typeof(r.log_end) = 'number' then (r.log_end)::numeric between 0 and 1e15 else false end
+  -- In key order, so that two callers with the same tasks wait for each other at most once.
+  order by r.run_id, r.step_slug, r.task_index
+  on conflict on constraint live_logs_pkey do update
+    set attempt = excluded.attempt, log_tail = excluded.log_tail, log_end = excluded.log_end, reported_at = excluded.reported_at;
+end
+$$;
+COMMENT ON FUNCTION pgflow._keep_live_logs(tasks jsonb, now timestamp with time zone) IS 'Keep the end of what current attempts have written; what is empty, or longer than 64 KiB, is left out.';
 CREATE FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2881,7 +2922,7 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
     select
       array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
       array['flows', 'steps', 'deps'] as definitions,
-      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'live_logs', 'live_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
         'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,
@@ -4249,6 +4290,9 @@ begin
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;
+  if v_tasks @? '$[*].log_tail' then
+    perform pgflow._keep_live_logs(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -4267,7 +4311,8 @@ begin
 end
 $_$;
 COMMENT ON FUNCTION pgflow.heartbeat_step_tasks(tasks jsonb, lease_seconds double precision) IS 'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
-A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.
+It may carry what it has written so far, "log_tail", of "log_end" bytes in all: live_task_logs shows it.';
 CREATE FUNCTION pgflow.lane_state(executor text, worker_id text) RETURNS TABLE(other_launches bigint, paused_at timestamp with time zone, pause_reason text, probe_at timestamp with time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4368,6 +4413,7 @@ begin
     select o.ctid from pgflow.queues o
     where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
+  perform pgflow._forget_live_logs(v_now);
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
     v_pruned := pgflow.prune_runs(v_retention, 500);
@@ -5519,6 +5565,140 @@ COMMENT ON COLUMN pgflow.launches.look_at IS 'When a dispatcher of the executor 
 COMMENT ON COLUMN pgflow.launches.over_since IS 'Since when it is seen to be over there without having reported; null: it is not.';
 COMMENT ON COLUMN pgflow.launches.cancels IS 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
 COMMENT ON COLUMN pgflow.launches.handle IS 'What its executor calls it.';
+CREATE UNLOGGED TABLE pgflow.live_logs (
+    run_id uuid NOT NULL,
+    step_slug text NOT NULL,
+    task_index integer NOT NULL,
+    attempt integer NOT NULL,
+    log_tail text NOT NULL,
+    log_end bigint NOT NULL,
+    reported_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE pgflow.live_logs IS 'The end of what attempts have written so far. It counts only while that attempt is the current one. Unlogged: a crash of the server empties it.';
+COMMENT ON COLUMN pgflow.live_logs.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.live_logs.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.live_logs.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.live_logs.attempt IS 'Number of the attempt that wrote it.';
+COMMENT ON COLUMN pgflow.live_logs.log_tail IS 'The end of what it has written to its standard output and error.';
+COMMENT ON COLUMN pgflow.live_logs.log_end IS 'How many bytes it had written in all by then.';
+COMMENT ON COLUMN pgflow.live_logs.reported_at IS 'When that was reported.';
+CREATE VIEW pgflow.step_tasks WITH (security_invoker='true') AS
+ SELECT t.run_id,
+    t.step_slug,
+    t.task_index,
+    t.status,
+    t.attempt,
+    t.failures,
+    t.launch_failures,
+    x.executor,
+    t.worker_id,
+    t.external_id,
+        CASE
+            WHEN (t.status = 'queued'::text) THEN COALESCE(t.visible_at, t.queued_at)
+            ELSE NULL::timestamp with time zone
+        END AS visible_at,
+        CASE
+            WHEN (t.status = ANY (ARRAY['claimed'::text, 'running'::text])) THEN t.lease_expires_at
+            ELSE NULL::timestamp with time zone
+        END AS lease_expires_at,
+    t.input,
+    t.output,
+        CASE
+            WHEN (t.status <> 'completed'::text) THEN t.error
+            ELSE NULL::jsonb
+        END AS error,
+    t.queued_at,
+        CASE
+            WHEN (t.status <> 'queued'::text) THEN t.task_started_at
+            ELSE NULL::timestamp with time zone
+        END AS started_at,
+    t.finished_at
+   FROM (( SELECT r.run_id,
+            r.step_slug,
+            0 AS task_index,
+            r.step_id,
+                CASE r.status
+                    WHEN 'running'::text THEN pgflow.live_status(r.lease_expires_at, r.task_started_at)
+                    WHEN 'skipped'::text THEN 'failed'::text
+                    ELSE r.status
+                END AS status,
+            r.attempt,
+            r.failures,
+            r.launch_failures,
+            r.worker_id,
+            r.external_id,
+            r.visible_at,
+            r.lease_expires_at,
+            NULL::jsonb AS input,
+            r.output,
+            r.error,
+            r.started_at AS queued_at,
+            r.task_started_at,
+            r.finished_at
+           FROM (pgflow.run_steps r
+             JOIN pgflow.steps s ON ((s.step_id = r.step_id)))
+          WHERE ((s.step_type = 'single'::text) AND (r.started_at IS NOT NULL))
+        UNION ALL
+         SELECT m.run_id,
+            m.step_slug,
+            m.task_index,
+            m.step_id,
+            COALESCE(m.end_status, pgflow.live_status(m.lease_expires_at, m.task_started_at)) AS "coalesce",
+            m.attempt,
+            m.failures,
+            m.launch_failures,
+            m.worker_id,
+            m.external_id,
+            m.visible_at,
+            m.lease_expires_at,
+            m.input,
+            m.output,
+            m.error,
+            r.started_at,
+            m.task_started_at,
+            m.finished_at
+           FROM (pgflow.map_tasks m
+             JOIN pgflow.run_steps r ON (((r.run_id = m.run_id) AND (r.step_slug = m.step_slug))))
+          WHERE (r.started_at IS NOT NULL)) t
+     JOIN pgflow.steps x ON ((x.step_id = t.step_id)));
+COMMENT ON VIEW pgflow.step_tasks IS 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
+COMMENT ON COLUMN pgflow.step_tasks.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.step_tasks.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.step_tasks.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.step_tasks.status IS 'queued, claimed (launched, not begun), running, completed, failed or cancelled.';
+COMMENT ON COLUMN pgflow.step_tasks.attempt IS 'Number of the latest attempt, +1 at each claim; 0 before the first.';
+COMMENT ON COLUMN pgflow.step_tasks.failures IS 'Attempts that failed, timed out or were lost since the run was last reopened; max_attempts is their limit.';
+COMMENT ON COLUMN pgflow.step_tasks.launch_failures IS 'Launches that came to nothing since then; 5 is their limit.';
+COMMENT ON COLUMN pgflow.step_tasks.executor IS 'Who runs it.';
+COMMENT ON COLUMN pgflow.step_tasks.worker_id IS 'Who claimed the latest attempt.';
+COMMENT ON COLUMN pgflow.step_tasks.external_id IS 'How the executor names the latest attempt.';
+COMMENT ON COLUMN pgflow.step_tasks.visible_at IS 'While queued: not to be claimed before.';
+COMMENT ON COLUMN pgflow.step_tasks.lease_expires_at IS 'While claimed or running: when the attempt counts as lost unless the lease is renewed.';
+COMMENT ON COLUMN pgflow.step_tasks.input IS 'The map item; null for a single step, whose input is put together at its claim.';
+COMMENT ON COLUMN pgflow.step_tasks.output IS 'SQL NULL: none yet. JSON null: an output that is null.';
+COMMENT ON COLUMN pgflow.step_tasks.error IS 'Of the latest attempt that failed; null once the task completed.';
+COMMENT ON COLUMN pgflow.step_tasks.queued_at IS 'When its step started.';
+COMMENT ON COLUMN pgflow.step_tasks.started_at IS 'When the latest attempt began; null while queued or claimed.';
+COMMENT ON COLUMN pgflow.step_tasks.finished_at IS 'When the task ended; null while it lives.';
+CREATE VIEW pgflow.live_task_logs WITH (security_invoker='true') AS
+ SELECT l.run_id,
+    l.step_slug,
+    l.task_index,
+    l.attempt,
+    l.log_tail,
+    l.log_end,
+    l.reported_at
+   FROM (pgflow.live_logs l
+     JOIN pgflow.step_tasks t ON (((t.run_id = l.run_id) AND (t.step_slug = l.step_slug) AND (t.task_index = l.task_index))))
+  WHERE ((t.attempt = l.attempt) AND (t.status = ANY (ARRAY['claimed'::text, 'running'::text])));
+COMMENT ON VIEW pgflow.live_task_logs IS 'The end of what each attempt under way has written so far, where its executor tells. task_logs has what ended attempts wrote.';
+COMMENT ON COLUMN pgflow.live_task_logs.run_id IS 'The run.';
+COMMENT ON COLUMN pgflow.live_task_logs.step_slug IS 'The step.';
+COMMENT ON COLUMN pgflow.live_task_logs.task_index IS 'Index of the map item; 0 for a single step.';
+COMMENT ON COLUMN pgflow.live_task_logs.attempt IS 'Number of the attempt that wrote it.';
+COMMENT ON COLUMN pgflow.live_task_logs.log_tail IS 'The end of what it has written to its standard output and error.';
+COMMENT ON COLUMN pgflow.live_task_logs.log_end IS 'How many bytes it had written in all by then.';
+COMMENT ON COLUMN pgflow.live_task_logs.reported_at IS 'When that was reported.';
 CREATE TABLE pgflow.map_counters (
     run_id uuid NOT NULL,
     step_slug text NOT NULL,
@@ -5640,104 +5820,6 @@ COMMENT ON COLUMN pgflow.step_task_attempts.started_at IS 'When it began; null i
 COMMENT ON COLUMN pgflow.step_task_attempts.ended_at IS 'When it ended.';
 COMMENT ON COLUMN pgflow.step_task_attempts.token_hash IS 'By which a repeated report is known as a duplicate.';
 COMMENT ON COLUMN pgflow.step_task_attempts.log_tail IS 'The end of what it wrote to its standard output and error.';
-CREATE VIEW pgflow.step_tasks WITH (security_invoker='true') AS
- SELECT t.run_id,
-    t.step_slug,
-    t.task_index,
-    t.status,
-    t.attempt,
-    t.failures,
-    t.launch_failures,
-    x.executor,
-    t.worker_id,
-    t.external_id,
-        CASE
-            WHEN (t.status = 'queued'::text) THEN COALESCE(t.visible_at, t.queued_at)
-            ELSE NULL::timestamp with time zone
-        END AS visible_at,
-        CASE
-            WHEN (t.status = ANY (ARRAY['claimed'::text, 'running'::text])) THEN t.lease_expires_at
-            ELSE NULL::timestamp with time zone
-        END AS lease_expires_at,
-    t.input,
-    t.output,
-        CASE
-            WHEN (t.status <> 'completed'::text) THEN t.error
-            ELSE NULL::jsonb
-        END AS error,
-    t.queued_at,
-        CASE
-            WHEN (t.status <> 'queued'::text) THEN t.task_started_at
-            ELSE NULL::timestamp with time zone
-        END AS started_at,
-    t.finished_at
-   FROM (( SELECT r.run_id,
-            r.step_slug,
-            0 AS task_index,
-            r.step_id,
-                CASE r.status
-                    WHEN 'running'::text THEN pgflow.live_status(r.lease_expires_at, r.task_started_at)
-                    WHEN 'skipped'::text THEN 'failed'::text
-                    ELSE r.status
-                END AS status,
-            r.attempt,
-            r.failures,
-            r.launch_failures,
-            r.worker_id,
-            r.external_id,
-            r.visible_at,
-            r.lease_expires_at,
-            NULL::jsonb AS input,
-            r.output,
-            r.error,
-            r.started_at AS queued_at,
-            r.task_started_at,
-            r.finished_at
-           FROM (pgflow.run_steps r
-             JOIN pgflow.steps s ON ((s.step_id = r.step_id)))
-          WHERE ((s.step_type = 'single'::text) AND (r.started_at IS NOT NULL))
-        UNION ALL
-         SELECT m.run_id,
-            m.step_slug,
-            m.task_index,
-            m.step_id,
-            COALESCE(m.end_status, pgflow.live_status(m.lease_expires_at, m.task_started_at)) AS "coalesce",
-            m.attempt,
-            m.failures,
-            m.launch_failures,
-            m.worker_id,
-            m.external_id,
-            m.visible_at,
-            m.lease_expires_at,
-            m.input,
-            m.output,
-            m.error,
-            r.started_at,
-            m.task_started_at,
-            m.finished_at
-           FROM (pgflow.map_tasks m
-             JOIN pgflow.run_steps r ON (((r.run_id = m.run_id) AND (r.step_slug = m.step_slug))))
-          WHERE (r.started_at IS NOT NULL)) t
-     JOIN pgflow.steps x ON ((x.step_id = t.step_id)));
-COMMENT ON VIEW pgflow.step_tasks IS 'One row a task: the only one of a single step that started (index 0), or one an item of a map step.';
-COMMENT ON COLUMN pgflow.step_tasks.run_id IS 'The run.';
-COMMENT ON COLUMN pgflow.step_tasks.step_slug IS 'The step.';
-COMMENT ON COLUMN pgflow.step_tasks.task_index IS 'Index of the map item; 0 for a single step.';
-COMMENT ON COLUMN pgflow.step_tasks.status IS 'queued, claimed (launched, not begun), running, completed, failed or cancelled.';
-COMMENT ON COLUMN pgflow.step_tasks.attempt IS 'Number of the latest attempt, +1 at each claim; 0 before the first.';
-COMMENT ON COLUMN pgflow.step_tasks.failures IS 'Attempts that failed, timed out or were lost since the run was last reopened; max_attempts is their limit.';
-COMMENT ON COLUMN pgflow.step_tasks.launch_failures IS 'Launches that came to nothing since then; 5 is their limit.';
-COMMENT ON COLUMN pgflow.step_tasks.executor IS 'Who runs it.';
-COMMENT ON COLUMN pgflow.step_tasks.worker_id IS 'Who claimed the latest attempt.';
-COMMENT ON COLUMN pgflow.step_tasks.external_id IS 'How the executor names the latest attempt.';
-COMMENT ON COLUMN pgflow.step_tasks.visible_at IS 'While queued: not to be claimed before.';
-COMMENT ON COLUMN pgflow.step_tasks.lease_expires_at IS 'While claimed or running: when the attempt counts as lost unless the lease is renewed.';
-COMMENT ON COLUMN pgflow.step_tasks.input IS 'The map item; null for a single step, whose input is put together at its claim.';
-COMMENT ON COLUMN pgflow.step_tasks.output IS 'SQL NULL: none yet. JSON null: an output that is null.';
-COMMENT ON COLUMN pgflow.step_tasks.error IS 'Of the latest attempt that failed; null once the task completed.';
-COMMENT ON COLUMN pgflow.step_tasks.queued_at IS 'When its step started.';
-COMMENT ON COLUMN pgflow.step_tasks.started_at IS 'When the latest attempt began; null while queued or claimed.';
-COMMENT ON COLUMN pgflow.step_tasks.finished_at IS 'When the task ended; null while it lives.';
 ALTER TABLE pgflow.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME pgflow.steps_step_id_seq
     START WITH 1
@@ -5883,6 +5965,8 @@ ALTER TABLE ONLY pgflow.flows
     ADD CONSTRAINT flows_pkey PRIMARY KEY (flow_slug, flow_version);
 ALTER TABLE ONLY pgflow.launches
     ADD CONSTRAINT launches_pkey PRIMARY KEY (run_id, step_slug, task_index, attempt);
+ALTER TABLE ONLY pgflow.live_logs
+    ADD CONSTRAINT live_logs_pkey PRIMARY KEY (run_id, step_slug, task_index);
 ALTER TABLE ONLY pgflow.map_counters
     ADD CONSTRAINT map_counters_pkey PRIMARY KEY (run_id, step_slug, slot);
 ALTER TABLE ONLY pgflow.map_tasks
@@ -5976,6 +6060,7 @@ COMMENT ON POLICY every_row ON pgflow.steps IS 'Nothing in it is anybody''s own.
 ALTER TABLE pgflow.executors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.flows ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.launches ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgflow.live_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.map_counters ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.map_tasks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgflow.migrations ENABLE ROW LEVEL SECURITY;
@@ -5983,6 +6068,10 @@ CREATE POLICY of_own_runs ON pgflow.completed_task_logs FOR SELECT USING (((( SE
    FROM pgflow.runs r
   WHERE (r.run_id = completed_task_logs.run_id))));
 COMMENT ON POLICY of_own_runs ON pgflow.completed_task_logs IS 'Rows of the runs that the reader sees.';
+CREATE POLICY of_own_runs ON pgflow.live_logs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
+   FROM pgflow.runs r
+  WHERE (r.run_id = live_logs.run_id))));
+COMMENT ON POLICY of_own_runs ON pgflow.live_logs IS 'Rows of the runs that the reader sees.';
 CREATE POLICY of_own_runs ON pgflow.map_tasks FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR ( SELECT true
    FROM pgflow.runs r
   WHERE (r.run_id = map_tasks.run_id))));
@@ -6257,6 +6346,7 @@ REVOKE ALL ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_ind
 REVOKE ALL ON FUNCTION pgflow._fail_oversized(run_ids uuid[], step_ids integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._forget_live_logs(now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._has_role(login text, roles text[]) FROM PUBLIC;
@@ -6265,6 +6355,7 @@ REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._keep_live_logs(tasks jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_progress(tasks jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._limit(name text) FROM PUBLIC;
@@ -6557,6 +6648,18 @@ GRANT SELECT ON TABLE pgflow.doctor_checks TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.launches TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.launches TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.launches TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.live_logs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.live_logs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.live_logs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.live_logs TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.live_task_logs TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.live_task_logs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.live_task_logs TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.live_task_logs TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;
@@ -6621,10 +6724,6 @@ GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_dispatcher;
 GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_client;
 GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_viewer;
 GRANT SELECT(log_tail) ON TABLE pgflow.step_task_attempts TO pgflow_owner;
-GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_dispatcher;
-GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_client;
-GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_viewer;
-GRANT SELECT ON TABLE pgflow.step_tasks TO pgflow_owner;
 GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_dispatcher;
 GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_client;
 GRANT SELECT(run_id) ON TABLE pgflow.superseded_attempts TO pgflow_viewer;

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pgflow import Client
 
+SECONDS = 60
 CHAIN = """
 from pgflow import Node, flow, step
 
@@ -191,6 +192,48 @@ def test_waiting_for_a_paused_run_says_that_it_is_paused(chain, client, monkeypa
         "run", "chain", "--input", "1", "--wait", "--no-dispatch", "--timeout", "1", code=1
     ).stderr
     assert "is a dispatcher running?" in shown
+
+
+CHATTY = """
+import sys, time
+from pathlib import Path
+from pgflow import Node, flow, step
+
+def talk(n: int) -> int:
+    print("first line")
+    sys.stdout.write("second")
+    sys.stdout.flush()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    print(" line")
+    print("last line")
+    return n
+
+@flow
+def chat(n: Node[int]) -> Node[int]:
+    return step(talk, n)
+"""
+
+
+def test_output_is_followed_while_its_attempt_runs(project, database):
+    project.write("chat.py", CHATTY)
+    project.pgflow("deploy", "chat:chat")
+    with project.dispatching():
+        run_id = project.json("run", "chat", "--input", "1")["run_id"]
+        with project.serving("logs", run_id, "--follow") as follower:
+            follower.wait_for("talk[0] attempt 1  running")
+            follower.wait_for("first line")
+            assert project.json("status", run_id)["status"] == "running"
+            shown = project.pgflow("logs", run_id).stdout
+            assert shown == "talk[0] attempt 1  running\n  first line\n  second\n"
+            project.write("go", "")
+            follower.wait_for("last line")
+            assert follower.process.wait(SECONDS) == 0
+        assert follower.said == [
+            "talk[0] attempt 1  running", "  first line", "  second line", "  last line",
+        ]  # fmt: skip
+    (entry,) = project.json("logs", run_id)
+    assert entry["log_tail"] == "first line\nsecond line\nlast line\n"
 
 
 # Pruning

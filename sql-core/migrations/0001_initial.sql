@@ -448,6 +448,27 @@ comment on column pgflow.superseded_attempts.started_at is 'When it began.';
 comment on column pgflow.superseded_attempts.ended_at is 'When it completed.';
 comment on column pgflow.superseded_attempts.token_hash is 'By which a repeated report is known as a duplicate.';
 
+create unlogged table pgflow.live_logs (
+  run_id uuid not null,
+  step_slug text not null,
+  task_index int not null,
+  attempt int not null,
+  log_tail text not null,
+  log_end bigint not null,
+  reported_at timestamptz not null,
+  constraint live_logs_pkey primary key (run_id, step_slug, task_index)
+);
+
+comment on table pgflow.live_logs is
+  'The end of what attempts have written so far. It counts only while that attempt is the current one. Unlogged: a crash of the server empties it.';
+comment on column pgflow.live_logs.run_id is 'The run.';
+comment on column pgflow.live_logs.step_slug is 'The step.';
+comment on column pgflow.live_logs.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.live_logs.attempt is 'Number of the attempt that wrote it.';
+comment on column pgflow.live_logs.log_tail is 'The end of what it has written to its standard output and error.';
+comment on column pgflow.live_logs.log_end is 'How many bytes it had written in all by then.';
+comment on column pgflow.live_logs.reported_at is 'When that was reported.';
+
 create table pgflow.executors (
   executor text not null,
   paused_at timestamptz,
@@ -4747,6 +4768,9 @@ begin
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;
+  if v_tasks @? '$[*].log_tail' then
+    perform pgflow._keep_live_logs(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -4767,7 +4791,8 @@ $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
   'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
-A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.
+It may carry what it has written so far, "log_tail", of "log_end" bytes in all: live_task_logs shows it.';
 
 create function pgflow.record_launches(launches jsonb) returns table (ordinal int, status text)
 language plpgsql volatile security definer
@@ -5245,6 +5270,25 @@ $$;
 comment on function pgflow.retry_run(uuid, text) is
   'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
 
+create function pgflow._forget_live_logs(now timestamptz) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  delete from pgflow.live_logs d
+  where d.ctid = any (array(
+    select l.ctid from pgflow.live_logs l
+    where l.reported_at < _forget_live_logs.now - interval '1 minute'
+      and not exists (
+        select from pgflow.live_task_logs v
+        where v.run_id = l.run_id and v.step_slug = l.step_slug and v.task_index = l.task_index)
+    limit 500
+    for update skip locked));
+end
+$$;
+
+comment on function pgflow._forget_live_logs(timestamptz) is 'Delete what attempts had written that are over since, at most 500.';
+
 create function pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks int, wanted int[],
   out run_ids uuid[], out step_ids int[], out task_indexes int[])
 language plpgsql volatile
@@ -5333,6 +5377,7 @@ begin
     select o.ctid from pgflow.queues o
     where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
+  perform pgflow._forget_live_logs(v_now);
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
     v_pruned := pgflow.prune_runs(v_retention, 500);
@@ -5370,6 +5415,7 @@ begin
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.live_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.superseded_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);
@@ -5422,6 +5468,22 @@ end
 $$;
 
 comment on function pgflow.prune_runs(interval, int) is 'Delete up to so many ended runs that finished longer ago than the interval. Returns how many.';
+
+create view pgflow.live_task_logs with (security_invoker) as
+select l.run_id, l.step_slug, l.task_index, l.attempt, l.log_tail, l.log_end, l.reported_at
+from pgflow.live_logs l
+  join pgflow.step_tasks t on t.run_id = l.run_id and t.step_slug = l.step_slug and t.task_index = l.task_index
+where t.attempt = l.attempt and t.status in ('claimed', 'running');
+
+comment on view pgflow.live_task_logs is
+  'The end of what each attempt under way has written so far, where its executor tells. task_logs has what ended attempts wrote.';
+comment on column pgflow.live_task_logs.run_id is 'The run.';
+comment on column pgflow.live_task_logs.step_slug is 'The step.';
+comment on column pgflow.live_task_logs.task_index is 'Index of the map item; 0 for a single step.';
+comment on column pgflow.live_task_logs.attempt is 'Number of the attempt that wrote it.';
+comment on column pgflow.live_task_logs.log_tail is 'The end of what it has written to its standard output and error.';
+comment on column pgflow.live_task_logs.log_end is 'How many bytes it had written in all by then.';
+comment on column pgflow.live_task_logs.reported_at is 'When that was reported.';
 
 create function pgflow.backlog(max_counted int default 10000)
   returns table (executor text, ready_tasks bigint, oldest_seconds double precision, paused boolean)
@@ -5509,6 +5571,32 @@ $$;
 
 comment on function pgflow.queue_waits(uuid[], text[], int[]) is
   'For how many seconds each of these tasks was ready before its latest attempt was claimed or started; nothing for one that waits.';
+
+create function pgflow._keep_live_logs(tasks jsonb, now timestamptz) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  insert into pgflow.live_logs (run_id, step_slug, task_index, attempt, log_tail, log_end, reported_at)
+  select distinct on (r.run_id, r.step_slug, r.task_index) r.run_id, r.step_slug, r.task_index, t.attempt, r.log_tail #>> '{}',
+    (r.log_end)::bigint, _keep_live_logs.now
+  from jsonb_to_recordset(_keep_live_logs.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, log_tail jsonb, log_end jsonb)
+    cross join lateral (
+      select k.attempt from pgflow._tasks k
+      where k.run_id = r.run_id and k.step_slug = r.step_slug and k.task_index = r.task_index and k.status in ('claimed', 'running')
+        and k.token_hash = pgflow._token_hash(r.attempt_token)
+      offset 0) t
+  where jsonb_typeof(r.log_tail) = 'string' and octet_length(r.log_tail #>> '{}') between 1 and 65536
+    and case when jsonb_typeof(r.log_end) = 'number' then (r.log_end)::numeric between 0 and 1e15 else false end
+  -- In key order, so that two callers with the same tasks wait for each other at most once.
+  order by r.run_id, r.step_slug, r.task_index
+  on conflict on constraint live_logs_pkey do update
+    set attempt = excluded.attempt, log_tail = excluded.log_tail, log_end = excluded.log_end, reported_at = excluded.reported_at;
+end
+$$;
+
+comment on function pgflow._keep_live_logs(jsonb, timestamptz) is
+  'Keep the end of what current attempts have written; what is empty, or longer than 64 KiB, is left out.';
 
 create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable
@@ -6279,6 +6367,10 @@ create policy of_own_runs on pgflow.completed_task_logs for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r
       where r.run_id = completed_task_logs.run_id));
+create policy of_own_runs on pgflow.live_logs for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = live_logs.run_id));
 
 create policy every_row on pgflow.flows for select using (true);
 create policy every_row on pgflow.steps for select using (true);
@@ -6328,7 +6420,7 @@ as $$
     select
       array['schema_version', 'clock', 'readable_owner', 'live_status'] as common,
       array['flows', 'steps', 'deps'] as definitions,
-      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'step_states',
+      array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'live_logs', 'live_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
         'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,

@@ -23,6 +23,9 @@ begin
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;
+  if v_tasks @? '$[*].log_tail' then
+    perform pgflow._keep_live_logs(v_tasks, v_now);
+  end if;
   return query
   select r.ordinality::int,
     case
@@ -43,4 +46,5 @@ $$;
 
 comment on function pgflow.heartbeat_step_tasks(jsonb, double precision) is
   'Renew leases: ok, cancel (the task was cancelled while this attempt had it) or stale. Heartbeats do not extend the timeout of the attempt.
-A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.';
+A task may carry "progress": {"done", "total"?, "message"?}, which get_run shows while the attempt goes on.
+It may carry what it has written so far, "log_tail", of "log_end" bytes in all: live_task_logs shows it.';

@@ -26,6 +26,7 @@ begin
     select o.ctid from pgflow.queues o
     where pgflow._low_mark(o.low_xid) <> o.low_xid
     for update skip locked));
+  perform pgflow._forget_live_logs(v_now);
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
     v_pruned := pgflow.prune_runs(v_retention, 500);

@@ -23,6 +23,7 @@ begin
   delete from pgflow.paused_runs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.parked_tasks t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.completed_task_logs t where t.run_id = any (_delete_runs.run_ids);
+  delete from pgflow.live_logs t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.task_progress t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.superseded_attempts t where t.run_id = any (_delete_runs.run_ids);
   delete from pgflow.step_task_attempts t where t.run_id = any (_delete_runs.run_ids);

@@ -24,6 +24,10 @@ create policy of_own_runs on pgflow.completed_task_logs for select
   using ((select pgflow.readable_owner()) is null or (
       select true from pgflow.runs r
       where r.run_id = completed_task_logs.run_id));
+create policy of_own_runs on pgflow.live_logs for select
+  using ((select pgflow.readable_owner()) is null or (
+      select true from pgflow.runs r
+      where r.run_id = live_logs.run_id));
 
 create policy every_row on pgflow.flows for select using (true);
 create policy every_row on pgflow.steps for select using (true);

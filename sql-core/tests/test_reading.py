@@ -24,6 +24,7 @@ COLUMNS = {
                              log_tail""",
     "task_attempts": "run_id, step_slug, task_index, attempt",
     "task_logs": "run_id, step_slug, task_index, attempt, log_tail, recorded_at",
+    "live_task_logs": "run_id, step_slug, task_index, attempt, log_tail, log_end, reported_at",
 }
 
 

@@ -17,6 +17,7 @@ TABLES = [
     *(
         "superseded_attempts",
         "completed_task_logs",
+        "live_logs",
         "paused_runs",
         "parked_tasks",
         "executors",
@@ -123,7 +124,7 @@ def test_nobody_reads_a_token_hash(engine: Engine, role: str) -> None:
     [
         ("pgflow_deployer", TABLES[:3]),
         ("pgflow_worker", []),
-        ("pgflow_client", [*TABLES[:6], *TABLES[7:10]]),
+        ("pgflow_client", [*TABLES[:6], *TABLES[7:11]]),
         ("pgflow_dispatcher", TABLES),
         ("pgflow_viewer", TABLES),
         ("pgflow_owner", TABLES),

@@ -21,7 +21,9 @@ OF_MANY = {"0010_schemas", "0890_row_security", "0900_grants"}
 #: Public functions that touch no table of ours.
 WITHOUT_TABLES = ["clock", "schema_version", "flow", "step", "live_status", "grant_roles"]
 
-CREATED = re.compile(r"^create (?:function|table|type|view)\s+(?:pgflow|pgflow_locks)\.(\w+)", re.MULTILINE)
+CREATED = re.compile(
+    r"^create (?:function|(?:unlogged )?table|type|view)\s+(?:pgflow|pgflow_locks)\.(\w+)", re.MULTILINE
+)
 COMMENT = re.compile(r"--[^\n]*")
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final
 from uuid import UUID
 
-from pgflow.executor import Attempt, ExecutorContext, HandleRef, Progress, TaskReport
+from pgflow.executor import Attempt, ExecutorContext, HandleRef, Progress, TaskReport, Written
 from pgflow.runtime.failures import HANDLER_MISSING_DELAY
 
 from pgflow_local import crash, wire
@@ -82,6 +82,10 @@ class Board:
         task = LocalTask(attempt, next(self._numbers), 0.0)
         self._tell_missing(task, problem)
         self._ctx.report(task.released("COMMAND_MISSING", problem, retry_after_seconds=HANDLER_MISSING_DELAY))
+
+    def show(self, task: LocalTask, tail: bytes, end: int) -> None:
+        """Pass on what a running task has written."""
+        self._ctx.written(task.attempt, Written(tail.decode(errors="replace"), end))
 
     def has(self, task: LocalTask) -> bool:
         """Tell whether the task is open."""

@@ -99,6 +99,8 @@ class WorkerProcess(asyncio.Protocol):
         self._connection: asyncio.Transport | None = None
         self._connected = False
         self._timer: asyncio.TimerHandle | None = None
+        self._dropped = (0, 0)
+        """The task whose output was shortened, and by how many bytes."""
         self._files = contextlib.ExitStack()
 
     async def start(self) -> None:
@@ -157,13 +159,25 @@ class WorkerProcess(asyncio.Protocol):
             return "closed its connection to the dispatcher and was killed"
         return crash.ending(-1 if self.returncode is None else self.returncode)
 
+    def written(self, number: int) -> tuple[bytes, int]:
+        """Return the last bytes that the running task wrote, and how many it wrote in all."""
+        size = self.output_size()
+        limit = min(size, self._plan.settings.live_log_bytes)
+        dropped = self._dropped[1] if self._dropped[0] == number else 0
+        return os.pread(self._log.fileno(), limit, size - limit), size + dropped
+
     def output_size(self) -> int:
         """Return how many bytes its output takes up."""
         return os.fstat(self._log.fileno()).st_size
 
     def shorten_output(self) -> None:
         """Keep a task that writes without end from filling the disk."""
+        before = self.output_size()
         log.shorten(self._log.fileno(), self._plan.settings.captured_bytes)
+        if (cut := before - self.output_size()) > 0:
+            number = next(iter(self.slots.states()), 0)
+            known = self._dropped[1] if self._dropped[0] == number else 0
+            self._dropped = (number, known + cut)
 
     def give(self, task: LocalTask) -> None:
         """Put the task in the process's outbox; `flush` sends it."""

@@ -84,6 +84,9 @@ class LocalSettings(BaseModel):
     """How handlers' log records are written: lines for people, or JSON lines that name the attempt."""
     log_bytes: int = Field(default=65_536, ge=0, le=1_048_576)
     """Most bytes of a task's output that are kept in the database: its tail."""
+    live_log_bytes: int = Field(default=8192, ge=0, le=65_536)
+    """Most bytes of a running task's output that `pgflow logs --follow` is shown each second; 0 shows none.
+    Tasks that share a process (`concurrency_per_process` above 1) are shown when they have ended."""
     log_files: LogFilesSettings | None = None
     """Where to keep more of it; nowhere, unless set."""
     commands: dict[CommandName, CommandSettings] = Field(default_factory=dict[str, CommandSettings])

@@ -32,6 +32,8 @@ also what it allows between a handshake and the timeout.
 """
 
 
+_SHOW_EVERY: Final = 1.0
+"""Seconds between two looks at what a running task has written."""
 _MEASURING: Final = 0.05
 """Most of a processor's time that measuring memory may take, as a share."""
 _MIB: Final = 1_048_576
@@ -46,6 +48,8 @@ class Watch:
         self._processes = processes
         self._timer: asyncio.TimerHandle | None = None
         self._measure_at = 0.0
+        self._shown: dict[int, tuple[float, int]] = {}
+        """Of running tasks: when their output was shown last, and how much they had written."""
 
     def wake(self) -> None:
         """Begin to look, unless it does already."""
@@ -73,13 +77,17 @@ class Watch:
 
     def _tick(self) -> None:
         self._timer = None
+        running: set[int] = set()
         for process in list(self._processes):
             if process.pending:
+                running.update(process.pending)
                 self.enforce(process)
                 self._recall(process)
                 process.shorten_output()
+                self._show_output(process)
         self._limit_memory()
         self._hand_back()
+        self._shown = {number: shown for number, shown in self._shown.items() if number in running}
         if self._board.open:
             self.wake()
 
@@ -115,6 +123,25 @@ class Watch:
         process.stuck = all(task and now - _since(task, state, now) > _LONG for task, state in running)
         if process.stuck and len(process.pending) > len(states) and not process.recalling:
             process.recall()
+
+    def _show_output(self, process: WorkerProcess) -> None:
+        """Tell what a long task has written; a process that runs several cannot say whose it is."""
+        settings = self._settings
+        alone = settings.concurrency_per_process == 1 or process.own is not None
+        if not settings.live_log_bytes or not alone:
+            return
+        now = time.monotonic()
+        for number, state in process.slots.states().items():
+            task = process.pending.get(number)
+            if task is None or state.started is None:
+                continue
+            shown_at, shown = self._shown.get(number, (state.started, 0))
+            if now - shown_at < _SHOW_EVERY:
+                continue
+            tail, end = process.written(number)
+            self._shown[number] = (now, end)
+            if end > shown:
+                self._board.show(task, tail, end)
 
     def _limit_memory(self) -> None:
         """Kill what takes more memory than its step allows, with all that it started."""

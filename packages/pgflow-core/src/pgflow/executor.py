@@ -37,6 +37,7 @@ __all__ = [
     "ReportTarget",
     "TaskReport",
     "Unknown",
+    "Written",
 ]
 
 
@@ -116,6 +117,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What an attempt under way has written to its log so far."""
+
+    tail: str = field(repr=False)
+    """The end of it, at most 64 KiB."""
+    end: int
+    """How many bytes it is in all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The attempt is under way; `handle` is opaque JSON of at most 4 KiB, stored by the core."""
 
@@ -189,7 +200,7 @@ class Hindrance:
     mend: str
 
 
-def _unheard(attempt: Attempt, progress: Progress) -> None:
+def _unheard(attempt: Attempt, progress: Progress | Written) -> None:
     """Launched attempts tell the database of their progress themselves."""
 
 
@@ -213,6 +224,8 @@ class ExecutorContext:
     """The project's folders that handler modules are imported from, for executors with RUNS_HERE."""
     progress: Callable[[Attempt, Progress], None] = _unheard
     """Shows how far an attempt has come; never blocks. For executors with RUNS_HERE."""
+    written: Callable[[Attempt, Written], None] = _unheard
+    """Shows what an attempt has written so far; never blocks. For executors with RUNS_HERE."""
     report_to: ReportTarget | None = None
     """Where attempts report to; never None for executors without RUNS_HERE."""
     changed: Callable[[str], None] = _unwatched

@@ -40,6 +40,8 @@ class LiveTask:
     """A launched attempt was seen to have made its handshake."""
     progress: str | None = None
     """How far it has come, as JSON text that the database has not been told."""
+    written: str | None = None
+    """What it has written, as JSON members that the database has not been told."""
     span: Any = field(default=None, repr=False)
     """What traces it, if anything does."""
     handle: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,8 +10,9 @@ from typing import ClassVar
 from pgflow.database.statements.tasks import ClaimMode, Inputs, Renewal
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
+from pgflow.dispatcher.reports import storable
 from pgflow.dispatcher.verdicts import rejected
-from pgflow.executor import Attempt, Progress, Rejected, Unknown
+from pgflow.executor import Attempt, Progress, Rejected, Unknown, Written
 from pgflow.progress import progress_json
 
 __all__ = ["HereLane"]
@@ -44,6 +46,13 @@ class HereLane(Lane):
         said = progress_json(progress.done, progress.total, progress.message)
         if task is not None and not task.reported and said is not None:
             task.progress = said
+            self._settings.progressed.set()
+
+    def written(self, attempt: Attempt, written: Written) -> None:
+        """Have the database told what an attempt has written, soon."""
+        task = self.open.get(attempt.attempt_token)
+        if task is not None and not task.reported:
+            task.written = f'"log_tail":{json.dumps(storable(written.tail))},"log_end":{written.end}'
             self._settings.progressed.set()
 
     def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:

@@ -48,11 +48,12 @@ class LeaseKeeper:
                 self._problems.note("HEARTBEAT_FAILED", "leases", str(error))
 
     async def show(self, link: Link) -> None:
-        """Tell the database of progress, in heartbeats of the attempts that made some, until cancelled."""
+        """Tell the database of progress and output, in heartbeats of the attempts, until cancelled."""
         while True:
             await self._progressed.wait()
             self._progressed.clear()
-            tasks = [(lane, task) for lane in self._lanes for task in lane.open.values() if task.progress]
+            open_tasks = ((lane, task) for lane in self._lanes for task in lane.open.values())
+            tasks = [(lane, task) for lane, task in open_tasks if task.progress or task.written]
             try:
                 await self._send(link.run, tasks)
             except PgflowError as error:  # what comes next says more than what is lost
@@ -80,7 +81,9 @@ class LeaseKeeper:
 
 def _entry(task: LiveTask) -> str:
     progress, task.progress = task.progress, None
-    return f"{{{task.address}}}" if progress is None else f'{{{task.address},"progress":{progress}}}'
+    written, task.written = task.written, None
+    said = f'"progress":{progress}' if progress else None
+    return f"{{{','.join(filter(None, (task.address, said, written)))}}}"
 
 
 def _batched(tasks: list[tuple[HereLane, LiveTask]]) -> Iterator[list[tuple[HereLane, LiveTask]]]:

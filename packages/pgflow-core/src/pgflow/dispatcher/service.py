@@ -181,7 +181,7 @@ class Dispatcher:
                 report_to=instance.report_to,
             )
             if isinstance(lane, HereLane):
-                context = replace(context, progress=lane.progress)
+                context = replace(context, progress=lane.progress, written=lane.written)
             else:
                 context = replace(context, changed=lane.changed)
             try:

@@ -28,8 +28,9 @@ def command(
 ) -> None:
     """Show what the tasks of a run logged and printed, attempt by attempt.
 
-    RUN_ID may be abbreviated to a unique start, or `latest`; STEP leaves out the other steps.  An attempt is
-    shown when it has ended; only the tail of its output is kept.
+    RUN_ID may be abbreviated to a unique start, or `latest`; STEP leaves out the other steps.  Only the tail
+    of an attempt's output is kept.  What attempts under way have written is shown too, where their executor
+    tells; with --json an attempt is shown when it has ended.
     """
     with session.connection() as connection:
         client = Client(connection=connection)
@@ -37,24 +38,42 @@ def command(
         check_step(client.get_progress(found), step)
         if follow:
             with contextlib.suppress(KeyboardInterrupt):
-                for entry in LogFollower(connection, found, step, item).entries():
-                    _print(session, entry)
+                _follow(session, LogFollower(connection, found, step, item))
             return
         logs = client.logs(found, step, item, limit)
+        live = LogFollower(connection, found, step, item).live()
     if session.as_json:
         session.output.document(logs)
         return
     for entry in logs:
-        _print(session, entry)
-    if not logs:
+        _print_title(session, entry.step_slug, entry.task_index, entry.attempt, entry)
+        _print_lines(session, entry.log_tail)
+    for row in live:
+        _print_title(session, row.step_slug, row.task_index, row.attempt, None)
+        _print_lines(session, row.log_tail)
+    if not logs and not live:
         session.output.note("nothing was logged")
 
 
-def _print(session: Session, log: LogEntry) -> None:
-    if session.as_json:
-        session.output.document(log)
-        return
-    title = f"{log.step_slug}[{log.task_index}] attempt {log.attempt}"
-    session.output.line(f"[bold]{escape(title)}[/]  [dim]{log.recorded_at:%Y-%m-%d %H:%M:%S}[/]")
-    for text in log.log_tail.rstrip("\n").splitlines():
-        session.output.line(f"  {escape(text)}")
+def _follow(session: Session, follower: LogFollower) -> None:
+    last: tuple[str, int, int] | None = None
+    for part in follower.parts():
+        if session.as_json:
+            if part.ended is not None:
+                session.output.document(part.ended)
+            continue
+        attempt = (part.step_slug, part.task_index, part.attempt)
+        if attempt != last and (part.text or part.ended is None):
+            _print_title(session, *attempt, part.ended)
+            last = attempt
+        _print_lines(session, part.text)
+
+
+def _print_title(session: Session, step: str, item: int, attempt: int, ended: LogEntry | None) -> None:
+    when = "running" if ended is None else f"{ended.recorded_at:%Y-%m-%d %H:%M:%S}"
+    session.output.line(f"[bold]{escape(f'{step}[{item}] attempt {attempt}')}[/]  [dim]{when}[/]")
+
+
+def _print_lines(session: Session, text: str) -> None:
+    for line in text.rstrip("\n").splitlines():
+        session.output.line(f"  {escape(line)}")

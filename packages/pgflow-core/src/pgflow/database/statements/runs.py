@@ -11,6 +11,7 @@ from pgflow.database.statement import Statement, as_objects, first, only, scalar
 
 __all__ = [
     "AttemptRow",
+    "LiveLogRow",
     "LogPlace",
     "LogRow",
     "Started",
@@ -21,6 +22,7 @@ __all__ = [
     "get_run",
     "last_attempts",
     "list_runs",
+    "live_task_logs",
     "pause_run",
     "resume_run",
     "retry_run",
@@ -66,6 +68,16 @@ class LogRow(NamedTuple):
     attempt: int
     log_tail: str
     recorded_at: datetime
+
+
+class LiveLogRow(NamedTuple):
+    """One row of `pgflow.live_task_logs`."""
+
+    step_slug: str
+    task_index: int
+    attempt: int
+    log_tail: str
+    log_end: int
 
 
 class LogPlace(NamedTuple):
@@ -201,6 +213,20 @@ def pause_run(run_id: UUID) -> Statement[str]:
 def resume_run(run_id: UUID) -> Statement[str]:
     """End the pause of a run."""
     return Statement("select pgflow.resume_run(%s)", (run_id,), parse=scalar, repeatable=True)
+
+
+def live_task_logs(
+    run_id: UUID, *, step_slug: str | None = None, task_index: int | None = None
+) -> Statement[list[LiveLogRow]]:
+    """Read the end of what a run's attempts under way have written, where their executors tell."""
+    return Statement(
+        "select step_slug, task_index, attempt, log_tail, log_end from pgflow.live_task_logs "
+        "where run_id = %s and (%s::text is null or step_slug = %s) and (%s::int is null or task_index = %s) "
+        "order by step_slug, task_index",
+        (run_id, step_slug, step_slug, task_index, task_index),
+        parse=as_objects(LiveLogRow),
+        repeatable=True,
+    )
 
 
 def task_logs(
