@@ -5270,25 +5270,6 @@ $$;
 comment on function pgflow.retry_run(uuid, text) is
   'Reopen a failed or cancelled run where it stopped, or any ended run from a step on. Completed outputs and items are kept. retrying; PF003 no such run or step, PF006 not yours, PF005 still running or nothing to retry.';
 
-create function pgflow._forget_live_logs(now timestamptz) returns void
-language plpgsql volatile
-set search_path to pg_catalog, pg_temp
-as $$
-begin
-  delete from pgflow.live_logs d
-  where d.ctid = any (array(
-    select l.ctid from pgflow.live_logs l
-    where l.reported_at < _forget_live_logs.now - interval '1 minute'
-      and not exists (
-        select from pgflow.live_task_logs v
-        where v.run_id = l.run_id and v.step_slug = l.step_slug and v.task_index = l.task_index)
-    limit 500
-    for update skip locked));
-end
-$$;
-
-comment on function pgflow._forget_live_logs(timestamptz) is 'Delete what attempts had written that are over since, at most 500.';
-
 create function pgflow._pop_ready_of_steps(queue pgflow.queues, max_tasks int, wanted int[],
   out run_ids uuid[], out step_ids int[], out task_indexes int[])
 language plpgsql volatile
@@ -6030,6 +6011,25 @@ $$;
 
 comment on function pgflow.revoke_worker_key(uuid) is
   'Let nothing more be claimed with a key; tasks that were claimed with it go on. revoked or already_revoked; PF003 if there is none.';
+
+create function pgflow._forget_live_logs(now timestamptz) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  delete from pgflow.live_logs d
+  where d.ctid = any (array(
+    select l.ctid from pgflow.live_logs l
+    where l.reported_at < _forget_live_logs.now - interval '1 minute'
+      and not exists (
+        select from pgflow.live_task_logs v
+        where v.run_id = l.run_id and v.step_slug = l.step_slug and v.task_index = l.task_index)
+    limit 500
+    for update skip locked));
+end
+$$;
+
+comment on function pgflow._forget_live_logs(timestamptz) is 'Delete what attempts had written that are over since, at most 500.';
 
 create view pgflow._doctor_settings as
 select v.severity, s.name as subject, format('%s = %s: %s', s.name, s.reset_val, v.finding) as finding, v.mend
