@@ -19,8 +19,12 @@ import pytest
 import uvicorn
 from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
+from pgflow.embedded import BinariesMissing
 from pgflow.envelope import Envelope, ReportTarget
 from pgflow.runtime import Outcome, run_envelope
+from pgflow_testing.postgrest import find_postgrest, start_postgrest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 30.0
@@ -300,3 +304,26 @@ def front(remote):
     remote.url = front.url
     yield front
     front.close()
+
+
+@pytest.fixture
+def postgrest(pgflow_connection, pgflow_database):
+    """PostgREST as a login without rights of its own, which may become a worker, a viewer or a client."""
+    try:
+        program = find_postgrest()
+    except BinariesMissing as error:
+        pytest.skip(str(error))
+    nobody, login = (f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("nobody", "gate"))
+    names = {"nobody": sql.Identifier(nobody), "login": sql.Identifier(login)}
+    pgflow_connection.execute(sql.SQL("create role {nobody}").format(**names))
+    pgflow_connection.execute(sql.SQL("create role {login} login noinherit password 'pw'").format(**names))
+    pgflow_connection.execute(
+        sql.SQL("grant pgflow_worker, pgflow_viewer, pgflow_client, {nobody} to {login}").format(**names)
+    )
+    running = start_postgrest(program, make_conninfo(pgflow_database, user=login, password="pw"), nobody)
+    yield running
+    running.stop()
+    pgflow_connection.execute(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity where usename = %s", [login]
+    )
+    pgflow_connection.execute(sql.SQL("drop role {login}, {nobody}").format(**names))
