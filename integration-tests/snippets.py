@@ -19,7 +19,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-SECONDS = 120
+SECONDS = 300
 FILE = re.compile(r"(?P<shebang>#!.*\n)?(?:#|//|--) (?P<name>(?:[\w.-]+/)*[\w-]+\.\w+)\n")
 SQL = "import sys, psycopg; from pgflow.client.configured import configured_dsn; \
 psycopg.connect(configured_dsn(), autocommit=True).execute(sys.argv[1])"
