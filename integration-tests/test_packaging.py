@@ -138,6 +138,14 @@ def test_the_engine_s_wheel_holds_the_schema_and_the_migrations(tmp_path):
         assert packed == sources
 
 
+def test_the_supabase_wheel_holds_the_typescript_of_both_sides(tmp_path):
+    member = ROOT / "executors/supabase"
+    files = build_member(member, tmp_path).contents()
+    for source in [*member.glob("typescript/src/*.ts"), *member.glob("src/pgflow_supabase/edge/*.ts")]:
+        folder = "package/" if source.parent.name == "src" else ""
+        assert files[f"pgflow_supabase/edge/{folder}{source.name}"] == source.read_bytes()
+
+
 def test_an_sdist_builds_the_same_wheel(built, tmp_path):
     with tarfile.open(built.sdist) as archive:
         archive.extractall(tmp_path / "source", filter="data")

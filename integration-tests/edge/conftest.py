@@ -23,6 +23,7 @@ from pgflow.plugins import Plugins, configure
 from pgflow_supabase.executor import SupabaseExecutor
 
 from ..api.conftest import Server
+from ..api.test_runtime_postgrest import postgrest  # noqa: F401  a fixture
 
 HERE = Path(__file__).parent
 SECRET = "a signing secret of the tests"
@@ -97,11 +98,13 @@ def dispatching(pgflow_database):
     """Launch from this process: `async with dispatching(gateway_url, api_url) as dispatcher`."""
 
     @contextlib.asynccontextmanager
-    async def serve(url: str, report_url: str, **settings) -> AsyncIterator[Dispatcher]:
+    async def serve(url: str, report_to: str | ReportTarget, **settings) -> AsyncIterator[Dispatcher]:
         given = {"url": url, "key": KEY, "signing_secret": SECRET, **settings}
         plugins = Plugins(executors={"supabase": SupabaseExecutor})
         instance = configure(plugins, "supabase", "supabase", given)
-        instance = replace(instance, report_to=ReportTarget("http", report_url))
+        if isinstance(report_to, str):
+            report_to = ReportTarget("http", report_to)
+        instance = replace(instance, report_to=report_to)
         dispatcher = Dispatcher(pgflow_database, [instance], grace=5.0)
         task = asyncio.create_task(dispatcher.run())
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from edge_flows import refusing, tally
+from edge_flows import lengths, refusing, tally
 from pgflow import AsyncClient, RunFailed
+from pgflow.envelope import ReportTarget
+from pgflow_testing.postgrest import token_for
 
 from .conftest import HERE, KEY, SECRET, until
 
@@ -40,6 +42,18 @@ async def test_what_a_handler_throws_is_the_error_of_the_run(pgflow_database, ga
         with pytest.raises(RunFailed, match="never") as failed:
             await (await client.start(refusing, 1)).result(60)
     assert (failed.value.error["code"], failed.value.error["type"]) == ("NON_RETRYABLE", "NonRetryable")
+
+
+async def test_functions_report_through_postgrest(
+    pgflow_database, pgflow_connection, gateway, postgrest, dispatching
+):
+    report_to = ReportTarget("postgrest", postgrest.url, token_for("pgflow_worker"))
+    async with AsyncClient(pgflow_database) as client, dispatching(gateway.url, report_to):
+        await client.deploy(lengths)
+        handle = await client.start(lengths, "one three")
+        assert await handle.result(60) == [3, 5]
+    ended = pgflow_connection.execute("select step_slug, outcome from pgflow.step_task_attempts").fetchall()
+    assert [tuple(row.values()) for row in ended] == [("measure", "failed")] * 2
 
 
 async def test_a_wrong_secret_pauses_the_executor_and_costs_nothing(

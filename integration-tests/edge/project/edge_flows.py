@@ -49,6 +49,11 @@ def tally(text: Node[str]) -> Node[int]:
     )
 
 
+@flow(runs_on=Edge("words"), **QUICK)
+def lengths(text: Node[str]) -> Node[list[int]]:
+    return map_step(measure, step(split, text))
+
+
 def refuse(number: int) -> int:
     return number
 

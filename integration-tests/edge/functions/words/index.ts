@@ -10,6 +10,13 @@ serve({
     },
     total: (sizes: Record<string, number[]>) => Object.values(sizes).flat().reduce((sum, size) => sum + size, 0),
   },
+  lengths: {
+    split: ({ text }: { text: string }) => text.split(" "),
+    measure: ({ word }: { word: string }, task) => {
+      if (task.attempt === 1) throw new Error(`not yet: ${word}`);
+      return word.length;
+    },
+  },
   refusing: {
     refuse: () => {
       throw new NonRetryable("never");
