@@ -56,7 +56,10 @@ def _of_database(load: Load | None) -> Iterator[Metric]:
     backlog, lag = load
     ready = _gauge("pgflow_ready_tasks", "Tasks that could be claimed now; counted up to 10000.")
     oldest = _gauge("pgflow_oldest_ready_seconds", "For how long the first task in line has been ready.")
-    paused = _gauge("pgflow_executor_paused", "1 if an operator paused claims of the executor.")
+    paused = _gauge(
+        "pgflow_executor_paused",
+        "1 if claims of the executor are paused, by an operator or by refused launches.",
+    )
     for row in backlog:
         ready.add_metric([row.executor], row.ready_tasks)
         oldest.add_metric([row.executor], row.oldest_seconds)
