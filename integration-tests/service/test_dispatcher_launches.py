@@ -133,6 +133,32 @@ class TestRefused:
                 await handle.result(60)
         assert [attempt.failures for attempt in executor.launched] == [0] * 5
 
+    async def test_what_was_not_launched_when_the_grace_ended_is_given_back(
+        self, client, pgflow_database, pgflow_connection, dispatching, aeventually
+    ):
+        async def act(executor, attempt):
+            await closed.wait()
+            return Accepted()
+
+        closed = asyncio.Event()
+        executor = Elsewhere(act, capacity=20)
+
+        async def aclose():
+            closed.set()
+
+        executor.aclose = aclose
+        await client.start_many(single, range(20))
+        async with dispatching(pgflow_database, [executor.instance], grace=0.1) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].claimed == 20)
+            await aeventually(lambda: len(executor.launched) == 16)
+        assert len(executor.launched) == 16
+        rows = pgflow_connection.execute(
+            "select status, count(*) as number, max(launch_failures) as spent "
+            "from pgflow.step_tasks group by 1"
+        ).fetchall()
+        assert {row["status"]: row["number"] for row in rows} == {"claimed": 16, "queued": 4}
+        assert {row["spent"] for row in rows} == {0}
+
 
 class TestUnknown:
     """Launches of which nobody knows whether they started."""

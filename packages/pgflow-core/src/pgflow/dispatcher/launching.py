@@ -79,7 +79,8 @@ class LaunchLane(Lane):
     @property
     def unsent(self) -> int:
         """How many launches and reports the database does not know of yet."""
-        return super().unsent + self._unrecorded
+        # Once the executor is closed no launch takes long: how they went is waited for.
+        return super().unsent + self._unrecorded + (self._launching if self.closed else 0)
 
     async def serve(self) -> None:
         """Claim, launch, record and watch until cancelled."""
@@ -122,6 +123,8 @@ class LaunchLane(Lane):
 
     async def _launch_once(self, task: LiveTask, attempt: Attempt) -> LaunchResult:
         async with self._slots:
+            if self.closed:
+                return Rejected("throttled", "the dispatcher stops", timedelta(0))
             wait = self.pause_left()
             if wait > 0:
                 return Rejected("throttled", "not tried: others were just refused", timedelta(seconds=wait))

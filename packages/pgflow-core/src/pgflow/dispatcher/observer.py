@@ -57,8 +57,8 @@ class Observer:
         self._rung.set()
 
     async def keep(self, link: Link) -> None:
-        """Observe and cancel until cancelled."""
-        while True:
+        """Observe and cancel until the executor is closed."""
+        while not self._lane.closed:
             try:
                 while await self._page(link) >= _PAGE:
                     pass
