@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pgflow import Client
@@ -91,3 +92,21 @@ def test_the_script_is_one_that_the_shell_can_read(project, shell):
     program = shutil.which(shell)
     if program is not None:
         subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+def test_bash_that_sourced_the_script_completes(project):
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    project.write("completion.bash", project.pgflow("completion", "bash").stdout)
+    session = (
+        "source completion.bash; complete -p pgflow >&2; COMP_WORDS=(pgflow re); COMP_CWORD=1; "
+        "_pgflow_completion pgflow; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [bash, "--norc", "-c", session], cwd=project.folder, env={**os.environ, "PATH": path},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "_pgflow_completion pgflow" in done.stderr
+    assert done.stdout.split() == ["retry", "resume", "retention"]
