@@ -22,8 +22,7 @@ from pgflow.envelope import ReportTarget
 from pgflow.plugins import Plugins, configure
 from pgflow_supabase.executor import SupabaseExecutor
 
-from ..api.conftest import Server
-from ..api.test_runtime_postgrest import postgrest  # noqa: F401  a fixture
+from ..api.conftest import Server, postgrest  # noqa: F401  `postgrest` is a fixture
 
 HERE = Path(__file__).parent
 SECRET = "a signing secret of the tests"
