@@ -4,6 +4,7 @@ import json
 import socket
 import uuid
 from contextlib import contextmanager
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -335,3 +336,23 @@ def test_a_folder_that_holds_something_else_is_not_touched(project):
     what, _ = told(project.pgflow("runs", code=1))
     assert "holds something PGFlow did not make" in what
     assert [path.name for path in (project.folder / ".pgflow" / "postgres").iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["status", "xyz"], "'xyz' is not a run id"),
+        (["status", "0199"], "no run id starts with '0199'"),
+        (["logs", "latest"], "there is no run yet"),
+        (["deploy"], "no pgflow.toml was found, so it names no flows"),
+        (["runs", "--since", "someday"], "'someday' is no moment; say how long ago"),
+        (["prune", "--older-than", "999999999w"], "'999999999w' is too long"),
+        (
+            ["runs", "--watch", "--before", str(UUID(int=1))],
+            "--watch shows the newest runs, --before older ones",
+        ),
+        (["launch"], "there is no command `launch`"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_use_and_said(project, database, command, said):
+    assert said in project.pgflow(*command, code=2).stderr
