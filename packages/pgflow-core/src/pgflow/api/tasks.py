@@ -39,7 +39,7 @@ from pgflow.database.statements.tasks import (
 
 __all__ = ["TaskVerbs"]
 
-_LINGER: Final = 0.002
+LINGER: Final = 0.002
 """Seconds that a report waits for company."""
 _LEASE: Final = 30.0
 """Seconds; only for steps without a heartbeat_timeout, whose lease is longer than this anyway."""
@@ -54,8 +54,8 @@ class TaskVerbs:
         self._starters = Turns(dsn, settings.connections)
         self._reporters = [AsyncOwnLink(dsn) for _ in range(settings.connections)]
         self._beats = AsyncOwnLink(dsn)
-        self._reports: Batches[str] = Batches([partial(_report, link) for link in self._reporters], _LINGER)
-        self._renewals: Batches[Renewal] = Batches([partial(_renew, self._beats)], _LINGER)
+        self._reports: Batches[str] = Batches([partial(_report, link) for link in self._reporters], LINGER)
+        self._renewals: Batches[Renewal] = Batches([partial(_renew, self._beats)], LINGER)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
