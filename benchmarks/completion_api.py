@@ -16,13 +16,15 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import uvicorn
-from pgflow.api import batches, tasks
 from pgflow.api.app import completion_api
+from pgflow.api.batches import Batches
+from pgflow.api.tasks import LINGER
 from pgflow.client.async_links import AsyncOwnLink
-from pgflow.database.statements.tasks import report_step_tasks
+from pgflow.database.statements.tasks import MAX_REPORTS, report_step_tasks
 from pgflow.embedded import EmbeddedServer
 from pgflow_sql import migrate
 
@@ -33,8 +35,7 @@ CLIENTS = 32
 PROCESSES = 2
 CONNECTIONS = 2
 """To the database, as the API has by default."""
-LINGER = tasks.LINGER
-COALESCED = batches.MAX_REPORTS
+COALESCED = MAX_REPORTS
 ALONE = 1
 
 CLAIM = """
@@ -66,12 +67,11 @@ def linger(most: int) -> float:
 
 def serve(dsn: str, listening: socket.socket, most: int) -> None:
     """Serve the completion API with at most so many reports a statement."""
-    batches.MAX_REPORTS = most
-    tasks.LINGER = linger(most)
-    config = uvicorn.Config(
-        completion_api(dsn), log_level="error", access_log=False, lifespan="on", ws="none"
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    with patch("pgflow.api.tasks.LINGER", linger(most)):
+        api = completion_api(dsn)
+    config = uvicorn.Config(api, log_level="error", access_log=False, lifespan="on", ws="none")
+    with patch("pgflow.api.batches.MAX_REPORTS", most):
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 @contextmanager
@@ -151,7 +151,7 @@ async def _submit_all(dsn: str, reported: Tasks, most: int) -> float:
     senders: list[Callable[[str], Awaitable[list[str]]]] = [partial(_send, link) for link in links]
     for send in senders:
         await send("[]")
-    served: batches.Batches[str] = batches.Batches(senders, linger(most))
+    served: Batches[str] = Batches(senders, linger(most))
     served.start()
 
     async def client(share: Tasks) -> None:
@@ -174,8 +174,8 @@ async def _submit_all(dsn: str, reported: Tasks, most: int) -> float:
 
 def without_http(dsn: str, reported: Tasks, most: int) -> float:
     """Return reports a second of what stands behind the HTTP server, in this process."""
-    batches.MAX_REPORTS = most
-    return asyncio.run(_submit_all(dsn, reported, most))
+    with patch("pgflow.api.batches.MAX_REPORTS", most):
+        return asyncio.run(_submit_all(dsn, reported, most))
 
 
 WAYS: dict[str, Callable[[str, Tasks, int], float]] = {"over HTTP": over_http, "without HTTP": without_http}

@@ -189,7 +189,7 @@ RULES = Path(__file__).parents[2] / "docs/how-to/run-in-production.md"
 
 def test_every_metric_and_label_that_the_documented_alerts_name_is_served(serve, pgflow_database, eventually):
     page = RULES.read_text(encoding="utf-8")
-    named = set(re.findall(r"pgflow_[a-z_]+", page)) - {"pgflow_dispatcher", "pgflow_client", "pgflow_rules"}
+    named = set(re.findall(r"pgflow_[a-z_]+", page)) - {"pgflow_dispatcher", "pgflow_client"}
     with Client(pgflow_database) as client:
         client.deploy(single)
         dispatcher = serve(pgflow_database, "dispatch")

@@ -9,6 +9,7 @@ from uuid import UUID
 from .support.definitions import map_step, step
 from .support.engine import EPOCH, Engine, complete_report, reference, refused
 from .test_cost import reads, settle
+from .test_live_logs import beat as write
 from .test_progress import beat
 
 DAY = 86_400
@@ -74,6 +75,7 @@ def test_nothing_is_left_of_a_run_in_any_table(engine: Engine) -> None:
     run_id = engine.run("f", [1, 2, 3])
     tasks = engine.take_all()
     beat(engine, tasks["m[1]"], {"done": 1})
+    write(engine, tasks["m[1]"], "so far\n", 7)
     engine.report([complete_report(tasks["a"]) | {"log_tail": "words"}])
     engine.complete(tasks["m[0]"])
     engine.cancel(run_id)

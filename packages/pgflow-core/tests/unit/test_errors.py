@@ -52,7 +52,7 @@ def test_sqlstate_is_documented(sqlstate):
 
 
 def test_each_sqlstate_has_a_class_made_from_a_message_alone():
-    assert sorted(ERROR_BY_SQLSTATE) == [f"PF00{n}" for n in range(1, 9)]
+    assert sorted(ERROR_BY_SQLSTATE) == [f"PF00{n}" for n in range(1, 10)]
     for cls in ERROR_BY_SQLSTATE.values():
         assert str(cls("said by the server")) == "said by the server"
 
