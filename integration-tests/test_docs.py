@@ -15,7 +15,12 @@ TEXTS = [*DOCUMENTS, *ROOT.glob("[AGC]*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+LONG = [ROOT / "docs/tutorial/write-an-executor.md"]
+"""Pages whose commands take long."""
+PAGES = [pytest.param(page, marks=pytest.mark.slow if page in LONG else ()) for page in DOCUMENTS]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_snippets_of(document, tmp_path):
     run_snippets(document.read_text(encoding="utf-8"), tmp_path)
 

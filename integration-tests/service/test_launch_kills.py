@@ -14,6 +14,8 @@ import spawning
 from pgflow import AsyncClient
 from spawning import instance, noted
 
+pytestmark = pytest.mark.slow
+
 RUNS = 3
 
 
