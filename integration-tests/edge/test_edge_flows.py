@@ -10,6 +10,8 @@ from pgflow_testing.postgrest import token_for
 
 from .conftest import HERE, KEY, SECRET, until
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"word{number}" for number in range(50)]
 
 

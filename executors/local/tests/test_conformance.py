@@ -7,6 +7,8 @@ import pytest
 from pgflow_local.executor import LocalExecutor
 from pgflow_testing.executor_suite import ExecutorConformance, FaultBackend, configured
 
+pytestmark = pytest.mark.slow
+
 
 class Processes(FaultBackend):
     """The worker processes, by the marks that the handler leaves."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from pgflow_supabase.serving import find_deno
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(__file__).resolve().parents[1] / "typescript"
 GATEWAY = Path(__file__).resolve().parents[1] / "src/pgflow_supabase/edge"
 SECONDS = 240
@@ -85,7 +87,6 @@ def test_a_handler_of_the_wrong_type_does_not_pass_the_check(tmp_path, result, i
             deno("check", "index.ts", cwd=tmp_path)
 
 
-@pytest.mark.slow
 def test_the_package_builds_with_strict_tsc(tmp_path):
     npm = shutil.which("npm")
     if npm is None:

@@ -6,6 +6,8 @@ import pytest
 from pgflow_testing.executor_suite import ExecutorConformance, configured
 from pgflow_testing.executor_suite.reference import Cluster, ClusterExecutor
 
+pytestmark = pytest.mark.slow
+
 
 class TestReference(ExecutorConformance):
     @pytest.fixture
