@@ -115,7 +115,7 @@ def promtool():
 
 def test_prometheus_reads_the_configuration_and_the_rules(promtool, tmp_path):
     (tmp_path / "prometheus.yml").write_text(file("prometheus.yml"))
-    (tmp_path / "pgflow.rules.yml").write_text(file("pgflow.rules.yml"))
+    (tmp_path / "alerts.yml").write_text(file("alerts.yml"))
     assert "10 rules found" in run(promtool, "check", "config", tmp_path / "prometheus.yml")
 
 
@@ -176,8 +176,8 @@ ALERTS = {
 
 
 def test_each_alert_fires_when_it_should_and_alone(promtool, tmp_path):
-    (tmp_path / "pgflow.rules.yml").write_text(file("pgflow.rules.yml"))
-    names = [rule["alert"] for rule in yaml.safe_load(file("pgflow.rules.yml"))["groups"][0]["rules"]]
+    (tmp_path / "alerts.yml").write_text(file("alerts.yml"))
+    names = [rule["alert"] for rule in yaml.safe_load(file("alerts.yml"))["groups"][0]["rules"]]
     fired = {name for _, alerts in ALERTS.values() for name, _ in alerts}
     assert fired == set(names)
     tests = [
@@ -197,5 +197,5 @@ def test_each_alert_fires_when_it_should_and_alone(promtool, tmp_path):
         for title, (series, alerts) in ALERTS.items()
     ]
     cases = tmp_path / "cases.yml"
-    cases.write_text(yaml.safe_dump({"rule_files": ["pgflow.rules.yml"], "tests": tests}))
+    cases.write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "tests": tests}))
     run(promtool, "test", "rules", cases)
