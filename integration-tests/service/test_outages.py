@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 
@@ -11,6 +12,7 @@ import pytest
 from chaoskit.proxy import Proxy
 from chaoskit.server import Server
 from pgflow import Client
+from pgflow.dispatcher.links import Database
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from trial import single
 from trial_executors import Here, complete
@@ -49,10 +51,20 @@ def proxy(pgflow_database):
         yield proxy
 
 
+async def test_a_third_of_a_lease_of_silence_ends_a_connection(pgflow_database):
+    """What comes back later than the grace that the first to reconnect asks for finds its tasks lost."""
+    for lease, seconds in [(3, 2), (18, 6), (30, 10), (3600, 10)]:
+        database = Database(pgflow_database, worker_id="w", lease=lease, logger=logging.getLogger())
+        async with await database.connect() as connection:
+            used = connection.info.get_parameters()
+        assert (used["connect_timeout"], used["tcp_user_timeout"]) == (str(seconds), str(1000 * seconds))
+
+
+@pytest.mark.slow
 def test_an_outage_longer_than_a_lease_loses_nothing_and_declares_nothing_lost(
     pgflow_database, proxy, processes, eventually
 ):
-    lease, tasks = 3.0, 1500
+    lease, tasks = 10.0, 1500
     with Client(pgflow_database) as client:
         client.deploy(single)
         client.start_many(single, list(range(tasks)))

@@ -56,10 +56,14 @@ def connect(
 
 
 async def aconnect(
-    dsn: str, *, application_name: str = "pgflow", check_schema: bool = True
+    dsn: str, *, application_name: str = "pgflow", check_schema: bool = True, patience: float | None = None
 ) -> psycopg.AsyncConnection[TupleRow]:
-    """Open an asynchronous autocommit connection; the same as `connect`."""
-    conninfo = _conninfo(dsn, application_name)
+    """Open an asynchronous autocommit connection; the same as `connect`.
+
+    `patience` is in seconds: how long the server may take to answer the connection, and the network to take
+    what is sent, unless the DSN says so itself.
+    """
+    conninfo = _conninfo(dsn, application_name, patience)
     try:
         connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
@@ -78,7 +82,7 @@ def can_listen(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any
     return connection.prepare_threshold is not None
 
 
-def _conninfo(dsn: str, application_name: str) -> str:
+def _conninfo(dsn: str, application_name: str, patience: float | None = None) -> str:
     try:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
@@ -89,7 +93,12 @@ def _conninfo(dsn: str, application_name: str) -> str:
             "the DSN cannot be read: write postgresql://user:password@host:port/database, with special "
             "characters of the password percent-encoded, or host=... dbname=... user=..."
         )
-    return make_conninfo("", **{"application_name": application_name, **_DEFAULTS, **given})
+    chosen = {**_DEFAULTS, **({} if patience is None else _within(patience))}
+    return make_conninfo("", **{"application_name": application_name, **chosen, **given})
+
+
+def _within(seconds: float) -> dict[str, int]:
+    return {"connect_timeout": round(seconds), "tcp_user_timeout": round(seconds * 1000)}
 
 
 def _unreachable(conninfo: str, error: psycopg.Error) -> NoReturn:

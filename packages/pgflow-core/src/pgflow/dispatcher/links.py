@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 _FIRST_DELAY: Final = 0.05
 _LONGEST_DELAY: Final = 5.0
+_LONGEST_ATTEMPT: Final = 10.0
+_SHORTEST_ATTEMPT: Final = 2.0
+"""Seconds until a server that does not answer counts as away; no less, for one that is only slow."""
 
 
 def monotonic() -> float:
@@ -46,6 +49,9 @@ class Database:
         self._dsn = dsn
         self._name = f"pgflow dispatch {worker_id}"
         self._lease = lease
+        # The first to reconnect gives all one lease of grace: the last tries within half of it.
+        self._longest_delay = min(_LONGEST_DELAY, lease / 6)
+        self._patience = min(_LONGEST_ATTEMPT, max(_SHORTEST_ATTEMPT, lease / 3))
         self._logger = logger
         self._last_contact = monotonic()
         self._lost = asyncio.Event()
@@ -58,8 +64,8 @@ class Database:
         self.up.set()
 
     async def connect(self) -> psycopg.AsyncConnection[TupleRow]:
-        """Open a connection."""
-        return await aconnect(self._dsn, application_name=self._name)
+        """Open a connection that notices in a third of a lease that nothing answers any more."""
+        return await aconnect(self._dsn, application_name=self._name, patience=self._patience)
 
     def touch(self) -> None:
         """Take note that the database answered."""
@@ -93,7 +99,7 @@ class Database:
                     said = str(error)
                     self._logger.error("database cannot be used yet: %s", said)
             await asyncio.sleep(delay * random.uniform(0.5, 1))
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(delay * 2, self._longest_delay)
         self.up.set()
         self._logger.warning("database is back after %.1f s", time.monotonic() - began)
 
