@@ -106,6 +106,8 @@ JSON null. Names that begin with `_` are the engine's own. `hatch run reference`
 comments in `sql-core/schema/`.
 
 """
+_PLUGINS: Final = re.compile(r"^Plugins:\n(?:  .*\n)+\n", re.MULTILINE)
+"""What `pgflow --help` adds for whatever is installed beside it."""
 _HELP: Final = re.compile(r"```console\n\$ pgflow (?:(?P<name>[\w -]+) )?--help\n.*?```\n", re.DOTALL)
 
 
@@ -177,7 +179,8 @@ def _help(command: str | None) -> str:
         text=True,
         check=True,
     )
-    return f"```console\n$ pgflow {' '.join(words)}\n{done.stdout.rstrip()}\n```\n"
+    shown = _PLUGINS.sub("...\n\n", done.stdout).rstrip()
+    return f"```console\n$ pgflow {' '.join(words)}\n{shown}\n```\n"
 
 
 def supabase_page(text: str) -> str:

@@ -41,10 +41,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 class Gateway:
-    """`python -m pgflow_supabase serve FOLDER` in a process of its own."""
+    """`pgflow edge serve FOLDER` in a process of its own."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "pgflow_supabase", "serve", str(folder), "--port", "0", *options]
+        command = [sys.executable, "-m", "pgflow.cli", "edge", "serve", str(folder), "--port", "0", *options]
         environment = {**os.environ, "NO_COLOR": "1"}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

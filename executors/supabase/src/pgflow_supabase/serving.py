@@ -1,4 +1,4 @@
-"""Serves a folder of edge functions under Deno, for development: `python -m pgflow_supabase serve FOLDER`."""
+"""Serves a folder of edge functions under Deno, for development: `pgflow edge serve FOLDER`."""
 
 from __future__ import annotations
 
@@ -84,5 +84,7 @@ def find_deno() -> str:
     beside = os.pathsep.join([sysconfig.get_path("scripts"), str(Path(sys.executable).parent)])
     found = shutil.which("deno", path=beside) or shutil.which("deno")
     if found is None:
-        raise DenoMissing("Deno was not found: `pip install deno`, or install it from https://deno.com")
+        raise DenoMissing(
+            "Deno was not found beside this Python or on the PATH; https://deno.com has it, too"
+        )
     return found

@@ -20,8 +20,8 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or suggest the nearest name."""
         name = args[0] if args else ""
-        known = self.list_commands(ctx)
-        if name and not name.startswith("-") and name not in known:
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
             close = difflib.get_close_matches(name, known, n=1)
             lists = f"`{ctx.command_path} --help` lists the commands"
             hint = f"did you mean `{close[0]}`?" if close else lists

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pgflow.cli._group import CommandGroup
+from pgflow.cli._plugged import load_command, origin, plugged_commands
 
 __all__ = ["SECTIONS", "app", "main"]
 
@@ -25,7 +26,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "compile": "Turn a flow into a migration file that a DBA can read.",
         "deploy": "Define flows in the database.",
         "graph": "Draw a flow.",
-        "plugins": "List the executors, and the plugins that are broken.",
+        "plugins": "List the executors, the commands of plugins, and the plugins that are broken.",
         "doctor": "Look for what is wrong with the project, the database and the work in it.",
     },
     "Runs": {
@@ -47,35 +48,50 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
-_WIDTH: Final = max(len(name) for commands in SECTIONS.values() for name in commands)
-
 
 class LazyGroup(CommandGroup):
-    """A group whose commands live in `pgflow.cli.commands.<name>` and are imported on use."""
+    """A group whose commands live in `pgflow.cli.commands.<name>`, or in plugins, and are imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every command, in the order of the help."""
-        return [name for commands in SECTIONS.values() for name in commands]
+        return [name for commands in _sections().values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
+        if not _is_ours(cmd_name):
+            point = plugged_commands().get(cmd_name)
+            return None if point is None else load_command(point)
         module = import_module(f"pgflow.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command, without importing any."""
-        commands = [(name, text) for texts in SECTIONS.values() for name, text in texts.items()]
+        commands = [(name, text) for texts in _sections().values() for name, text in texts.items()]
         items = [CompletionItem(name, help=text) for name, text in commands if name.startswith(incomplete)]
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section, without importing them."""
-        for section, commands in SECTIONS.items():
+        sections = _sections()
+        width = max(len(name) for commands in sections.values() for name in commands)
+        for section, commands in sections.items():
             with formatter.section(section):
-                formatter.write_dl([(name.ljust(_WIDTH), text) for name, text in commands.items()])
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
+
+
+def _sections() -> Mapping[str, Mapping[str, str]]:
+    """Return our commands, then those of plugins; ours keep their names."""
+    added = {
+        name: f"Of {origin(point)}; `pgflow {name} --help` says more."
+        for name, point in plugged_commands().items()
+        if not _is_ours(name)
+    }
+    return {**SECTIONS, "Plugins": added} if added else SECTIONS
+
+
+def _is_ours(name: str) -> bool:
+    return any(name in commands for commands in SECTIONS.values())
 
 
 @click.group(
