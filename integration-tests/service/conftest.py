@@ -24,6 +24,7 @@ from pgflow.dispatcher import Dispatcher
 from pgflow.plugins import configure, load_plugins
 from pgflow.runtime.call import run_handler
 from pgflow.runtime.failures import failure_of
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 60.0
@@ -174,6 +175,24 @@ def processes(tmp_path, eventually) -> Iterator[Callable[..., Process]]:
     for process in started:
         if process.popen.poll() is None:
             process.kill()
+
+
+@pytest.fixture
+def proxy(pgflow_database):
+    """A proxy in front of the server, which the test may cut and slow down."""
+    from chaoskit.proxy import Proxy
+
+    parts = conninfo_to_dict(pgflow_database)
+    if str(parts["host"]).startswith("/"):
+        pytest.skip("the server of the tests is reached by a socket file")
+    with Proxy((str(parts["host"]), int(parts["port"]))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied(pgflow_database, proxy) -> str:
+    """The test's database through the proxy."""
+    return make_conninfo(pgflow_database, host="127.0.0.1", port=proxy.port)
 
 
 @pytest.fixture

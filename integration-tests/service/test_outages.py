@@ -9,11 +9,9 @@ from collections import Counter
 
 import psycopg
 import pytest
-from chaoskit.proxy import Proxy
 from chaoskit.server import Server
 from pgflow import Client
 from pgflow.dispatcher.links import Database
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from trial import single
 from trial_executors import Here, complete
 
@@ -38,19 +36,6 @@ def left(dsn: str) -> int:
     return number
 
 
-def through(dsn: str, port: int) -> str:
-    return make_conninfo(dsn, host="127.0.0.1", port=port)
-
-
-@pytest.fixture
-def proxy(pgflow_database):
-    parts = conninfo_to_dict(pgflow_database)
-    if str(parts["host"]).startswith("/"):
-        pytest.skip("the server of the tests is reached by a socket file")
-    with Proxy((str(parts["host"]), int(parts["port"]))) as proxy:
-        yield proxy
-
-
 async def test_a_third_of_a_lease_of_silence_ends_a_connection(pgflow_database):
     """What comes back later than the grace that the first to reconnect asks for finds its tasks lost."""
     for lease, seconds in [(3, 2), (18, 6), (30, 10), (3600, 10)]:
@@ -62,13 +47,13 @@ async def test_a_third_of_a_lease_of_silence_ends_a_connection(pgflow_database):
 
 @pytest.mark.slow
 def test_an_outage_longer_than_a_lease_loses_nothing_and_declares_nothing_lost(
-    pgflow_database, proxy, processes, eventually
+    pgflow_database, proxy, proxied, processes, eventually
 ):
     lease, tasks = 10.0, 1500
     with Client(pgflow_database) as client:
         client.deploy(single)
         client.start_many(single, list(range(tasks)))
-        both = [processes(through(pgflow_database, proxy.port), lease=lease) for _ in range(2)]
+        both = [processes(proxied, lease=lease) for _ in range(2)]
         eventually(lambda: left(pgflow_database) < tasks - 50)
         proxy.cut()
         client.start_many(single, list(range(500)))
@@ -109,16 +94,15 @@ def test_ten_thousand_tasks_survive_a_restart_and_an_outage_of_a_minute(tmp_path
 
 
 async def test_a_slow_database_bounds_what_is_in_hand_and_keeps_every_report(
-    pgflow_database, proxy, dispatching, aeventually
+    pgflow_database, proxy, proxied, dispatching, aeventually
 ):
     tasks, delay = 400, 0.05
     with Client(pgflow_database) as client:
         client.deploy(single)
         client.start_many(single, list(range(tasks)))
-    dsn = through(pgflow_database, proxy.port)
     proxy.delay = delay
     most: Counter[str] = Counter()
-    async with dispatching(dsn, settings={"processes": 2}, lease=10.0) as dispatcher:
+    async with dispatching(proxied, settings={"processes": 2}, lease=10.0) as dispatcher:
 
         def done() -> bool:
             (lane,) = dispatcher.status().lanes

@@ -129,6 +129,11 @@ class Lane(ABC):
         return self.used
 
     @property
+    def awaits_tasks(self) -> bool:
+        """Whether a claim is on its way, whose answer may bring more attempts."""
+        return self._claiming > 0 and self._database.up.is_set()
+
+    @property
     def unsent(self) -> int:
         """How many reports the database has not acknowledged."""
         return self._reported

@@ -221,7 +221,10 @@ class Dispatcher:
         self._logger.info("stopping: %d attempts have %g s to finish", busy, self._grace)
         for lane in lanes:
             lane.stop_claiming()
-        await _until(lambda: self._hurry.is_set() or not any(lane.busy for lane in lanes), self._grace)
+        await _until(
+            lambda: self._hurry.is_set() or not any(lane.busy or lane.awaits_tasks for lane in lanes),
+            self._grace,
+        )
         cut_short = sum(lane.busy for lane in lanes)
         await self._close_executors()
         seconds = _FLUSH_SECONDS_IN_A_HURRY if self._hurry.is_set() else _FLUSH_SECONDS
