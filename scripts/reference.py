@@ -7,9 +7,7 @@ shows `pgflow COMMAND --help` is renewed, and a command without one gets it.  Th
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,8 +15,9 @@ from typing import Any, Final
 
 import pgflow_sql
 import psycopg
+from click.testing import CliRunner
 from config_reference import config_page, executor_page
-from pgflow.cli.app import SECTIONS
+from pgflow.cli.app import SECTIONS, app
 from pgflow.embedded import EmbeddedServer
 from pgflow.errors import ERROR_BY_SQLSTATE
 from pgflow_supabase.executor import SupabaseExecutor
@@ -172,14 +171,8 @@ def cli_page(text: str) -> str:
 
 def _help(command: str | None) -> str:
     words = [*(command or "").split(), "--help"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pgflow.cli", *words],
-        env={**os.environ, "COLUMNS": "110", "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    shown = _PLUGINS.sub("...\n\n", done.stdout).rstrip()
+    done = CliRunner().invoke(app, words, prog_name="pgflow", terminal_width=98, catch_exceptions=False)
+    shown = _PLUGINS.sub("...\n\n", done.output).rstrip()
     return f"```console\n$ pgflow {' '.join(words)}\n{shown}\n```\n"
 
 

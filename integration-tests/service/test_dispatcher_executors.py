@@ -213,6 +213,12 @@ class TestElsewhere:
         assert len(executor.launched) == 30
         assert all(attempt.input is None and attempt.external_id for attempt in executor.launched)
 
+    async def test_what_ended_makes_room_at_once(self, client, remote, pgflow_database, dispatching):
+        """Twenty rounds, each of which waited ten seconds once."""
+        handles = await client.start_many(single, range(40))
+        async with dispatching(pgflow_database, [Elsewhere(remote.accept, capacity=2).instance]):
+            assert await asyncio.gather(*(h.result(60) for h in handles)) == [1] * 40
+
     async def test_no_more_are_launched_than_the_executor_has_room_for(
         self, client, pgflow_database, dispatching, aeventually
     ):

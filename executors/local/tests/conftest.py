@@ -6,7 +6,7 @@ import pytest
 from pgflow_local.executor import LocalExecutor
 from pgflow_local.settings import LocalSettings
 
-from .support import HANDLERS, Local, children, open_files
+from .support import HANDLERS, Local, children, open_files, until
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def local():
         await harness.executor.aclose()
     assert children() == set()
     assert asyncio.all_tasks() <= tasks | {asyncio.current_task()}
-    assert open_files() <= files
+    await until(lambda: open_files() <= files, f"closing of what was not open before ({files})")
     for harness in made:
         for reports in harness.reports.values():
             assert len(reports) <= 1, reports

@@ -1,10 +1,12 @@
 """An executor with real processes, driven as the dispatcher drives it."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -46,7 +48,12 @@ def _children_of(thread):
 
 
 def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
+    """What this process has open, by where it leads to."""
+    opened = Counter()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            opened[re.sub(r"\d+", "N", str(descriptor.readlink()))] += 1
+    return opened
 
 
 class Local:
@@ -134,9 +141,10 @@ class Local:
 
     async def hurry(self):
         """Make the executor believe in short tasks, so that it lets some wait in the pipes."""
-        for _ in range(60):
+        deadline = time.monotonic() + PATIENCE
+        while self.executor.capacity <= 10:
+            assert time.monotonic() < deadline, "tasks stayed long"
             await self.run("noop")
-        assert self.executor.capacity > 10
 
     def ref(self, attempt):
         return HandleRef(attempt.run_id, attempt.step_slug, attempt.task_index, attempt.attempt, None)

@@ -136,7 +136,6 @@ async def test_capacity_grows_while_tasks_are_short_and_shrinks_when_they_are_no
     executor = await local(processes=2)
     await until(lambda: executor.executor.capacity == 2)
     await executor.hurry()
-    assert executor.executor.capacity > 100
     gate = tmp_path / "gate"
     for number in range(2):
         await executor.launch("block", started=str(tmp_path / f"{number}"), until=str(gate))

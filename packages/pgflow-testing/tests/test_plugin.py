@@ -62,6 +62,7 @@ def test_each_test_has_a_database_of_its_own_with_the_schema(
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_an_empty_database_is_empty(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -76,6 +77,7 @@ def test_an_empty_database_is_empty(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_xdist_workers_share_a_server_and_a_template(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_session_that_needs_no_database_starts_no_server(pytester: pytest.Pyte
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_server_that_is_named_is_used_and_left_as_it_was(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +155,7 @@ def test_a_server_that_is_named_is_used_and_left_as_it_was(
         assert [name for (name,) in names] == ["postgres", "template0", "template1"]
 
 
+@pytest.mark.slow
 def test_a_killed_session_leaves_no_server(pytester: pytest.Pytester, tmp_path: Path) -> None:
     pytester.makepyfile(
         """
@@ -173,6 +177,7 @@ def test_a_killed_session_leaves_no_server(pytester: pytest.Pytester, tmp_path: 
     wait_until(lambda: left_behind(tmp_path) == [])
 
 
+@pytest.mark.slow
 def test_a_version_that_cannot_be_had_skips_the_tests(
     pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +192,7 @@ def test_a_version_that_cannot_be_had_skips_the_tests(
     result.stdout.fnmatch_lines(["*npm could not fetch*"])
 
 
+@pytest.mark.slow
 def test_the_version_can_be_chosen(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         def test_version(pgflow_connection):

@@ -101,6 +101,7 @@ class LaunchLane(Lane):
         for task, attempt in attempts:
             self._launching += 1
             self.in_background(self._launch(task, attempt))
+        self._watch.ring()
 
     async def _launch(self, task: LiveTask, attempt: Attempt) -> None:
         """Launch an attempt; again while nobody knows whether it started, where that makes one execution."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -39,6 +40,11 @@ class Watch:
         self._worker_id = worker_id
         self._problems = problems
         self._refused: LaneState | None = None
+        self._launched = asyncio.Event()
+
+    def ring(self) -> None:
+        """Something was launched: it may have filled the lane."""
+        self._launched.set()
 
     @property
     def interval(self) -> float:
@@ -59,7 +65,17 @@ class Watch:
                 continue
             except PgflowError as error:
                 self._problems.note("WATCH_FAILED", lane.name, str(error))
-            await asyncio.sleep(self.interval * random.uniform(0.75, 1))
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait for the interval, which a launch may shorten meanwhile."""
+        loop = asyncio.get_running_loop()
+        began, part = loop.time(), random.uniform(0.75, 1)
+        while (left := began + self.interval * part - loop.time()) > 0:
+            self._launched.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._launched.wait()
 
     def _note(self, state: LaneState) -> None:
         lane = self._lane
