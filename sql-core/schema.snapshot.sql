@@ -315,7 +315,8 @@ begin
     raise exception 'request.jwt.claims is not a JSON object' using errcode = 'PF008', hint = 'Set it to the claims of a token, or to nothing.';
   end;
   if v_subject is null then
-    return session_user;
+    -- A login that passes its users in is nobody itself: each role that it takes is somebody else.
+    return case when has_schema_privilege(session_user, 'pgflow', 'usage') then session_user else pgflow._effective_role() end;
   end if;
   -- Anybody may set the setting. It is believed of a login that has no rights here of its own and passes its users in by
   -- `set role`, as PostgREST does, and of those who may act for everybody anyway.
@@ -327,7 +328,7 @@ begin
   return v_subject;
 end
 $$;
-COMMENT ON FUNCTION pgflow._caller() IS 'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user. PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
+COMMENT ON FUNCTION pgflow._caller() IS 'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user (of claims without a subject, if that has no rights of its own, the role it took). PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
 CREATE FUNCTION pgflow._cancel_tasks(run_id uuid, step_slug text, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -738,16 +739,22 @@ CREATE FUNCTION pgflow._check_run(run_id uuid, roles text[] DEFAULT '{pgflow_own
     AS $$
 declare
   v_owner text;
+  v_is_user boolean;
 begin
   -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
   select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
-  if not found then
+  if v_owner = pgflow._caller() then
+    return;
+  end if;
+  -- To a user the run of somebody else is not there; asked first, so that it takes as long to say of one as of the other.
+  v_is_user := pgflow._is_user();
+  if v_owner is null or v_is_user then
     raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
   end if;
   perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
 end
 $$;
-COMMENT ON FUNCTION pgflow._check_run(run_id uuid, roles text[]) IS 'PF003 if there is no such run, PF006 as _check_owner says.';
+COMMENT ON FUNCTION pgflow._check_run(run_id uuid, roles text[]) IS 'PF003 if there is no such run, or the caller is a user and it is another''s; else PF006 as _check_owner says.';
 CREATE FUNCTION pgflow._check_run_options(priority integer, tags jsonb, idempotency_keys text[], start_at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2034,6 +2041,15 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) IS 'Whether a task ran before retry_run put its step back, and has not started again.';
+CREATE FUNCTION pgflow._is_user() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return not pgflow._has_role(pgflow._effective_role(), '{pgflow_owner,pgflow_dispatcher,pgflow_viewer,pgflow_client}');
+end
+$$;
+COMMENT ON FUNCTION pgflow._is_user() IS 'Whether the caller is a user of an application: somebody for whom only his own runs, and the flows that are open to him, exist.';
 CREATE FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2925,9 +2941,10 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'live_logs', 'live_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
-        'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,
-      array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
-      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
+        'migrations', 'doctor_checks', 'worker_keys', 'open_flows'] as inner_tables,
+      array['define_flow', 'delete_flow', 'flow', 'step', 'open_flow', 'close_flow'] as deploying,
+      array['start_flow', 'run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
+      array['start_flow', 'get_run', 'get_progress', 'list_runs', 'cancel_run', 'retry_run'] as using_own,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks',
         'claim_with_key', 'next_wake_at'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'maintain', 'postpone_lease_expiry',
@@ -2942,6 +2959,7 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
       ('pgflow_dispatcher', l.common || l.dispatching || l.working || l.reading, l.definitions || l.state || l.inner_tables),
       ('pgflow_worker', l.common || l.working, '{}'),
       ('pgflow_client', l.common || l.running, l.definitions || l.state),
+      ('pgflow_user', l.common || l.using_own, array['runs']),
       ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
       ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading || l.keeping_keys,
         l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)
@@ -3868,6 +3886,16 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.clock() IS 'The one clock of the engine: the time of day, or pgflow.fake_now when the owner of the schema set it.';
+CREATE FUNCTION pgflow.close_flow(flow_slug text, role_name text DEFAULT 'pgflow_user'::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from pgflow.open_flows o where o.flow_slug = close_flow.flow_slug and o.role_name = close_flow.role_name;
+  return found;
+end
+$$;
+COMMENT ON FUNCTION pgflow.close_flow(flow_slug text, role_name text) IS 'Take back what open_flow gave. True if there was something to take; runs go on.';
 CREATE FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3985,6 +4013,7 @@ begin
   if not found then
     raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
   end if;
+  delete from pgflow.open_flows o where o.flow_slug = delete_flow.flow_slug;
 end
 $$;
 COMMENT ON FUNCTION pgflow.delete_flow(flow_slug text, force boolean) IS 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
@@ -4343,6 +4372,7 @@ COMMENT ON FUNCTION pgflow.lane_state(executor text, worker_id text) IS 'What a 
 CREATE FUNCTION pgflow.list_runs(status text DEFAULT NULL::text, flow_slug text DEFAULT NULL::text, tags jsonb DEFAULT NULL::jsonb, owner text DEFAULT NULL::text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, before uuid DEFAULT NULL::uuid, "limit" integer DEFAULT 20, max_scanned integer DEFAULT 100000) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
     SET enable_seqscan TO 'off'
     SET enable_sort TO 'off'
     SET jit TO 'off'
@@ -4351,6 +4381,8 @@ declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_first constant uuid := pgflow._run_id_at(greatest(list_runs.since, 'epoch') - interval '1 day');
   v_readable constant text := pgflow.readable_owner();
+  -- What a user learns does not depend on other people's runs: those are not even counted as looked at.
+  v_user constant text := case when pgflow._is_user() then v_readable end;
   v_runs jsonb;
   v_next uuid;
 begin
@@ -4360,7 +4392,7 @@ begin
     select s.run_id, s.flow_slug, s.flow_version, s.status, s.error, s.priority, s.idempotency_key, s.tags, s.owner, s.created_at, s.finished_at
     from (
       select * from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
+      where t.run_id < v_before and t.run_id >= v_first and (v_user is null or t.owner = v_user)
       order by t.run_id desc
       limit list_runs.max_scanned) s
     where (v_readable is null or s.owner = v_readable)
@@ -4376,7 +4408,7 @@ begin
   else
     v_next := (
       select t.run_id from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
+      where t.run_id < v_before and t.run_id >= v_first and (v_user is null or t.owner = v_user)
       order by t.run_id desc
       offset list_runs.max_scanned - 1
       limit 1);
@@ -4384,7 +4416,7 @@ begin
   return jsonb_build_object('runs', v_runs, 'next', v_next);
 end
 $$;
-COMMENT ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) IS 'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+COMMENT ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) IS 'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs (of a user: of his own): "next" is what to give as before to go on, null at the end.';
 CREATE FUNCTION pgflow.maintain() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4485,6 +4517,21 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow.observe_launches(observations jsonb) IS 'What was seen of launched attempts in the place they were launched to. Answers alive, over (its time to report runs), retrying or failed (it was ended), stale or, for a bad shape, invalid, in order.';
+CREATE FUNCTION pgflow.open_flow(flow_slug text, role_name text DEFAULT 'pgflow_user'::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform pgflow._check_slug('flow_slug', to_jsonb(open_flow.flow_slug));
+  if not exists (select from pg_roles r where r.rolname = open_flow.role_name) then
+    raise exception 'no role %', coalesce(quote_ident(open_flow.role_name), 'null') using errcode = 'PF008',
+      hint = 'Name a role of the database: "authenticated", or leave it out for all who have pgflow_user.';
+  end if;
+  insert into pgflow.open_flows (flow_slug, role_name) values (open_flow.flow_slug, open_flow.role_name) on conflict do nothing;
+  return found;
+end
+$$;
+COMMENT ON FUNCTION pgflow.open_flow(flow_slug text, role_name text) IS 'Let users with the rights of a role start a flow, now or once it is deployed. True if they could not before. PF008 if there is no such role.';
 CREATE FUNCTION pgflow.pause_executor(executor text, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4534,6 +4581,7 @@ begin
   perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
+  where true
   returning m.lease_grace_until into v_until;
   return v_until;
 end
@@ -4924,10 +4972,35 @@ begin
   if set_retention.keep is not null then
     perform pgflow._check_age('keep', set_retention.keep);
   end if;
-  update pgflow.settings s set retention = set_retention.keep;
+  -- `where true`: Supabase refuses an update without a where in sessions of its API (safeupdate).
+  update pgflow.settings s set retention = set_retention.keep where true;
 end
 $$;
 COMMENT ON FUNCTION pgflow.set_retention(keep interval) IS 'Have maintain() delete runs that ended longer ago than this; null: keep them for ever.';
+CREATE FUNCTION pgflow.start_flow(flow_slug text, input jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text, tags jsonb DEFAULT '{}'::jsonb) RETURNS SETOF pgflow.started_run
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  v_key text := start_flow.idempotency_key;
+begin
+  if pgflow._is_user() then
+    if not exists (
+      select from pgflow.open_flows o
+      where o.flow_slug = start_flow.flow_slug and pgflow._has_role(pgflow._effective_role(), array[o.role_name])) then
+      -- In the words of run_flow: which other flows there are is not for users.
+      raise exception 'no flow "%"', start_flow.flow_slug using errcode = 'PF002',
+        hint = 'Users start what is deployed and open to them: select pgflow.open_flow(...).';
+    end if;
+    -- A user's keys are his own: as they are they would tell of another's, or take it away.
+    v_key := case when v_key is not null then jsonb_build_array(pgflow._caller(), v_key)::text end;
+  end if;
+  return query
+  select s.*
+  from pgflow.run_flow(start_flow.flow_slug, start_flow.input, idempotency_key => v_key, tags => start_flow.tags) s;
+end
+$$;
+COMMENT ON FUNCTION pgflow.start_flow(flow_slug text, input jsonb, idempotency_key text, tags jsonb) IS 'Start a run as a user of an application: of a flow that open_flow opened, with idempotency keys of his own. PF002 for any other flow; else as run_flow, which it is for everybody who is no user.';
 CREATE FUNCTION pgflow.start_step(run_id uuid, step_slug text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5723,6 +5796,13 @@ COMMENT ON COLUMN pgflow.migrations.version IS '1, 2, 3...';
 COMMENT ON COLUMN pgflow.migrations.name IS 'What the migration is called.';
 COMMENT ON COLUMN pgflow.migrations.checksum IS 'SHA-256 of the text that was applied, in hexadecimal.';
 COMMENT ON COLUMN pgflow.migrations.applied_at IS 'When it was applied here.';
+CREATE TABLE pgflow.open_flows (
+    flow_slug text NOT NULL,
+    role_name text NOT NULL
+);
+COMMENT ON TABLE pgflow.open_flows IS 'Which flows the users of an application may start. May be written before the flow is deployed.';
+COMMENT ON COLUMN pgflow.open_flows.flow_slug IS 'The flow.';
+COMMENT ON COLUMN pgflow.open_flows.role_name IS 'A database role: whoever has its rights may start the flow.';
 CREATE TABLE pgflow.parked_tasks (
     run_id uuid NOT NULL,
     step_id integer NOT NULL,
@@ -5973,6 +6053,8 @@ ALTER TABLE ONLY pgflow.map_tasks
     ADD CONSTRAINT map_tasks_pkey PRIMARY KEY (run_id, step_slug, task_index);
 ALTER TABLE ONLY pgflow.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY pgflow.open_flows
+    ADD CONSTRAINT open_flows_pkey PRIMARY KEY (flow_slug, role_name);
 ALTER TABLE ONLY pgflow.parked_tasks
     ADD CONSTRAINT parked_tasks_pkey PRIMARY KEY (run_id, step_id, task_index);
 ALTER TABLE ONLY pgflow.paused_runs
@@ -6031,6 +6113,8 @@ CREATE POLICY all_or_nothing ON pgflow.launches FOR SELECT USING ((( SELECT pgfl
 COMMENT ON POLICY all_or_nothing ON pgflow.launches IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.map_counters FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 COMMENT ON POLICY all_or_nothing ON pgflow.map_counters IS 'Of use only to who reads everything.';
+CREATE POLICY all_or_nothing ON pgflow.open_flows FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
+COMMENT ON POLICY all_or_nothing ON pgflow.open_flows IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.parked_tasks FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
 COMMENT ON POLICY all_or_nothing ON pgflow.parked_tasks IS 'Of use only to who reads everything.';
 CREATE POLICY all_or_nothing ON pgflow.paused_runs FOR SELECT USING ((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL));
@@ -6088,6 +6172,7 @@ CREATE POLICY of_own_runs ON pgflow.superseded_attempts FOR SELECT USING (((( SE
    FROM pgflow.runs r
   WHERE (r.run_id = superseded_attempts.run_id))));
 COMMENT ON POLICY of_own_runs ON pgflow.superseded_attempts IS 'Rows of the runs that the reader sees.';
+ALTER TABLE pgflow.open_flows ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_runs ON pgflow.runs FOR SELECT USING (((( SELECT pgflow.readable_owner() AS readable_owner) IS NULL) OR (owner = ( SELECT pgflow.readable_owner() AS readable_owner))));
 COMMENT ON POLICY own_runs ON pgflow.runs IS 'Runs that the reader owns; all of them for who reads everything.';
 ALTER TABLE pgflow.parked_tasks ENABLE ROW LEVEL SECURITY;
@@ -6108,6 +6193,7 @@ GRANT USAGE ON SCHEMA pgflow TO pgflow_deployer;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_dispatcher;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_worker;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_client;
+GRANT USAGE ON SCHEMA pgflow TO pgflow_user;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_viewer;
 GRANT USAGE ON SCHEMA pgflow TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow._accept_executor(executor text, claimed_at timestamp with time zone) FROM PUBLIC;
@@ -6173,6 +6259,7 @@ GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zo
 GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.live_status(lease_expires_at timestamp with time zone, task_started_at timestamp with time zone) TO pgflow_owner;
 GRANT SELECT(run_id) ON TABLE pgflow.map_tasks TO pgflow_dispatcher;
@@ -6354,6 +6441,7 @@ REVOKE ALL ON FUNCTION pgflow._insert_map_tasks(run_id uuid, step pgflow.steps, 
 REVOKE ALL ON FUNCTION pgflow._insert_steps(flow_slug text, flow_version integer, definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_paused(run_id uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._is_reset(run_id uuid, step_slug text, task_index integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._is_user() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_completed(run_id uuid, step_slugs text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_live_logs(tasks jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._keep_logs(reports jsonb, now timestamp with time zone) FROM PUBLIC;
@@ -6447,6 +6535,7 @@ GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.backlog(max_counted integer) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.cancel_run(run_id uuid, reason text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.check_invariants(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.check_invariants(run_id uuid) TO pgflow_dispatcher;
@@ -6464,8 +6553,12 @@ GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.clock() TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.close_flow(flow_slug text, role_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.close_flow(flow_slug text, role_name text) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.close_flow(flow_slug text, role_name text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.complete_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, output jsonb) TO pgflow_worker;
@@ -6498,11 +6591,13 @@ GRANT ALL ON FUNCTION pgflow.flow(flow_slug text, VARIADIC steps jsonb[]) TO pgf
 REVOKE ALL ON FUNCTION pgflow.get_progress(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.get_progress(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.get_run(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.get_run(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.grant_roles() FROM PUBLIC;
@@ -6516,6 +6611,7 @@ GRANT ALL ON FUNCTION pgflow.lane_state(executor text, worker_id text) TO pgflow
 REVOKE ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.list_runs(status text, flow_slug text, tags jsonb, owner text, since timestamp with time zone, before uuid, "limit" integer, max_scanned integer) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.maintain() FROM PUBLIC;
@@ -6532,6 +6628,9 @@ GRANT ALL ON FUNCTION pgflow.next_wake_at(executors text[]) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.observe_launches(observations jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.observe_launches(observations jsonb) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.observe_launches(observations jsonb) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.open_flow(flow_slug text, role_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.open_flow(flow_slug text, role_name text) TO pgflow_deployer;
+GRANT ALL ON FUNCTION pgflow.open_flow(flow_slug text, role_name text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.pause_executor(executor text, reason text) TO pgflow_owner;
@@ -6553,6 +6652,7 @@ GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.readable_owner() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.record_launches(launches jsonb) FROM PUBLIC;
@@ -6574,6 +6674,7 @@ GRANT ALL ON FUNCTION pgflow.resume_run(run_id uuid) TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.resume_run(run_id uuid) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.retry_run(run_id uuid, from_step text) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.revoke_worker_key(key_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.revoke_worker_key(key_id uuid) TO pgflow_owner;
@@ -6588,11 +6689,16 @@ GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_deployer;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_worker;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_user;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_viewer;
 GRANT ALL ON FUNCTION pgflow.schema_version() TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.set_retention(keep interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.set_retention(keep interval) TO pgflow_dispatcher;
 GRANT ALL ON FUNCTION pgflow.set_retention(keep interval) TO pgflow_owner;
+REVOKE ALL ON FUNCTION pgflow.start_flow(flow_slug text, input jsonb, idempotency_key text, tags jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION pgflow.start_flow(flow_slug text, input jsonb, idempotency_key text, tags jsonb) TO pgflow_client;
+GRANT ALL ON FUNCTION pgflow.start_flow(flow_slug text, input jsonb, idempotency_key text, tags jsonb) TO pgflow_user;
+GRANT ALL ON FUNCTION pgflow.start_flow(flow_slug text, input jsonb, idempotency_key text, tags jsonb) TO pgflow_owner;
 REVOKE ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) FROM PUBLIC;
 GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_client;
 GRANT ALL ON FUNCTION pgflow.start_step(run_id uuid, step_slug text) TO pgflow_owner;
@@ -6631,6 +6737,7 @@ GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.paused_runs TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.runs TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.runs TO pgflow_client;
+GRANT SELECT ON TABLE pgflow.runs TO pgflow_user;
 GRANT SELECT ON TABLE pgflow.runs TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.runs TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.completed_task_logs TO pgflow_dispatcher;
@@ -6666,6 +6773,9 @@ GRANT SELECT ON TABLE pgflow.map_counters TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.migrations TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.migrations TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.migrations TO pgflow_owner;
+GRANT SELECT ON TABLE pgflow.open_flows TO pgflow_dispatcher;
+GRANT SELECT ON TABLE pgflow.open_flows TO pgflow_viewer;
+GRANT SELECT ON TABLE pgflow.open_flows TO pgflow_owner;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_dispatcher;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_viewer;
 GRANT SELECT ON TABLE pgflow.parked_tasks TO pgflow_owner;

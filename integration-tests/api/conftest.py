@@ -318,7 +318,9 @@ def postgrest(pgflow_connection, pgflow_database):
     pgflow_connection.execute(sql.SQL("create role {nobody}").format(**names))
     pgflow_connection.execute(sql.SQL("create role {login} login noinherit password 'pw'").format(**names))
     pgflow_connection.execute(
-        sql.SQL("grant pgflow_worker, pgflow_viewer, pgflow_client, {nobody} to {login}").format(**names)
+        sql.SQL("grant pgflow_worker, pgflow_viewer, pgflow_client, pgflow_user, {nobody} to {login}").format(
+            **names
+        )
     )
     running = start_postgrest(program, make_conninfo(pgflow_database, user=login, password="pw"), nobody)
     yield running

@@ -107,6 +107,34 @@ def test_who_is_signed_in_sees_the_runs_it_owns(caller, start):
     assert ada.call("cancel_run", run_id=run["run_id"]).json() == "cancelled"
 
 
+def test_a_user_starts_what_is_open_and_another_learns_nothing_of_it(caller, start, pgflow_connection):
+    (other,) = start()
+    (slug,) = pgflow_connection.execute("select flow_slug from pgflow.runs limit 1").fetchone().values()
+    ada, eve = (caller("pgflow_user", sub=name) for name in ("ada", "eve"))
+    closed, unknown = (ada.call("start_flow", flow_slug=name) for name in (slug, "unknown"))
+    assert (closed.status_code, unknown.status_code) == (400, 400)
+    assert closed.text.replace(slug, "?") == unknown.text.replace("unknown", "?")
+    pgflow_connection.execute("select pgflow.open_flow(%s)", [slug])
+    (run,) = ada.call("start_flow", flow_slug=slug, input={"n": 1}, idempotency_key="k").json()
+    assert ada.call("start_flow", flow_slug=slug, input={"n": 1}, idempotency_key="k").json() == [
+        {**run, "created": False}
+    ]
+    assert eve.call("start_flow", flow_slug=slug, input={}, idempotency_key="k").json()[0]["created"] is True
+    assert [each["owner"] for each in ada.read("runs").json()] == ["ada"]
+    assert ada.call("get_run", run_id=run["run_id"]).json()["owner"] == "ada"
+    nothing = str(uuid.UUID(int=7))
+    for verb in ("get_run", "get_progress", "cancel_run", "retry_run"):
+        missing = eve.call(verb, run_id=nothing)
+        assert (missing.status_code, missing.json()["code"]) == (400, "PF003")
+        for run_id in (run["run_id"], other):
+            foreign = eve.call(verb, run_id=run_id)
+            assert (foreign.status_code, foreign.text.replace(run_id, nothing)) == (400, missing.text)
+    assert run["run_id"] not in eve.call("list_runs", max_scanned=1).text
+    for verb in ("run_flow", "open_flow", "backlog"):
+        assert ada.call(verb, flow_slug=slug).status_code in {403, 404}
+    assert ada.call("cancel_run", run_id=run["run_id"]).json() == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [

@@ -653,6 +653,16 @@ comment on column pgflow.worker_keys.created_by is 'Who made it: a login, or the
 comment on column pgflow.worker_keys.expires_at is 'From when on it claims nothing; null: never.';
 comment on column pgflow.worker_keys.revoked_at is 'Since when it claims nothing; null: it was not revoked.';
 
+create table pgflow.open_flows (
+  flow_slug text not null,
+  role_name text not null,
+  constraint open_flows_pkey primary key (flow_slug, role_name)
+);
+
+comment on table pgflow.open_flows is 'Which flows the users of an application may start. May be written before the flow is deployed.';
+comment on column pgflow.open_flows.flow_slug is 'The flow.';
+comment on column pgflow.open_flows.role_name is 'A database role: whoever has its rights may start the flow.';
+
 create function pgflow.clock() returns timestamptz
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -898,7 +908,8 @@ begin
     raise exception 'request.jwt.claims is not a JSON object' using errcode = 'PF008', hint = 'Set it to the claims of a token, or to nothing.';
   end;
   if v_subject is null then
-    return session_user;
+    -- A login that passes its users in is nobody itself: each role that it takes is somebody else.
+    return case when has_schema_privilege(session_user, 'pgflow', 'usage') then session_user else pgflow._effective_role() end;
   end if;
   -- Anybody may set the setting. It is believed of a login that has no rights here of its own and passes its users in by
   -- `set role`, as PostgREST does, and of those who may act for everybody anyway.
@@ -912,7 +923,7 @@ end
 $$;
 
 comment on function pgflow._caller() is
-  'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user. PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
+  'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user (of claims without a subject, if that has no rights of its own, the role it took). PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
 
 create function pgflow._has_role(login text, roles text[]) returns boolean
 language plpgsql stable
@@ -971,23 +982,17 @@ $$;
 comment on function pgflow._check_owner(text, text, text[]) is
   'PF006 unless the caller owns it, owns the schema, or has one of the roles that are for everybody''s runs.';
 
-create function pgflow._check_run(run_id uuid, roles text[] default '{pgflow_owner}') returns void
+create function pgflow._is_user() returns boolean
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
-declare
-  v_owner text;
 begin
-  -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
-  select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
-  if not found then
-    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
-  end if;
-  perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
+  return not pgflow._has_role(pgflow._effective_role(), '{pgflow_owner,pgflow_dispatcher,pgflow_viewer,pgflow_client}');
 end
 $$;
 
-comment on function pgflow._check_run(uuid, text[]) is 'PF003 if there is no such run, PF006 as _check_owner says.';
+comment on function pgflow._is_user() is
+  'Whether the caller is a user of an application: somebody for whom only his own runs, and the flows that are open to him, exist.';
 
 -- Without a pinned search_path, so that the planner inlines it; every name in it is qualified.
 create function pgflow.live_status(lease_expires_at timestamptz, task_started_at timestamptz) returns text
@@ -997,6 +1002,31 @@ as $$
 $$;
 
 comment on function pgflow.live_status(timestamptz, timestamptz) is 'The status of a task that has not ended: the one place that says what queued, claimed and running mean.';
+
+create function pgflow._check_run(run_id uuid, roles text[] default '{pgflow_owner}') returns void
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_owner text;
+  v_is_user boolean;
+begin
+  -- Before any lock: an owner never changes, and nobody holds up a run that is not theirs.
+  select r.owner into v_owner from pgflow.runs r where r.run_id = _check_run.run_id;
+  if v_owner = pgflow._caller() then
+    return;
+  end if;
+  -- To a user the run of somebody else is not there; asked first, so that it takes as long to say of one as of the other.
+  v_is_user := pgflow._is_user();
+  if v_owner is null or v_is_user then
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+  end if;
+  perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
+end
+$$;
+
+comment on function pgflow._check_run(uuid, text[]) is
+  'PF003 if there is no such run, or the caller is a user and it is another''s; else PF006 as _check_owner says.';
 
 create function pgflow._check_flow_conditions(definition jsonb) returns void
 language plpgsql immutable
@@ -1577,10 +1607,41 @@ begin
   if not found then
     raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
   end if;
+  delete from pgflow.open_flows o where o.flow_slug = delete_flow.flow_slug;
 end
 $$;
 
 comment on function pgflow.delete_flow(text, boolean) is 'Delete all versions of a flow; its runs too if forced. PF002 if there is none, PF005 while runs exist.';
+
+create function pgflow.open_flow(flow_slug text, role_name text default 'pgflow_user') returns boolean
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  perform pgflow._check_slug('flow_slug', to_jsonb(open_flow.flow_slug));
+  if not exists (select from pg_roles r where r.rolname = open_flow.role_name) then
+    raise exception 'no role %', coalesce(quote_ident(open_flow.role_name), 'null') using errcode = 'PF008',
+      hint = 'Name a role of the database: "authenticated", or leave it out for all who have pgflow_user.';
+  end if;
+  insert into pgflow.open_flows (flow_slug, role_name) values (open_flow.flow_slug, open_flow.role_name) on conflict do nothing;
+  return found;
+end
+$$;
+
+comment on function pgflow.open_flow(text, text) is
+  'Let users with the rights of a role start a flow, now or once it is deployed. True if they could not before. PF008 if there is no such role.';
+
+create function pgflow.close_flow(flow_slug text, role_name text default 'pgflow_user') returns boolean
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  delete from pgflow.open_flows o where o.flow_slug = close_flow.flow_slug and o.role_name = close_flow.role_name;
+  return found;
+end
+$$;
+
+comment on function pgflow.close_flow(text, text) is 'Take back what open_flow gave. True if there was something to take; runs go on.';
 
 create function pgflow._object(keys text[], outputs jsonb[]) returns jsonb
 language plpgsql immutable strict
@@ -2516,6 +2577,34 @@ $$;
 
 comment on function pgflow.run_flows(text, jsonb[], int, text[], int, timestamptz, jsonb) is
   'Start many runs of one flow, all or nothing. created is false where an idempotency key met an existing run; PF006 if that is another user''s.';
+
+create function pgflow.start_flow(flow_slug text, input jsonb default '{}', idempotency_key text default null, tags jsonb default '{}')
+  returns setof pgflow.started_run
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_key text := start_flow.idempotency_key;
+begin
+  if pgflow._is_user() then
+    if not exists (
+      select from pgflow.open_flows o
+      where o.flow_slug = start_flow.flow_slug and pgflow._has_role(pgflow._effective_role(), array[o.role_name])) then
+      -- In the words of run_flow: which other flows there are is not for users.
+      raise exception 'no flow "%"', start_flow.flow_slug using errcode = 'PF002',
+        hint = 'Users start what is deployed and open to them: select pgflow.open_flow(...).';
+    end if;
+    -- A user's keys are his own: as they are they would tell of another's, or take it away.
+    v_key := case when v_key is not null then jsonb_build_array(pgflow._caller(), v_key)::text end;
+  end if;
+  return query
+  select s.*
+  from pgflow.run_flow(start_flow.flow_slug, start_flow.input, idempotency_key => v_key, tags => start_flow.tags) s;
+end
+$$;
+
+comment on function pgflow.start_flow(text, jsonb, text, jsonb) is
+  'Start a run as a user of an application: of a flow that open_flow opened, with idempotency keys of his own. PF002 for any other flow; else as run_flow, which it is for everybody who is no user.';
 
 create view pgflow._tasks as
 select t.run_id, t.step_slug, 0 as task_index, -1 as ready_index, t.step_id, t.queue_id, false as is_map, t.status = 'running' as is_live,
@@ -5306,7 +5395,8 @@ begin
   if set_retention.keep is not null then
     perform pgflow._check_age('keep', set_retention.keep);
   end if;
-  update pgflow.settings s set retention = set_retention.keep;
+  -- `where true`: Supabase refuses an update without a where in sessions of its API (safeupdate).
+  update pgflow.settings s set retention = set_retention.keep where true;
 end
 $$;
 
@@ -5322,6 +5412,7 @@ begin
   perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
+  where true
   returning m.lease_grace_until into v_until;
   return v_until;
 end
@@ -5787,13 +5878,15 @@ $$;
 comment on function pgflow._check_list(text, jsonb, int, int) is 'Refuse what list_runs cannot take, with PF008.';
 
 -- Walks the primary key backwards, run ids being ordered by time, and stops at max_scanned rows: no filter has an index,
--- which every start of a run would pay for. enable_sort off leaves that walk as the only plan.
+-- which every start of a run would pay for. enable_sort off leaves that walk as the only plan, but for users where an index
+-- on (owner, run_id) was added: the plan is made for each call, so that it can see that they ask for one owner.
 create function pgflow.list_runs(
   status text default null, flow_slug text default null, tags jsonb default null, owner text default null,
   since timestamptz default null, before uuid default null, "limit" int default 20, max_scanned int default 100000)
 returns jsonb
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
 set enable_seqscan to off
 set enable_sort to off
 set jit to off
@@ -5802,6 +5895,8 @@ declare
   v_before constant uuid := coalesce(list_runs.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_first constant uuid := pgflow._run_id_at(greatest(list_runs.since, 'epoch') - interval '1 day');
   v_readable constant text := pgflow.readable_owner();
+  -- What a user learns does not depend on other people's runs: those are not even counted as looked at.
+  v_user constant text := case when pgflow._is_user() then v_readable end;
   v_runs jsonb;
   v_next uuid;
 begin
@@ -5811,7 +5906,7 @@ begin
     select s.run_id, s.flow_slug, s.flow_version, s.status, s.error, s.priority, s.idempotency_key, s.tags, s.owner, s.created_at, s.finished_at
     from (
       select * from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
+      where t.run_id < v_before and t.run_id >= v_first and (v_user is null or t.owner = v_user)
       order by t.run_id desc
       limit list_runs.max_scanned) s
     where (v_readable is null or s.owner = v_readable)
@@ -5827,7 +5922,7 @@ begin
   else
     v_next := (
       select t.run_id from pgflow.runs t
-      where t.run_id < v_before and t.run_id >= v_first
+      where t.run_id < v_before and t.run_id >= v_first and (v_user is null or t.owner = v_user)
       order by t.run_id desc
       offset list_runs.max_scanned - 1
       limit 1);
@@ -5837,7 +5932,7 @@ end
 $$;
 
 comment on function pgflow.list_runs(text, text, jsonb, text, timestamptz, uuid, int, int) is
-  'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs: "next" is what to give as before to go on, null at the end.';
+  'The newest of the caller''s runs (or of all, for whoever may read all) that match what is given, by run id. Looks at no more than max_scanned runs (of a user: of his own): "next" is what to give as before to go on, null at the end.';
 
 -- What changes while a run runs, and nothing that is large: no input, no output, no traceback; items are counted by their counters.
 create function pgflow.get_progress(run_id uuid) returns jsonb
@@ -6388,6 +6483,7 @@ create policy all_or_nothing on pgflow.timers for select using ((select pgflow.r
 create policy all_or_nothing on pgflow.launches for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.settings for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.worker_keys for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.open_flows for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
 
 do $$
@@ -6423,9 +6519,10 @@ as $$
       array['runs', 'run_steps', 'map_tasks', 'step_task_attempts', 'superseded_attempts', 'completed_task_logs', 'live_logs', 'live_task_logs', 'step_states',
         'step_tasks', 'task_attempts', 'task_logs'] as state,
       array['executors', 'queues', 'ready_tasks', 'parked_tasks', 'paused_runs', 'map_counters', 'timers', 'launches', 'sweep_marks', 'settings',
-        'migrations', 'doctor_checks', 'worker_keys'] as inner_tables,
-      array['define_flow', 'delete_flow', 'flow', 'step'] as deploying,
-      array['run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
+        'migrations', 'doctor_checks', 'worker_keys', 'open_flows'] as inner_tables,
+      array['define_flow', 'delete_flow', 'flow', 'step', 'open_flow', 'close_flow'] as deploying,
+      array['start_flow', 'run_flow', 'run_flows', 'start_step', 'cancel_run', 'retry_run', 'pause_run', 'resume_run', 'get_run', 'get_progress', 'list_runs'] as running,
+      array['start_flow', 'get_run', 'get_progress', 'list_runs', 'cancel_run', 'retry_run'] as using_own,
       array['start_step_task', 'heartbeat_step_tasks', 'complete_step_task', 'fail_step_task', 'release_step_tasks', 'report_step_tasks',
         'claim_with_key', 'next_wake_at'] as working,
       array['claim_step_tasks', 'exchange_step_tasks', 'record_launches', 'due_launches', 'observe_launches', 'lane_state', 'maintain', 'postpone_lease_expiry',
@@ -6440,6 +6537,7 @@ as $$
       ('pgflow_dispatcher', l.common || l.dispatching || l.working || l.reading, l.definitions || l.state || l.inner_tables),
       ('pgflow_worker', l.common || l.working, '{}'),
       ('pgflow_client', l.common || l.running, l.definitions || l.state),
+      ('pgflow_user', l.common || l.using_own, array['runs']),
       ('pgflow_viewer', l.common || l.reading, l.definitions || l.state || l.inner_tables),
       ('pgflow_owner', l.common || l.deploying || l.running || l.working || l.dispatching || l.reading || l.keeping_keys,
         l.definitions || l.state || l.inner_tables)) r (role_name, verbs, tables)

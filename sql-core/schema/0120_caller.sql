@@ -19,7 +19,8 @@ begin
     raise exception 'request.jwt.claims is not a JSON object' using errcode = 'PF008', hint = 'Set it to the claims of a token, or to nothing.';
   end;
   if v_subject is null then
-    return session_user;
+    -- A login that passes its users in is nobody itself: each role that it takes is somebody else.
+    return case when has_schema_privilege(session_user, 'pgflow', 'usage') then session_user else pgflow._effective_role() end;
   end if;
   -- Anybody may set the setting. It is believed of a login that has no rights here of its own and passes its users in by
   -- `set role`, as PostgREST does, and of those who may act for everybody anyway.
@@ -33,4 +34,4 @@ end
 $$;
 
 comment on function pgflow._caller() is
-  'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user. PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';
+  'Who calls, as runs.owner has it: the subject of request.jwt.claims, or session_user (of claims without a subject, if that has no rights of its own, the role it took). PF006 if the login may not claim to be somebody else, PF008 if the claims are malformed.';

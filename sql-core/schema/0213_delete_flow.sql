@@ -26,6 +26,7 @@ begin
   if not found then
     raise exception 'no flow "%"', delete_flow.flow_slug using errcode = 'PF002';
   end if;
+  delete from pgflow.open_flows o where o.flow_slug = delete_flow.flow_slug;
 end
 $$;
 

@@ -6,7 +6,8 @@ begin
   if set_retention.keep is not null then
     perform pgflow._check_age('keep', set_retention.keep);
   end if;
-  update pgflow.settings s set retention = set_retention.keep;
+  -- `where true`: Supabase refuses an update without a where in sessions of its API (safeupdate).
+  update pgflow.settings s set retention = set_retention.keep where true;
 end
 $$;
 

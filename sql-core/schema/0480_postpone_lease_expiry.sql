@@ -8,6 +8,7 @@ begin
   perform pgflow._check_delay('seconds', postpone_lease_expiry.seconds);
   update pgflow.sweep_marks m
   set lease_grace_until = greatest(m.lease_grace_until, pgflow.clock() + make_interval(secs => least(postpone_lease_expiry.seconds, 3600)))
+  where true
   returning m.lease_grace_until into v_until;
   return v_until;
 end

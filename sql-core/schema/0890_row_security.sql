@@ -45,6 +45,7 @@ create policy all_or_nothing on pgflow.timers for select using ((select pgflow.r
 create policy all_or_nothing on pgflow.launches for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.settings for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.worker_keys for select using ((select pgflow.readable_owner()) is null);
+create policy all_or_nothing on pgflow.open_flows for select using ((select pgflow.readable_owner()) is null);
 create policy all_or_nothing on pgflow.sweep_marks for select using ((select pgflow.readable_owner()) is null);
 
 do $$

@@ -51,6 +51,30 @@ def engine(open_engine: Callable[[], Engine]) -> Iterator[Engine]:
         assert made.violations() == []
 
 
+@pytest.fixture
+def log_in(engine: Engine, open_engine: Callable[[], Engine]) -> Iterator[Callable[..., Engine]]:
+    """A function that opens a session of a login of its own, made with these options and roles."""
+    made: list[Engine] = []
+    names: list[str] = []
+
+    def opened(options: str, *roles: str) -> Engine:
+        session = open_engine()
+        name = f"login_{session.connection.info.backend_pid}"
+        engine.rows(f"create role {name} login {options}")
+        names.append(name)
+        for role in roles:
+            engine.rows(f"grant {role} to {name}")
+        session.rows(f"set session authorization {name}")
+        made.append(session)
+        return session
+
+    yield opened
+    for session in made:
+        session.connection.close()
+    for name in names:
+        engine.rows(f"drop role {name}")
+
+
 @pytest.fixture(scope="session")
 def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A server that nobody else uses, without autovacuum: what is read and written depends on the test alone.

@@ -175,30 +175,6 @@ def test_claims_without_a_subject_count_as_none(shop: Engine, claims: str) -> No
     assert shop.stored_run(run_id).owner == shop.value("select session_user::text")
 
 
-@pytest.fixture
-def log_in(engine: Engine, open_engine: Callable[[], Engine]) -> Iterator[Callable[..., Engine]]:
-    """A function that opens a session of a login of its own, made with these options and roles."""
-    made: list[Engine] = []
-    names: list[str] = []
-
-    def opened(options: str, *roles: str) -> Engine:
-        session = open_engine()
-        name = f"login_{session.connection.info.backend_pid}"
-        engine.rows(f"create role {name} login {options}")
-        names.append(name)
-        for role in roles:
-            engine.rows(f"grant {role} to {name}")
-        session.rows(f"set session authorization {name}")
-        made.append(session)
-        return session
-
-    yield opened
-    for session in made:
-        session.connection.close()
-    for name in names:
-        engine.rows(f"drop role {name}")
-
-
 def test_a_login_cannot_claim_to_be_somebody_else(shop: Engine, log_in: Callable[..., Engine]) -> None:
     with user(shop, "alice"):
         run_id = shop.run("shop")

@@ -11,7 +11,8 @@ from psycopg import sql
 from .support.engine import Engine
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "roles.md"
-ROLES = [f"pgflow_{name}" for name in ("deployer", "dispatcher", "worker", "client", "viewer", "owner")]
+NAMES = ("deployer", "dispatcher", "worker", "client", "user", "viewer", "owner")
+ROLES = [f"pgflow_{name}" for name in NAMES]
 TABLES = [
     *("flows", "steps", "deps", "runs", "run_steps", "map_tasks", "map_counters", "step_task_attempts"),
     *(
@@ -26,7 +27,7 @@ TABLES = [
         "timers",
         "launches",
     ),
-    *("sweep_marks", "settings", "migrations", "worker_keys"),
+    *("sweep_marks", "settings", "migrations", "worker_keys", "open_flows"),
 ]
 
 
@@ -125,6 +126,7 @@ def test_nobody_reads_a_token_hash(engine: Engine, role: str) -> None:
         ("pgflow_deployer", TABLES[:3]),
         ("pgflow_worker", []),
         ("pgflow_client", [*TABLES[:6], *TABLES[7:11]]),
+        ("pgflow_user", ["runs"]),
         ("pgflow_dispatcher", TABLES),
         ("pgflow_viewer", TABLES),
         ("pgflow_owner", TABLES),

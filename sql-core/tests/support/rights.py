@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _VERBS = {
-    "pgflow_deployer": ("define_flow", "delete_flow"),
+    "pgflow_deployer": ("define_flow", "delete_flow", "open_flow", "close_flow"),
     "pgflow_client": (
         *("run_flow", "run_flows", "start_step", "cancel_run", "retry_run", "pause_run", "resume_run"),
         *("get_run", "get_progress", "list_runs"),
@@ -20,6 +20,7 @@ _VERBS = {
         *("start_step_task", "heartbeat_step_tasks", "complete_step_task", "fail_step_task"),
         *("release_step_tasks", "claim_with_key"),
     ),
+    "pgflow_user": ("start_flow",),
     "pgflow_viewer": ("check_invariants",),
     "pgflow_owner": ("create_worker_key", "revoke_worker_key"),
 }

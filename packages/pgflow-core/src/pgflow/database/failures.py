@@ -34,11 +34,12 @@ _LOST: Final = frozenset(
 
 
 VERBS: Final[Mapping[str, Collection[str]]] = {
-    "pgflow_deployer": ("define_flow", "delete_flow"),
+    "pgflow_deployer": ("define_flow", "delete_flow", "open_flow", "close_flow"),
     "pgflow_client": (
         *("run_flow", "run_flows", "start_step", "cancel_run", "retry_run", "pause_run", "resume_run"),
         *("get_run", "get_progress", "list_runs"),
     ),
+    "pgflow_user": ("start_flow",),
     "pgflow_dispatcher": (
         *("claim_step_tasks", "exchange_step_tasks", "record_launches", "maintain"),
         *("postpone_lease_expiry", "pause_executor", "resume_executor", "prune_runs"),
