@@ -33,6 +33,7 @@ assert run_handler("app:double", '{"n":"item"}', '{"item":3}') == "6"
 )
 #: What runs a task elsewhere starts as often as there are attempts: it loads what it needs and no server.
 TASK = "import sys, pgflow.runtime.__main__, pgflow.reporters.http"
+LAMBDA = f"{TASK}, pgflow.runtime.aws_lambda"
 NOT_FOR_TASKS = [*HEAVY, *PYDANTIC, "httpx", "jsonschema", "starlette", "uvicorn", "watchfiles"]
 LOADED = "\nprint(*sys.modules)"
 
@@ -51,8 +52,9 @@ def run(code):
         (DEFINE, HEAVY + PYDANTIC),
         (RUN, HEAVY),
         (TASK, NOT_FOR_TASKS),
+        (LAMBDA, NOT_FOR_TASKS),
     ],
-    ids=["pgflow", "runtime", "inline", "defining a flow", "running a handler", "a task elsewhere"],
+    ids=["pgflow", "runtime", "inline", "defining a flow", "running a handler", "a task elsewhere", "Lambda"],
 )
 def test_nothing_heavy_is_loaded(code, unwanted):
     loaded = set(run(code + LOADED))

@@ -63,6 +63,7 @@ def run_envelope(
     remaining: Callable[[], float] | None = None,
     dsn: str | None = None,
     handlers: Sequence[str] | None = None,
+    handlers_from: str = "PGFLOW_HANDLERS",
     log_bytes: int = 65_536,
     inbox: Inbox | None = None,
 ) -> Outcome:
@@ -70,7 +71,8 @@ def run_envelope(
 
     `instance_id` names this process among all that may get the same envelope.  `remaining` says how many
     seconds the platform still gives.  `handlers` are the patterns of what may run; unless given, what lies
-    in the current folder.  `Event.STOP` in the `inbox` has the attempt handed back.
+    in the current folder; `handlers_from` says where they are set.  `Event.STOP` in the `inbox` has the
+    attempt handed back.
     """
     token = envelope.attempt_token
     redaction = Redaction([str(token), token.hex, envelope.report.apikey, dsn])
@@ -78,7 +80,7 @@ def run_envelope(
     try:
         with captured(log_bytes) as tail:
             reports = Reports(envelope, reporter, tail, redaction)
-            refusal = allow_list(handlers, [str(Path.cwd())], "PGFLOW_HANDLERS")
+            refusal = allow_list(handlers, [str(Path.cwd())], handlers_from)
             return _Run(envelope, reports, refusal, remaining, inbox or SimpleQueue()).run(instance_id)
     finally:
         reporter.close()
