@@ -21,6 +21,7 @@ from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
 from pgflow.embedded import BinariesMissing
 from pgflow.envelope import Envelope, ReportTarget
+from pgflow.http.patience import Impatient
 from pgflow.runtime import Outcome, run_envelope
 from pgflow_testing.postgrest import find_postgrest, start_postgrest
 from psycopg import sql
@@ -72,7 +73,7 @@ class Server(uvicorn.Server):
     """uvicorn in a thread; the socket is bound before, so that its port is known."""
 
     def __init__(self, app: object, port: int = 0) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", lifespan="on"))
+        super().__init__(uvicorn.Config(app, http=Impatient, log_level="warning", lifespan="on"))
         self.socket = socket.create_server(("127.0.0.1", port), backlog=2048)
         self.port = self.socket.getsockname()[1]
         self.ready = threading.Event()

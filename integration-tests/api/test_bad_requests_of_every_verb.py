@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -68,3 +70,60 @@ def test_without_a_bearer_nothing_is_read(api, verb):
     for headers in ({}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer"}):
         answer = api.http.post(f"/v1/tasks/{verb}", content=b"x" * 100, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_bearer_that_is_no_more_is_refused(api, key, held, pgflow_connection, verb):
+    (task,) = held(mode="start")
+    pgflow_connection.execute("select pgflow.revoke_worker_key(key_id) from pgflow.worker_keys")
+    assert api.post("fail", task, error={"message": "m"}, retry_after_seconds=0).status_code == 200
+    assert pgflow_connection.execute("select 1 from pgflow.claim_step_tasks('local', 'w', 1)").fetchall()
+    if verb == "claim":
+        expected = (401, "KEY_REFUSED")
+    else:
+        expected = (200, "duplicate") if verb == "fail" else (409, "STALE")
+    bearer = key if verb == "claim" else task.token
+    headers = {"Authorization": f"Bearer {bearer}"}
+    answer = api.http.post(f"/v1/tasks/{verb}", json=good(verb, task), headers=headers)
+    told = answer.json()
+    assert (answer.status_code, told.get("code") or told["status"]) == expected
+
+
+def connected(api, stack):
+    return stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=30))
+
+
+def served(api, key, held):
+    """Every verb does what it is there for."""
+    for verb in VERBS:
+        (task,) = held(mode="launch" if verb == "start" else "start")
+        answer = api.claim(key) if verb == "claim" else api.post(verb, task, **good(verb, task))
+        assert answer.status_code == 200, verb
+
+
+def test_a_thousand_half_open_connections_starve_no_verb(api, key, held):
+    with ExitStack() as stack:
+        for number in range(1000):
+            verb = VERBS[number % len(VERBS)]
+            connection = connected(api, stack)
+            connection.sendall(f"POST /v1/tasks/{verb} HTTP/1.1\r\nHost: x\r\n".encode())
+        served(api, key, held)
+
+
+def test_a_slow_body_of_every_verb_is_cut_off_and_others_are_served_meanwhile(serve, key, held, output):
+    api = serve(body_timeout=2.0)
+    (task,) = held(mode="start")
+    with ExitStack() as stack:
+        slow = [connected(api, stack) for _ in VERBS]
+        for verb, connection in zip(VERBS, slow, strict=True):
+            bearer = key if verb == "claim" else task.token
+            connection.sendall(
+                f"POST /v1/tasks/{verb} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
+                "Content-Length: 500\r\n\r\n{".encode()
+            )
+        served(api, key, held)
+        for connection in slow:
+            answer = connection.recv(65536).decode()
+            assert answer.startswith("HTTP/1.1 408")
+            assert "BODY_TIMEOUT" in answer
+    assert output(task)[0] == "running"

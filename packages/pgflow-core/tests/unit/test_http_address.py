@@ -29,6 +29,14 @@ def test_what_is_no_address_is_refused_with_the_form_of_one(text):
     assert repr(text) in str(caught.value)
 
 
+def test_no_part_of_an_answer_waits_for_an_acknowledgement():
+    with bound_socket("127.0.0.1:0") as listening:
+        with socket.create_connection(listening.getsockname()):
+            connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.fixture
 def taken():
     with socket.create_server(("127.0.0.1", 0)) as listening:

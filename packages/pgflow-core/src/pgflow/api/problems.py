@@ -62,7 +62,7 @@ def unknown_task() -> Problem:
     return Problem("UNKNOWN_TASK", "there is no such run, step or task")
 
 
-async def answer_problem(request: Request, error: Exception) -> JSONResponse:
+def answer_problem(error: Problem | PgflowError) -> JSONResponse:
     """Turn a problem, or an error of the database, into its response."""
     problem = error if isinstance(error, Problem) else problem_of(error)
     status = STATUS_BY_CODE[problem.code]
@@ -79,8 +79,8 @@ _CODE_OF: Final = (
 """What the engine's own words are passed on for."""
 
 
-def problem_of(error: Exception) -> Problem:
-    """Say what an error of the engine means to a worker; any other error is raised again."""
+def problem_of(error: PgflowError) -> Problem:
+    """Say what an error of the engine means to a worker."""
     if isinstance(error, RunNotFound):
         return unknown_task()
     code = next((code for cls, code in _CODE_OF if isinstance(error, cls)), None)
@@ -90,9 +90,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem("DATABASE_UNREACHABLE", "the database cannot be reached now: try again")
     if isinstance(error, DatabaseError) and error.sqlstate == "55P03":
         return Problem("RUN_HELD", "another transaction holds the run open: try again")
-    if isinstance(error, PgflowError):
-        return Problem("DATABASE_ERROR", "the database refused the statement: try again, or ask the operator")
-    raise error
+    return Problem("DATABASE_ERROR", "the database refused the statement: try again, or ask the operator")
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:

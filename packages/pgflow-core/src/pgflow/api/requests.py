@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -66,7 +66,7 @@ async def read_body(request: Request, settings: ApiSettings) -> Body:
         raise Problem("BODY_INVALID", "the client went away") from None
     try:
         text = raw.decode()
-        return Body(text, json.loads(text, parse_constant=_refuse_constant))
+        return Body(text, _DECODER.decode(text))
     except UnicodeDecodeError as error:
         raise Problem("BODY_INVALID", f"the body is not UTF-8 (byte {error.start})") from None
     except (ValueError, RecursionError) as error:
@@ -93,3 +93,6 @@ def _refuse_size(most: int) -> NoReturn:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -39,8 +39,6 @@ from pgflow.database.statements.tasks import (
 
 __all__ = ["TaskVerbs"]
 
-LINGER: Final = 0.002
-"""Seconds that a report waits for company."""
 _LEASE: Final = 30.0
 """Seconds; only for steps without a heartbeat_timeout, whose lease is longer than this anyway."""
 
@@ -54,8 +52,8 @@ class TaskVerbs:
         self._starters = Turns(dsn, settings.connections)
         self._reporters = [AsyncOwnLink(dsn) for _ in range(settings.connections)]
         self._beats = AsyncOwnLink(dsn)
-        self._reports: Batches[str] = Batches([partial(_report, link) for link in self._reporters], LINGER)
-        self._renewals: Batches[Renewal] = Batches([partial(_renew, self._beats)], LINGER)
+        self._reports: Batches[str] = Batches([partial(_report, link) for link in self._reporters])
+        self._renewals: Batches[Renewal] = Batches([partial(_renew, self._beats)])
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from pgflow.api.app import EXCEPTION_HANDLERS, task_routes
+from pgflow.api.app import api_with
 from pgflow.api.settings import ApiSettings
 from pgflow.api.tasks import TaskVerbs
 from pgflow.dispatcher import DispatcherStatus
@@ -26,7 +26,7 @@ def build_app(
     *,
     verbs: TaskVerbs,
     settings: ApiSettings,
-) -> Starlette:
+) -> ASGIApp:
     """Make the app; `status` is that of the dispatcher whose event loop serves it."""
 
     async def healthz(_: Request) -> Response:
@@ -48,4 +48,4 @@ def build_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return Starlette(routes=[*own, *task_routes(verbs, settings)], exception_handlers=EXCEPTION_HANDLERS)
+    return api_with(own, verbs, settings)

@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from pgflow.http.patience import Impatient
 
 __all__ = ["serving"]
 
@@ -23,11 +25,18 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Starlette, listening: socket.socket) -> AsyncGenerator[str]:
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncGenerator[str]:
     """Answer requests while the block runs; gives the address that is served, `host:port`."""
     host, port = listening.getsockname()[:2]
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2, ws="none"
+        app,
+        http=Impatient,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        ws="none",
+        proxy_headers=False,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
