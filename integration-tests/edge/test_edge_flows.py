@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from edge_flows import lengths, refusing, tally
+from edge_flows import lengths, refusing, tally, waited
 from pgflow import AsyncClient, RunFailed
+from pgflow.api.app import completion_api
+from pgflow.api.settings import ApiSettings
 from pgflow.envelope import ReportTarget
 from pgflow_testing.postgrest import token_for
 
+from ..api.conftest import Server
 from .conftest import HERE, KEY, SECRET, until
 
 pytestmark = pytest.mark.slow
@@ -16,10 +19,15 @@ WORDS = [f"word{number}" for number in range(50)]
 
 
 @pytest.fixture
-def gateway(serving, tmp_path):
+def serve(serving, tmp_path):
     variables = tmp_path / "env"
     variables.write_text(f"# of the functions\nPGFLOW_SIGNING_SECRET='{SECRET}'\n")
-    return serving(HERE / "functions", "--key", KEY, "--wall-clock", "4", "--env-file", str(variables))
+    return lambda *options: serving(HERE / "functions", "--key", KEY, "--env-file", str(variables), *options)
+
+
+@pytest.fixture
+def gateway(serve):
+    return serve("--wall-clock", "4")
 
 
 async def test_a_flow_ends_well_whatever_befalls_its_functions(
@@ -56,6 +64,45 @@ async def test_functions_report_through_postgrest(
         assert await handle.result(60) == [3, 5]
     ended = pgflow_connection.execute("select step_slug, outcome from pgflow.step_task_attempts").fetchall()
     assert [tuple(row.values()) for row in ended] == [("measure", "failed")] * 2
+
+
+class Noting:
+    """An ASGI application that notes what it was asked."""
+
+    def __init__(self, app):
+        self.app = app
+        self.paths = []
+
+    async def __call__(self, scope, receive, send):
+        self.paths.append(scope.get("path"))
+        await self.app(scope, receive, send)
+
+
+async def test_results_that_were_waited_for_are_reported_by_the_dispatcher(
+    pgflow_database, pgflow_connection, serve, dispatching
+):
+    gateway = serve()
+    api = Noting(completion_api(pgflow_database, ApiSettings()))
+    numbers = list(range(20))
+    with Server(api) as server:
+        async with (
+            AsyncClient(pgflow_database) as client,
+            dispatching(gateway.url, f"http://127.0.0.1:{server.port}") as dispatcher,
+        ):
+            await client.deploy(waited)
+            assert await (await client.start(waited, numbers)).result(120) == 2 * sum(numbers) + 40
+            await until(lambda: not dispatcher.status().lanes[0].under_way)
+            assert dispatcher.status().lanes[0].unsent == 0
+    ended = pgflow_connection.execute(
+        "select step_slug, attempt, outcome from pgflow.step_task_attempts order by 1, 2"
+    ).fetchall()
+    assert [tuple(row.values()) for row in ended] == [("double", 1, "failed")] * 5 + [
+        ("vanish", 1, "timed_out")
+    ]
+    # Only the step that outlasted the wait reported for itself.
+    assert api.paths.count("/v1/tasks/complete") == 1
+    assert api.paths.count("/v1/tasks/fail") == 0
+    assert api.paths.count("/v1/tasks/start") == 20 + 5 + 2 + 1 + 1
 
 
 async def test_a_wrong_secret_pauses_the_executor_and_costs_nothing(

@@ -361,3 +361,50 @@ class TestReportTarget:
         handle = await client.start(single, 1)
         async with dispatching(pgflow_database, [Here(complete, report_to=None).instance]):
             assert await handle.result(60) == 1
+
+
+class TestWaitedFor:
+    """Launches that learn how the attempt ended."""
+
+    async def test_their_reports_go_the_way_of_the_dispatcher(
+        self, client, remote, pgflow_database, pgflow_connection, dispatching, aeventually
+    ):
+        async def act(executor, attempt):
+            await remote.run(attempt, finish=False)
+            if attempt.attempt == 1:
+                executor.report(
+                    attempt, "fail", error={"code": "BUSY", "message": "no"}, retry_after_seconds=0
+                )
+                return Accepted()
+            return await complete(executor, attempt)
+
+        handle = await client.start(single, 1)
+        async with dispatching(pgflow_database, [Elsewhere(act).instance]) as dispatcher:
+            assert await handle.result(60) == 1
+            await aeventually(
+                lambda: (
+                    (dispatcher.status().lanes[0].unsent, dispatcher.status().lanes[0].under_way) == (0, 0)
+                )
+            )
+        (row,) = pgflow_connection.execute(
+            "select attempt, outcome, error ->> 'code' as code from pgflow.step_task_attempts"
+        ).fetchall()
+        assert row == {"attempt": 1, "outcome": "failed", "code": "BUSY"}
+
+    async def test_as_many_are_made_at_once_as_the_executor_says(self, client, pgflow_database, dispatching):
+        under_way = 0
+        together = asyncio.Event()
+
+        async def act(executor, attempt):
+            nonlocal under_way
+            under_way += 1
+            if under_way == 40:
+                together.set()
+            await together.wait()
+            return await complete(executor, attempt)
+
+        executor = Elsewhere(act, capacity=40)
+        executor.launches_at_once = 40
+        handles = await client.start_many(single, range(40))
+        async with dispatching(pgflow_database, [executor.instance]):
+            assert await asyncio.gather(*(handle.result(60) for handle in handles)) == [1] * 40

@@ -47,12 +47,12 @@ def instance(server):
 def launch(instance):
     """Launch an attempt with an executor of its own and return what it says."""
 
-    async def launch(*, options=None, attempt=None, report_to=REPORT_TO, **settings):
+    async def launch(*, options=None, attempt=None, report_to=REPORT_TO, report=print, **settings):
         chosen = instance(**settings)
         executor = chosen.executor()
         logger = logging.getLogger("edge")
         await executor.start(
-            ExecutorContext(chosen.name, "w", chosen.settings, logger, lambda _: None, report_to=report_to)
+            ExecutorContext(chosen.name, "w", chosen.settings, logger, report, report_to=report_to)
         )
         try:
             options = chosen.step_options(options or {"function": "images"})

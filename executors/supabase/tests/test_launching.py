@@ -186,6 +186,7 @@ BAD_SETTINGS = [
     ({"signing_secret": "short"}, "openssl rand"),
     ({"signing_secret": None}, "`signing_secret` is missing"),
     ({"key": "a.b.c"}, "legacy_jwt"),
+    ({"key_kind": "legacy_jwt"}, "key is no JWT"),
     ({"region": "EU"}, "`region` is wrong"),
     ({"conect_timeout": 3}, "did you mean `connect_timeout`"),
 ]

@@ -61,3 +61,29 @@ def refuse(number: int) -> int:
 @flow(runs_on=Edge("words"))
 def refusing(number: Node[int]) -> Node[int]:
     return step(refuse, number)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def vanish(numbers: list[int]) -> int:
+    return len(numbers)
+
+
+def outlast(numbers: list[int]) -> int:
+    return len(numbers)
+
+
+def add(numbers: list[int], a: int, b: int) -> int:
+    return sum([*numbers, a, b])
+
+
+@flow(runs_on=Edge("waited", mode="sync"), base_delay=0.05, launch_timeout=60)
+def waited(numbers: Node[list[int]]) -> Node[int]:
+    return step(
+        add,
+        map_step(double, numbers),
+        step(vanish, numbers, runs_on=Edge("crashes", mode="sync"), timeout=10),
+        step(outlast, numbers, timeout=40),
+    )

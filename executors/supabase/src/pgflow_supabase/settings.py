@@ -70,8 +70,14 @@ class SupabaseSettings(BaseModel):
         parts = urlsplit(self.url)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_insecure:
             raise ValueError("url must be https; allow_insecure = true allows http in a network you trust")
-        if self.key is not None and self.key_kind == "secret" and self.key.get_secret_value().count(".") == 2:
-            raise ValueError('key is a JWT: set key_kind = "legacy_jwt", or use a secret key (sb_secret_...)')
+        if self.key is not None:
+            is_jwt = self.key.get_secret_value().count(".") == 2
+            if is_jwt and self.key_kind == "secret":
+                raise ValueError(
+                    'key is a JWT: set key_kind = "legacy_jwt", or use a secret key (sb_secret_...)'
+                )
+            if not is_jwt and self.key_kind == "legacy_jwt":
+                raise ValueError("key is no JWT: leave key_kind out for a secret key (sb_secret_...)")
         return self
 
 
@@ -84,3 +90,5 @@ class SupabaseStepOptions(BaseModel):
     """The edge function that runs the step."""
     region: Region | None = None
     """Where it runs."""
+    mode: Literal["background", "sync"] = "background"
+    """`"sync"` waits up to 20 seconds for the result, which comes with the answer instead of a report."""

@@ -6,6 +6,7 @@ import type { Handler, Handlers } from "./handlers.ts";
 import { listen, variable, waitUntil } from "./platform.ts";
 import { reporterFor } from "./reporter.ts";
 import { SignatureInvalid, verify } from "./signature.ts";
+import { secondsToWait, WaitedFor } from "./waiting.ts";
 
 export interface Options {
   /** The secret that requests are signed with; else PGFLOW_SIGNING_SECRET, two separated by a comma while one is replaced. */
@@ -21,7 +22,7 @@ export function serve(handlers: Handlers, options: Options = {}): void {
   listen((request) => handle(request, handlers, options));
 }
 
-/** Answer one request: 202 and the attempt runs on, or why it does not. */
+/** Answer one request: 202 and the attempt runs on, 200 and its report if that was waited for, or why it does not. */
 export async function handle(request: Request, handlers: Handlers, options: Options = {}): Promise<Response> {
   if (request.method !== "POST") return refuse(405, "METHOD_NOT_ALLOWED", "attempts are posted");
   const secrets = secretsOf(options);
@@ -35,7 +36,7 @@ export async function handle(request: Request, handlers: Handlers, options: Opti
   try {
     await verify(secrets, request.headers.get("x-pgflow-signature"), signed);
     const envelope = parseEnvelope(new TextDecoder("utf-8", { fatal: true }).decode(body));
-    return accept(envelope, handlers, attempt, options);
+    return await accept(envelope, handlers, attempt, options, secondsToWait(request.headers));
   } catch (error) {
     if (error instanceof SignatureInvalid) return refuse(401, error.code, error.message);
     if (error instanceof EnvelopeInvalid) return refuse(422, "ENVELOPE_INVALID", error.message);
@@ -44,7 +45,13 @@ export async function handle(request: Request, handlers: Handlers, options: Opti
   }
 }
 
-function accept(envelope: Envelope, handlers: Handlers, attempt: string, options: Options): Response {
+async function accept(
+  envelope: Envelope,
+  handlers: Handlers,
+  attempt: string,
+  options: Options,
+  seconds: number,
+): Promise<Response> {
   const handler = handlerFor(envelope, handlers);
   if (handler === undefined) {
     const name = `${envelope.flow_slug}.${envelope.step_slug}`;
@@ -52,8 +59,18 @@ function accept(envelope: Envelope, handlers: Handlers, attempt: string, options
   }
   // One worker serves many requests, so its own id would not tell two invocations apart.
   const instance = [variable("SB_EXECUTION_ID"), crypto.randomUUID()].filter(Boolean).join("/");
-  waitUntil(runAttempt(envelope, handler, instance, reporterFor(envelope, options.fetch)));
-  return Response.json({ accepted: attempt, instance }, { status: 202 });
+  const reporter = reporterFor(envelope, options.fetch);
+  const accepted = { accepted: attempt, instance };
+  if (seconds === 0) {
+    waitUntil(runAttempt(envelope, handler, instance, reporter));
+    return Response.json(accepted, { status: 202 });
+  }
+  const waited = new WaitedFor(reporter, seconds);
+  waitUntil(runAttempt(envelope, handler, instance, waited).finally(() => waited.end()));
+  const report = await waited.report;
+  if (report === null) return Response.json(accepted, { status: 202 });
+  const body = `${JSON.stringify(accepted).slice(0, -1)},"report":${report}}`;
+  return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
 function handlerFor(envelope: Envelope, handlers: Handlers): Handler | undefined {

@@ -130,7 +130,8 @@ function addressOf(envelope: Envelope): Record<string, unknown> {
   return { run_id, step_slug, task_index };
 }
 
-function withOutput(fields: Record<string, unknown>, output?: string): string {
+/** JSON text of a report; the output goes in as the text it is. */
+export function withOutput(fields: Record<string, unknown>, output?: string): string {
   const text = JSON.stringify(fields);
   return output === undefined ? text : `${text.slice(0, -1)},"output":${output}}`;
 }

@@ -66,3 +66,50 @@ test("without a secret nothing runs", async () => {
   const [status, body] = await answer(await request(JSON.stringify(envelope())), { signingSecret: " , " });
   assert.deepEqual([status, body.code], [401, "SECRET_MISSING"]);
 });
+
+/** Post an attempt and wait for the answer as the executor does. */
+async function waitFor(engine: Engine, handler: () => unknown, seconds = 20): Promise<[number, unknown]> {
+  const asked = await request(JSON.stringify(envelope()), { prefer: `wait=${seconds}` });
+  const options = { signingSecret: SECRET, fetch: engine.fetch };
+  const response = await handle(asked, { thumbnails: { resize: handler } }, options);
+  const { accepted, instance, report } = await response.json();
+  assert.deepEqual([accepted, typeof instance], ["pgf-1", "string"]);
+  return [response.status, report];
+}
+
+test("a result that is waited for comes with the answer, and is not reported", async () => {
+  const engine = new Engine();
+  const answered = await waitFor(engine, () => ({ n: 40 }));
+  assert.deepEqual(answered, [200, { outcome: "complete", output: { n: 40 } }]);
+  assert.deepEqual(engine.calls.map((call) => call.verb), ["start"]);
+});
+
+test("a failure that is waited for comes with the answer", async () => {
+  const [status, report] = await waitFor(new Engine(), () => {
+    throw new Error("no");
+  });
+  const { outcome, retryable, error } = report as Record<string, Record<string, unknown>>;
+  assert.deepEqual([status, outcome, retryable, error!.code], [200, "fail", true, "HANDLER_ERROR"]);
+});
+
+test("what takes longer than the caller waits goes on, and reports as ever", async () => {
+  const engine = new Engine();
+  let release = (_: number) => {};
+  const slow = new Promise<number>((resolve) => release = resolve);
+  assert.deepEqual(await waitFor(engine, () => slow, 1), [202, undefined]);
+  release(40);
+  assert.equal((await engine.until("complete")).body.output, 40);
+});
+
+test("a result too large for an answer is reported", async () => {
+  const engine = new Engine();
+  assert.deepEqual(await waitFor(engine, () => "x".repeat(1_048_577)), [202, undefined]);
+  await engine.until("complete");
+});
+
+test("an attempt that another instance has is answered, and nothing runs", async () => {
+  const engine = new Engine((call) => call.verb === "start" ? { status: 409 } : undefined);
+  let runs = 0;
+  assert.deepEqual(await waitFor(engine, () => runs++), [202, undefined]);
+  assert.equal(runs, 0);
+});

@@ -30,6 +30,7 @@ __all__ = [
     "HandleRef",
     "Hindrance",
     "LaunchResult",
+    "LaunchingMany",
     "Observation",
     "Phase",
     "Progress",
@@ -91,7 +92,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """What an executor that runs here says of an attempt that ended."""
+    """What an executor says of an attempt that ended."""
 
     run_id: UUID
     step_slug: str
@@ -219,7 +220,7 @@ class ExecutorContext:
     """A validated instance of the executor's Settings."""
     logger: Logger
     report: Callable[[TaskReport], None]
-    """Queues a report; never blocks. For executors with RUNS_HERE."""
+    """Queues a report; never blocks. For executors with RUNS_HERE, and for an end that `launch` learnt of."""
     pythonpath: Sequence[Path] = ()
     """The project's folders that handler modules are imported from, for executors with RUNS_HERE."""
     progress: Callable[[Attempt, Progress], None] = _unheard
@@ -265,6 +266,13 @@ class Executor(Protocol):
     async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
         """Stop an attempt; twice, or of an unknown one, is no error."""
         ...
+
+
+class LaunchingMany(Protocol):
+    """What an executor may have whose launches take long: those that wait for the end of the attempt."""
+
+    launches_at_once: ClassVar[int]
+    """How many launches the dispatcher makes at once; 16 unless said."""
 
 
 class Checking(Protocol):

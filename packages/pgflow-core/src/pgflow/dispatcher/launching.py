@@ -30,6 +30,8 @@ from pgflow.plugins import ExecutorInstance
 __all__ = ["LaunchLane"]
 
 _CONCURRENT_LAUNCHES: Final = 16
+"""Launches made at once, of an executor that names no number of its own."""
+
 _LAUNCH_SECONDS: Final = 60.0
 """A launch that takes longer counts as unknown: executors bound their own calls, this is the last resort."""
 
@@ -55,7 +57,8 @@ class LaunchLane(Lane):
     def __init__(self, instance: ExecutorInstance, executor: Executor, settings: LaneSettings) -> None:
         super().__init__(instance, executor, settings)
         self.others = None
-        self._slots = asyncio.Semaphore(_CONCURRENT_LAUNCHES)
+        at_once = getattr(executor, "launches_at_once", _CONCURRENT_LAUNCHES)
+        self._slots = asyncio.Semaphore(at_once)
         self._outcomes: asyncio.Queue[_Outcome] = asyncio.Queue()
         self._launching = 0
         self._unrecorded = 0
@@ -109,7 +112,8 @@ class LaunchLane(Lane):
         result = await self._launch_once(task, attempt)
         while True:
             self._launching -= 1
-            self._record(task, result)
+            if not task.reported:
+                self._record(task, result)
             if not (self._may_relaunch and isinstance(result, Unknown)):
                 return
             await asyncio.sleep(delay * random.uniform(0.5, 1))
