@@ -6,6 +6,7 @@ import secrets
 import psycopg
 import pytest
 from pgflow import Client
+from pgflow.cli.app import app
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -139,3 +140,41 @@ def test_a_client_sees_and_touches_its_own_runs_only(project, database, login):
         what, _ = told(project.pgflow(*command, "--dsn", ours, code=1))
         assert "belongs to another user" in what
     assert [run["run_id"] for run in project.json("runs", "--dsn", theirs)] == [run_id]
+
+
+@pytest.mark.parametrize("name", sorted(app.commands))
+def test_an_option_that_a_command_does_not_have_is_named(project, name):
+    what, mend = told(project.pgflow(name, "--nonsense", code=2))
+    assert what.startswith("No such option")
+    assert "--nonsense" in what
+    assert mend == f"`pgflow {name} --help` shows its options and an example"
+
+
+def test_an_input_that_is_no_text_is_refused(project):
+    (project.folder / "order.json").write_bytes(b'{"item": "caf\xe9"}')
+    refused = told(project.pgflow("run", "x", "--input", "@order.json", code=2))
+    assert refused == ("order.json is not UTF-8 text", "save it as UTF-8")
+
+
+@pytest.mark.parametrize("command", [["dispatch", "--http", "127.0.0.1:0"], ["serve"]])
+def test_what_needs_an_extra_says_which(project, database, monkeypatch, command):
+    monkeypatch.setattr("pgflow.cli._http.find_spec", lambda name: None)
+    what, mend = told(project.pgflow(*command, code=2))
+    assert what.startswith("serving HTTP needs packages that are not installed: prometheus_client")
+    assert mend == "pip install 'pgflow-core[http]'"
+
+
+def test_tracing_without_its_packages_says_what_to_install(project, database, monkeypatch):
+    monkeypatch.setattr("pgflow.cli._tracing.find_spec", lambda name: None)
+    project.write("pgflow.toml", "[dispatcher]\ntracing = true\n")
+    what, mend = told(project.pgflow("dispatch", code=2))
+    assert what == "[dispatcher] tracing is on, but OpenTelemetry is not installed"
+    assert mend == "pip install 'pgflow-core[otel]', or set tracing = false"
+
+
+def test_a_dispatcher_that_dies_ends_the_wait(project, database):
+    deadly = FLOWS.replace("return n\n", "os.kill(os.getppid(), 9)\n", 1)
+    project.write("shop.py", f"import os\n{deadly}")
+    said = project.pgflow("run", "shop:shop", "--input", "1", "--wait", "--dispatch", code=1).stderr
+    assert "error: the dispatcher ended with exit code -9:" in said
+    assert said.endswith(" mend: `pgflow dispatch` shows all that it says\n")

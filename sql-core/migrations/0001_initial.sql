@@ -1019,7 +1019,8 @@ begin
   -- To a user the run of somebody else is not there; asked first, so that it takes as long to say of one as of the other.
   v_is_user := pgflow._is_user();
   if v_owner is null or v_is_user then
-    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null')
+      using errcode = 'PF003', hint = 'Check the id and the database; runs that were pruned are gone.';
   end if;
   perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
 end
@@ -2518,7 +2519,8 @@ begin
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
       or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
       raise exception 'run % exists already with another flow or input', v_id
-        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version),
+        hint = 'Give every run an id of its own, or leave it out.';
     end if;
   elsif v_new.started is null then
     select r.* into strict v_run from pgflow.runs r
@@ -5034,7 +5036,8 @@ begin
   select array_agg(distinct r.step_slug), array_agg(distinct r.step_slug) filter (where r.reruns) into step_slugs, rerun_slugs
   from retried r;
   if _steps_to_retry.from_step is not null and rerun_slugs is null then
-    raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id using errcode = 'PF003';
+    raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id
+      using errcode = 'PF003', hint = 'The steps of a run: select * from pgflow.step_states, or pgflow status.';
   end if;
   -- What the cascade of a step that stays skipped has skipped stays skipped too.
   loop
@@ -5096,7 +5099,8 @@ declare
 begin
   select r.status into v_status from pgflow.runs r where r.run_id = _run_status.run_id;
   if not found then
-    raise exception 'no run %', coalesce(_run_status.run_id::text, 'null') using errcode = 'PF003';
+    raise exception 'no run %', coalesce(_run_status.run_id::text, 'null')
+      using errcode = 'PF003', hint = 'Check the id and the database; runs that were pruned are gone.';
   end if;
   return v_status;
 end
@@ -5124,7 +5128,8 @@ begin
   v_now := pgflow.clock();
   select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
   if not found then
-    raise exception 'no step "%" in run %', start_step.step_slug, start_step.run_id using errcode = 'PF003';
+    raise exception 'no step "%" in run %', start_step.step_slug, start_step.run_id
+      using errcode = 'PF003', hint = 'The steps of a run: select * from pgflow.step_states, or pgflow status.';
   end if;
   if v_step.status <> 'pending' or exists (
     select from pgflow.deps d join pgflow.run_steps p on p.run_id = v_step.run_id and p.step_slug = d.dep_slug

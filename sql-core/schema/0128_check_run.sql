@@ -14,7 +14,8 @@ begin
   -- To a user the run of somebody else is not there; asked first, so that it takes as long to say of one as of the other.
   v_is_user := pgflow._is_user();
   if v_owner is null or v_is_user then
-    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null') using errcode = 'PF003';
+    raise exception 'no run %', coalesce(_check_run.run_id::text, 'null')
+      using errcode = 'PF003', hint = 'Check the id and the database; runs that were pruned are gone.';
   end if;
   perform pgflow._check_owner(v_owner, format('run %s', _check_run.run_id), _check_run.roles);
 end

@@ -31,7 +31,8 @@ begin
       or v_run.flow_version <> coalesce(run_flow.flow_version, v_run.flow_version)
       or v_run.idempotency_key is distinct from coalesce(run_flow.idempotency_key, v_run.idempotency_key) then
       raise exception 'run % exists already with another flow or input', v_id
-        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version);
+        using errcode = 'PF004', detail = format('it is a run of flow "%s" version %s', v_run.flow_slug, v_run.flow_version),
+        hint = 'Give every run an id of its own, or leave it out.';
     end if;
   elsif v_new.started is null then
     select r.* into strict v_run from pgflow.runs r

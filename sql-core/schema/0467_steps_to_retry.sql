@@ -24,7 +24,8 @@ begin
   select array_agg(distinct r.step_slug), array_agg(distinct r.step_slug) filter (where r.reruns) into step_slugs, rerun_slugs
   from retried r;
   if _steps_to_retry.from_step is not null and rerun_slugs is null then
-    raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id using errcode = 'PF003';
+    raise exception 'no step "%" in run %', _steps_to_retry.from_step, _steps_to_retry.run_id
+      using errcode = 'PF003', hint = 'The steps of a run: select * from pgflow.step_states, or pgflow status.';
   end if;
   -- What the cascade of a step that stays skipped has skipped stays skipped too.
   loop

@@ -7,7 +7,8 @@ declare
 begin
   select r.status into v_status from pgflow.runs r where r.run_id = _run_status.run_id;
   if not found then
-    raise exception 'no run %', coalesce(_run_status.run_id::text, 'null') using errcode = 'PF003';
+    raise exception 'no run %', coalesce(_run_status.run_id::text, 'null')
+      using errcode = 'PF003', hint = 'Check the id and the database; runs that were pruned are gone.';
   end if;
   return v_status;
 end

@@ -18,7 +18,8 @@ begin
   v_now := pgflow.clock();
   select t.* into v_step from pgflow.run_steps t where t.run_id = start_step.run_id and t.step_slug = start_step.step_slug;
   if not found then
-    raise exception 'no step "%" in run %', start_step.step_slug, start_step.run_id using errcode = 'PF003';
+    raise exception 'no step "%" in run %', start_step.step_slug, start_step.run_id
+      using errcode = 'PF003', hint = 'The steps of a run: select * from pgflow.step_states, or pgflow status.';
   end if;
   if v_step.status <> 'pending' or exists (
     select from pgflow.deps d join pgflow.run_steps p on p.run_id = v_step.run_id and p.step_slug = d.dep_slug

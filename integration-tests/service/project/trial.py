@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgflow import Node, NonRetryable, current_task, flow, map_step, step
+from pgflow import Node, NonRetryable, RetryAfter, current_task, flow, map_step, step
 
 SECONDS = 60
 
@@ -90,6 +90,18 @@ def optional(number: Node[int]) -> Node[int | None]:
 @flow
 def refusing(number: Node[int]) -> Node[int]:
     return step(refuse, number)
+
+
+def leave(number: int) -> int:
+    raise SystemExit(number)
+
+
+def say_four(number: int) -> int:
+    return "four"  # type: ignore[return-value]
+
+
+def come_later(number: int) -> int:
+    raise RetryAfter(30, "the bank opens at nine")
 
 
 def speak_nul(number: int) -> str:

@@ -151,7 +151,7 @@ def run_id_of(run_id: UUID | str) -> UUID:
 def known_status(run_id: UUID, status: str | None) -> RunStatus:
     """Take a status that was read; raises RunNotFound if there was none."""
     if status is None:
-        raise RunNotFound(f"there is no run {run_id}")
+        raise RunNotFound(f"no run {run_id}. Check the id and the database; runs that were pruned are gone.")
     return cast("RunStatus", status)
 
 

@@ -105,9 +105,10 @@ def _unreachable(conninfo: str, error: psycopg.Error) -> NoReturn:
     parts = conninfo_to_dict(conninfo)
     host = parts.get("host") or parts.get("hostaddr") or "the default socket"
     where = f"{host}, port {parts.get('port') or 5432}, database {parts.get('dbname') or 'of the user'!r}"
-    reason = str(error).strip()
+    reason = " ".join(str(error).split()).rstrip(".")
+    stop = "" if reason.endswith("?") else "."
     raise DatabaseUnreachable(
-        f"cannot connect to PostgreSQL at {where}: {reason}. {_mend(reason)}", sqlstate=error.sqlstate
+        f"cannot connect to PostgreSQL at {where}: {reason}{stop} {_mend(reason)}", sqlstate=error.sqlstate
     ) from None
 
 

@@ -113,5 +113,5 @@ def _words(error: psycopg.Error) -> str:
     diag = error.diag
     if diag.message_primary is None:
         return str(error).strip() or type(error).__name__
-    parts = (diag.message_primary, diag.message_detail, diag.message_hint)
-    return "; ".join(part for part in parts if part)
+    said = "; ".join(part for part in (diag.message_primary, diag.message_detail) if part)
+    return f"{said}. {diag.message_hint}" if diag.message_hint else said

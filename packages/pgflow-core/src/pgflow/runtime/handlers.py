@@ -155,7 +155,8 @@ class _Plan:
 def resolve(reference: str) -> Handler:
     """Import the handler "module:function", once; raises HandlerMissing if that does not work here."""
     if not _REFERENCE.fullmatch(reference):
-        raise HandlerMissing(f"{reference!r} is not of the form module:function", handler=reference)
+        problem = f"{reference!r} is not of the form module:function: deploy the flow with a handler that is"
+        raise HandlerMissing(problem, handler=reference)
     module_name, _, name = reference.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -164,6 +165,9 @@ def resolve(reference: str) -> Handler:
         raise HandlerMissing(problem, handler=reference) from error
     function = getattr(module, name, None)
     if not (inspect.isfunction(function) or inspect.isbuiltin(function)):
-        problem = f"module {module_name!r} has no function {name!r}"
+        problem = (
+            f"module {module_name!r} has no function {name!r}: give the workers the code that was deployed, "
+            "or deploy the flow again"
+        )
         raise HandlerMissing(problem, handler=reference)
     return Handler(reference, function)
