@@ -87,6 +87,23 @@ def test_compile_writes_a_file_that_calls_define_flow(hello):
     assert sql == hello.pgflow("compile", HELLO).stdout
 
 
+def test_typegen_writes_the_types_of_the_flows_that_are_named_or_configured(hello):
+    said = hello.pgflow("typegen", "--lang", "typescript", HELLO, "-o", "web/flows.ts").stdout
+    assert said == "wrote web/flows.ts: hello\n"
+    written = (hello.folder / "web" / "flows.ts").read_text()
+    assert written.startswith(f"// Written by `pgflow typegen --lang typescript {HELLO}`.")
+    assert "export type Flows = {\n  hello: {\n    input: Text;\n" in written
+    assert hello.pgflow("typegen", "--lang", "typescript", HELLO).stdout == written
+    everything = hello.json("typegen", "--lang", "typescript")
+    assert everything["flow_slugs"] == ["hello"]
+    assert everything["text"].partition("\n")[2] == written.partition("\n")[2]
+
+
+def test_typegen_asks_for_a_language_that_it_knows(hello):
+    shown = hello.pgflow("typegen", "--lang", "cobol", HELLO, code=2).stderr
+    assert "'cobol' is not 'typescript'" in shown
+
+
 @pytest.mark.parametrize(
     ("reference", "what", "mend"),
     [

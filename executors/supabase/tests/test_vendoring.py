@@ -5,7 +5,7 @@ from __future__ import annotations
 from click.testing import CliRunner
 from pgflow_supabase.commands.edge import command
 
-from .test_typescript import PACKAGE, deno
+from .tools import PACKAGE, deno
 
 
 def test_the_package_is_put_among_the_functions_and_renewed(tmp_path):

@@ -2,7 +2,7 @@
 
 import { runAttempt } from "./attempt.ts";
 import { type Envelope, EnvelopeInvalid, parseEnvelope } from "./envelope.ts";
-import type { Handler, Handlers } from "./handlers.ts";
+import { type AnyFlows, type FlowHandlers, type FlowTypes, handlerOf } from "./handlers.ts";
 import { listen, variable, waitUntil } from "./platform.ts";
 import { reporterFor } from "./reporter.ts";
 import { SignatureInvalid, verify } from "./signature.ts";
@@ -17,13 +17,24 @@ export interface Options {
 
 const MAX_BODY = 1_048_576;
 
-/** Serve the handlers as an edge function: `serve({ flow_slug: { step_slug: handler } })`. */
-export function serve(handlers: Handlers, options: Options = {}): void {
-  listen((request) => handle(request, handlers, options));
+/**
+ * Serve the handlers as an edge function: `serve({ flow_slug: { step_slug: handler } })`.
+ *
+ * With the types of `pgflow typegen`, `serve<Flows>({...})`, the compiler holds the handlers to them.
+ */
+export function serve<Flows extends FlowTypes = AnyFlows>(
+  handlers: FlowHandlers<NoInfer<Flows>>,
+  options: Options = {},
+): void {
+  listen((request) => handle<Flows>(request, handlers, options));
 }
 
 /** Answer one request: 202 and the attempt runs on, 200 and its report if that was waited for, or why it does not. */
-export async function handle(request: Request, handlers: Handlers, options: Options = {}): Promise<Response> {
+export async function handle<Flows extends FlowTypes = AnyFlows>(
+  request: Request,
+  handlers: FlowHandlers<NoInfer<Flows>>,
+  options: Options = {},
+): Promise<Response> {
   if (request.method !== "POST") return refuse(405, "METHOD_NOT_ALLOWED", "attempts are posted");
   const secrets = secretsOf(options);
   if (secrets.length === 0) {
@@ -47,12 +58,12 @@ export async function handle(request: Request, handlers: Handlers, options: Opti
 
 async function accept(
   envelope: Envelope,
-  handlers: Handlers,
+  handlers: object,
   attempt: string,
   options: Options,
   seconds: number,
 ): Promise<Response> {
-  const handler = handlerFor(envelope, handlers);
+  const handler = handlerOf(handlers, envelope.flow_slug, envelope.step_slug);
   if (handler === undefined) {
     const name = `${envelope.flow_slug}.${envelope.step_slug}`;
     return refuse(422, "HANDLER_MISSING", `this function has no handler for ${name}: deploy it again`);
@@ -71,11 +82,6 @@ async function accept(
   if (report === null) return Response.json(accepted, { status: 202 });
   const body = `${JSON.stringify(accepted).slice(0, -1)},"report":${report}}`;
   return new Response(body, { headers: { "content-type": "application/json" } });
-}
-
-function handlerFor(envelope: Envelope, handlers: Handlers): Handler | undefined {
-  const steps = Object.hasOwn(handlers, envelope.flow_slug) ? handlers[envelope.flow_slug] : undefined;
-  return steps && Object.hasOwn(steps, envelope.step_slug) ? steps[envelope.step_slug] : undefined;
 }
 
 function secretsOf(options: Options): string[] {

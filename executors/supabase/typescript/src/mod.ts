@@ -8,5 +8,5 @@ export type { Outcome, Progress } from "./attempt.ts";
 export type { Envelope, ReportTarget } from "./envelope.ts";
 export { NonRetryable, RetryAfter } from "./errors.ts";
 export { handle, type Options, serve } from "./handle.ts";
-export type { Handler, Handlers, HandlersOf, StepTypes, Task } from "./handlers.ts";
+export type { FlowHandlers, FlowTypes, Handler, Handlers, HandlersOf, StepTypes, Task } from "./handlers.ts";
 export { sign } from "./signature.ts";

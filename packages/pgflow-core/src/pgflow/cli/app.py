@@ -26,6 +26,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "compile": "Turn a flow into a migration file that a DBA can read.",
         "deploy": "Define flows in the database.",
         "graph": "Draw a flow.",
+        "typegen": "Write the types of flows for handlers and clients in another language.",
         "plugins": "List the executors, the commands of plugins, and the plugins that are broken.",
         "doctor": "Look for what is wrong with the project, the database and the work in it.",
     },

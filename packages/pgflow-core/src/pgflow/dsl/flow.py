@@ -48,6 +48,11 @@ class Flow(Generic[In, Out]):
         """The steps with their handlers, each after those it depends on."""
         return self._builder.steps
 
+    @property
+    def input_type(self) -> Any:
+        """The type of the flow's input; None if it takes no input."""
+        return input_type_of(self._body, self.slug) if self._takes_input else None
+
     @cached_property
     def definition(self) -> FlowDefinition:
         """What the database stores of the flow.
@@ -105,7 +110,7 @@ class Flow(Generic[In, Out]):
     def _input_codec(self) -> ValueCodec | None:
         if not self._takes_input:
             return None
-        return ValueCodec(input_type_of(self._body, self.slug), f"the input of flow {self.slug!r}")
+        return ValueCodec(self.input_type, f"the input of flow {self.slug!r}")
 
     @cached_property
     def _result_codec(self) -> ObjectCodec:
