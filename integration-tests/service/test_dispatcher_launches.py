@@ -260,12 +260,13 @@ class TestObserved:
         assert [attempt.failures for attempt in executor.launched] == [0, 0]
 
     async def test_an_event_has_its_attempt_observed_at_once(
-        self, client, pgflow_database, dispatching, aeventually
+        self, client, pgflow_database, pgflow_connection, dispatching, aeventually
     ):
         executor = Elsewhere(accept)
         await client.start_many(single, range(2))
+        recorded = "select count(*) = 2 as both from pgflow.launches where recorded_at is not null"
         async with dispatching(pgflow_database, [executor.instance]):
-            await aeventually(lambda: len(executor.launched) == 2)
+            await aeventually(lambda: pgflow_connection.execute(recorded).fetchone()["both"])
             executor.context.changed(executor.launched[1].external_id)
             await aeventually(lambda: executor.observed)
         (ref,) = executor.observed

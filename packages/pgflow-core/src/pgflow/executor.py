@@ -6,7 +6,7 @@ An executor never retries, never touches the database and keeps no state that ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,8 @@ __all__ = [
     "Checking",
     "Executor",
     "ExecutorContext",
+    "ExecutorEvent",
+    "FailureClass",
     "HandleRef",
     "Hindrance",
     "LaunchResult",
@@ -192,6 +194,27 @@ class Observation:
     """False: another attempt would end alike."""
 
 
+FailureClass = Literal["not_started", "retryable", "permanent"]
+"""What a plugin may say of an attempt that ended without a report: its code never began, another attempt may
+do better, or none will."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorEvent:
+    """Something that an executor did, for plugins that keep an eye on it."""
+
+    kind: Literal["accepted", "rejected", "unknown", "reported", "ended"]
+    """How a launch went, that an attempt which ran here was reported, or that one was seen to have ended."""
+    executor: str
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt: int
+    external_id: str | None
+    detail: str | None = None
+    """Why a launch did not go well, a report's outcome, what is known of an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hindrance:
     """Something in the place of launch that keeps attempts from running there, and how to mend it."""
@@ -207,6 +230,11 @@ def _unheard(attempt: Attempt, progress: Progress | Written) -> None:
 
 def _unwatched(external_id: str) -> None:
     """Attempts that run here are not looked at: they report."""
+
+
+def _unedited(attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Without plugins what is sent is what the executor wrote."""
+    return dict(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +259,8 @@ class ExecutorContext:
     """Where attempts report to; never None for executors without RUNS_HERE."""
     changed: Callable[[str], None] = _unwatched
     """Says that something happened to the attempt of an external_id: it is observed soon; never blocks."""
+    edited: Callable[[Attempt, Mapping[str, Any]], dict[str, Any]] = _unedited
+    """Gives plugins the last word on what is sent for an attempt, a JSON object; returns what to send."""
 
 
 class Executor(Protocol):

@@ -56,6 +56,8 @@ class Plugins:
     executors: Mapping[str, type[Executor]] = field(default_factory=dict[str, type[Executor]])
     problems: Sequence[PluginProblem] = ()
     loaded: Sequence[Plugin] = ()
+    hooks: Mapping[str, pluggy.PluginManager] = field(default_factory=dict[str, pluggy.PluginManager])
+    """By plugin, each by itself: what the dispatcher calls the other hooks through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +111,11 @@ def load_plugins() -> Plugins:
     executors: dict[str, type[Executor]] = {}
     problems: list[PluginProblem] = []
     loaded: list[Plugin] = []
+    hooks: dict[str, pluggy.PluginManager] = {}
     for point in found:
         try:
-            classes = _register(point)
+            manager = _register(point)
+            classes = _classes(manager)
         except _Broken as broken:
             problems.append(_problem(point, broken))
             continue
@@ -124,12 +128,13 @@ def load_plugins() -> Plugins:
             else:
                 executors[name] = cast("type[Executor]", cls)
                 kept.append(name)
-        if kept:
+        if kept or not classes:
             loaded.append(Plugin(point.name, *_origin(point), tuple(kept)))
+            hooks[point.name] = manager
     for name in sorted((wanted or set()) - {point.name for point in found}):
         mend = f"install the distribution that brings it, or take it out of {ENVIRONMENT_VARIABLE}"
         problems.append(PluginProblem(name, "-", "-", "no such plugin is installed", mend))
-    return Plugins(executors, problems, loaded)
+    return Plugins(executors, problems, loaded, hooks)
 
 
 def configure(plugins: Plugins, name: str, use: str, settings: Mapping[str, Any]) -> ExecutorInstance:
@@ -164,8 +169,8 @@ def _entry_points() -> list[EntryPoint]:
     return sorted(entry_points(group=hookspecs.PROJECT), key=lambda point: (point.name, _origin(point)))
 
 
-def _register(point: EntryPoint) -> list[object]:
-    """Load one plugin and call its hook; raises _Broken."""
+def _register(point: EntryPoint) -> pluggy.PluginManager:
+    """Load one plugin by itself; raises _Broken."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -179,11 +184,16 @@ def _register(point: EntryPoint) -> list[object]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise _Broken(f"a hook is wrong: {_said(error)}", "compare it with pgflow.hookspecs") from error
-    if not manager.hook.pgflow_register_executors.get_hookimpls():
+    if not manager.get_hookcallers(plugin):
         raise _Broken(
             "it implements no hook",
             f"mark pgflow_register_executors in {point.value} with pgflow.hookspecs.hookimpl",
         )
+    return manager
+
+
+def _classes(manager: pluggy.PluginManager) -> list[object]:
+    """Ask a plugin for its executors; raises _Broken."""
     try:
         answers: list[object] = manager.hook.pgflow_register_executors()
         return [cls for answer in answers for cls in cast("Sequence[object]", answer)]

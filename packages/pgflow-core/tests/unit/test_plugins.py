@@ -71,6 +71,17 @@ def test_a_good_plugin_brings_its_executor(install):
     assert plugin.executors == ("good",)
 
 
+def test_a_plugin_may_bring_hooks_alone(install):
+    source = (
+        "from pgflow.hookspecs import hookimpl\n@hookimpl\ndef pgflow_redact(text): return text.upper()\n"
+    )
+    install("loud", source)
+    plugins = load_plugins()
+    assert plugins.problems == []
+    assert [(plugin.name, plugin.executors) for plugin in plugins.loaded] == [("loud", ())]
+    assert plugins.hooks["loud"].hook.pgflow_redact(text="a") == ["A"]
+
+
 def broken(body):
     return GOOD.format(name="bad", cls="Bad") + body
 

@@ -32,6 +32,7 @@ class HereLane(Lane):
             except Exception as error:
                 self.note_bug("launch", error, task)
                 result = Unknown(repr(error))
+            result = self._hooks.launched(self.name, task, result)
             if isinstance(result, Rejected):
                 self.report(rejected(task, result, self.slow_down(task, result)))
             elif isinstance(result, Unknown):
@@ -43,7 +44,8 @@ class HereLane(Lane):
     def progress(self, attempt: Attempt, progress: Progress) -> None:
         """Have the database told how far an attempt has come, soon."""
         task = self.open.get(attempt.attempt_token)
-        said = progress_json(progress.done, progress.total, progress.message)
+        message = progress.message and self._hooks.redacted(progress.message)
+        said = progress_json(progress.done, progress.total, message)
         if task is not None and not task.reported and said is not None:
             task.progress = said
             self._settings.progressed.set()
@@ -52,7 +54,8 @@ class HereLane(Lane):
         """Have the database told what an attempt has written, soon."""
         task = self.open.get(attempt.attempt_token)
         if task is not None and not task.reported:
-            task.written = f'"log_tail":{json.dumps(storable(written.tail))},"log_end":{written.end}'
+            tail = json.dumps(storable(self._hooks.redacted(written.tail)))
+            task.written = f'"log_tail":{tail},"log_end":{written.end}'
             self._settings.progressed.set()
 
     def renew(self, task: LiveTask, renewal: Renewal, now: float) -> None:

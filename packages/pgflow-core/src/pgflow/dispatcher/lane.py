@@ -20,6 +20,7 @@ from uuid import UUID
 from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Exchanged, Inputs, exchange_step_tasks
 from pgflow.dispatcher.attempts import AttemptBuilder, LiveTask
 from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refusal
+from pgflow.dispatcher.hooks import Hooks
 from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
@@ -62,6 +63,7 @@ class LaneSettings:
     progressed: asyncio.Event
     """Some attempt has progress to show."""
     spans: Spans | None
+    hooks: Hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Lane(ABC):
         self._logger = settings.logger
         self._problems = settings.problems
         self._database = settings.database
+        self._hooks = settings.hooks
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._loop.time())
         self._reports = ReportQueue()
@@ -209,6 +212,7 @@ class Lane(ABC):
         task = self.open.get(report.attempt_token)
         if task is None or task.reported:
             return
+        report = self._hooks.reported(self.name, task, report)
         if report.outcome != "complete":
             self._note_failure(task, report)
         task.reported = True

@@ -64,7 +64,7 @@ class LaunchLane(Lane):
         self._unrecorded = 0
         self._may_relaunch = Capability.IDEMPOTENT_LAUNCH in executor.capabilities
         self._watch = Watch(self, settings.worker_id, self._problems)
-        self._observer = Observer(self, instance.observe_every, self._problems)
+        self._observer = Observer(self, instance.observe_every, self._problems, self._hooks)
         self.changed = self._observer.ring
 
     def slow_down(self, task: LiveTask, result: Rejected) -> float:
@@ -141,6 +141,7 @@ class LaunchLane(Lane):
             except Exception as error:
                 self.note_bug("launch", error, task)
                 result = Unknown(repr(error))
+        result = self._hooks.launched(self.name, task, result)
         if isinstance(result, Rejected):
             self.slow_down(task, result)
         elif isinstance(result, Accepted):

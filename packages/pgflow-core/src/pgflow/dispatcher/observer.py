@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from pgflow.database.statements.launches import DueLaunch, due_launches, observe_launches
+from pgflow.dispatcher.hooks import Hooks
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.links import Link
 from pgflow.dispatcher.problems import Problems
@@ -42,10 +43,11 @@ _CANCEL_GRACE: Final = timedelta(seconds=5)
 class Observer:
     """Observes and cancels for the executor of one lane."""
 
-    def __init__(self, lane: Lane, every: float, problems: Problems) -> None:
+    def __init__(self, lane: Lane, every: float, problems: Problems, hooks: Hooks) -> None:
         self._lane = lane
         self._every = every
         self._problems = problems
+        self._hooks = hooks
         self._observes = Capability.OBSERVE in lane.executor.capabilities
         self._named: set[str] = set()
         self._rung = asyncio.Event()
@@ -90,7 +92,8 @@ class Observer:
     async def _observe(self, refs: Sequence[HandleRef]) -> Sequence[Observation]:
         try:
             async with asyncio.timeout(_SECONDS):
-                return await self._lane.executor.observe(refs)
+                seen = await self._lane.executor.observe(refs)
+            return [self._hooks.observed(self._lane.name, each) for each in seen]
         except TimeoutError:
             self._bug(f"observe of {len(refs)} attempts took longer than {_SECONDS:g} s")
         except Exception as error:
@@ -104,6 +107,7 @@ class Observer:
             statuses = await link.run(observe_launches(f"[{','.join(map(_as_json, page))}]"))
             for seen, status in zip(page, statuses, strict=True):
                 if status in {"retrying", "failed"}:
+                    self._hooks.ended(self._lane.name, seen)
                     said = f"{seen.phase.value} {seen.code or ''} {seen.detail or ''}"
                     self._lane.say(f"attempt ended without a report: {storable(said)}", _fields(seen.ref))
 

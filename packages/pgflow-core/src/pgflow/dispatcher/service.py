@@ -9,14 +9,18 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+import pluggy
 
 from pgflow.database.statements.operations import maintain
 from pgflow.dispatcher.doorbell import Doorbell
 from pgflow.dispatcher.here import HereLane
+from pgflow.dispatcher.hooks import Hooks
 from pgflow.dispatcher.lane import Lane, LaneSettings
 from pgflow.dispatcher.launching import LaunchLane
 from pgflow.dispatcher.leases import LeaseKeeper
@@ -48,6 +52,7 @@ class Dispatcher:
     `dsn` must lead to a direct connection for LISTEN to work; else `listen_dsn` may, and else it polls.
     `lease` is in seconds: how long after this process dies its tasks are run again elsewhere.
     `grace` is in seconds: how long running tasks may go on after a request to stop.
+    `hooks` are those of `load_plugins()`.
     `samples_waits` times how long tasks were ready before they were claimed: one more query a busy second.
     """
 
@@ -64,6 +69,7 @@ class Dispatcher:
         spans: Spans | None = None,
         listen_dsn: str | None = None,
         pythonpath: Sequence[Path] = (),
+        hooks: Mapping[str, pluggy.PluginManager] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         if lease <= 0:
@@ -80,6 +86,7 @@ class Dispatcher:
         self._pythonpath = tuple(pythonpath)
         self._logger = logger or logging.getLogger("pgflow.dispatcher")
         self._problems = Problems(self._logger)
+        self._hooks = Hooks(hooks or {}, self._problems)
         self._state: DispatcherState = "starting"
         self._lanes: dict[str, Lane] = {}
         self._database: Database | None = None
@@ -165,6 +172,7 @@ class Dispatcher:
             self._logger,
             self._progressed,
             self._spans,
+            self._hooks,
         )
         errors: list[Exception] = []
         for instance in self._executors:
@@ -179,6 +187,7 @@ class Dispatcher:
                 report=lane.report,
                 pythonpath=self._pythonpath,
                 report_to=instance.report_to,
+                edited=partial(self._hooks.edited, instance.name),
             )
             if isinstance(lane, HereLane):
                 context = replace(context, progress=lane.progress, written=lane.written)

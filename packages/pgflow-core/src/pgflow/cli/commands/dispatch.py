@@ -17,6 +17,7 @@ from pgflow.cli._options import executor_option
 from pgflow.cli._session import Session
 from pgflow.cli._tracing import attempt_spans
 from pgflow.dispatcher import Dispatcher
+from pgflow.plugins import load_plugins
 
 
 @pgflow_command(
@@ -81,6 +82,7 @@ def command(
             pythonpath=config.pythonpath,
             samples_waits=listening is not None,
             spans=spans,
+            hooks=load_plugins().hooks,
             logger=logger,
         )
         http = None if listening is None else endpoints(listening, dsn, dispatcher, logger, config.settings)
