@@ -24,10 +24,11 @@ begin
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
-    from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
-      with ordinality u (run_id, input, idempotency_key, ordinality)
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
-    order by u.idempotency_key, u.ordinality
+    from (
+      select * from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
+        with ordinality u (run_id, input, idempotency_key, ordinality)
+      order by u.idempotency_key, u.ordinality) u
     on conflict do nothing
     returning r.run_id
   )
@@ -46,7 +47,7 @@ begin
       left join pgflow.queues q on q.executor = s.executor and q.priority = coalesce(_start_runs.priority, s.priority)
     where s.flow_slug = v_flow.flow_slug and s.flow_version = v_flow.flow_version
     -- The steps of a run side by side: a wave of claims then spreads over pages that have room (WAL of a chained step 1441 -> 1322 B).
-    order by u.ordinality, s.step_index
+    order by u.ordinality
     returning run_id, queue_id, step_id, remaining_deps, status
   ), queued as (
     insert into pgflow.ready_tasks (xid, run_id, queue_id, step_id, task_index)
