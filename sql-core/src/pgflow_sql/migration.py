@@ -38,6 +38,16 @@ class Migration:
             f"values ({self.version}, '{self.name}', '{self.checksum}');\n"
         )
 
+    @property
+    def script(self) -> str:
+        """The migration for a tool that runs each file in a transaction of its own.
+
+        It refuses to run on a database of any other version than the one before.
+        """
+        title = f"-- PGFlow {self.version:04d} {self.name.replace('_', ' ')}"
+        parts = (title, LOCK_STATEMENT, _guard(self.version), self.statements().rstrip())
+        return "\n".join(parts) + "\n"
+
     def statements(self) -> str:
         """The migration and its record, to be run in one transaction that holds the migration lock."""
         return f"{self.sql.rstrip()}\n\n{GRANT_STATEMENT if self.version > 1 else ''}{self.record}"
@@ -74,16 +84,7 @@ def migration_script(from_version: int = 0) -> str:
 
 
 def _transaction(migration: Migration) -> str:
-    title = f"-- PGFlow {migration.version:04d} {migration.name.replace('_', ' ')}"
-    parts = (
-        title,
-        "begin;",
-        LOCK_STATEMENT,
-        _guard(migration.version),
-        migration.statements().rstrip(),
-        "commit;",
-    )
-    return "\n".join(parts) + "\n"
+    return f"begin;\n{migration.script}commit;\n"
 
 
 def _guard(version: int) -> str:

@@ -1,0 +1,1 @@
+"""What `pgflow supabase init` writes into a Supabase project."""
