@@ -1,8 +1,8 @@
 """Write what follows from the source in docs/reference/: SQL, command line, configuration.
 
 `sql.md` comes from the comments and signatures in a database with the schema; in `cli.md` every block that
-shows `pgflow COMMAND --help` is renewed, and a command without one gets it.  The tables of `config.md` and
-`supabase.md` come from the settings models.
+shows `pgflow COMMAND --help` is renewed, and a command without one gets it.  The tables of `config.md`,
+`lambda.md` and `supabase.md` come from the settings models.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from config_reference import config_page, executor_page
 from pgflow.cli.app import SECTIONS, app
 from pgflow.embedded import EmbeddedServer
 from pgflow.errors import ERROR_BY_SQLSTATE
+from pgflow_lambda.executor import LambdaExecutor
 from pgflow_supabase.executor import SupabaseExecutor
 
 REFERENCE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -176,6 +177,11 @@ def _help(command: str | None) -> str:
     return f"```console\n$ pgflow {' '.join(words)}\n{shown}\n```\n"
 
 
+def lambda_page(text: str) -> str:
+    """Return the page of the Lambda executor with the settings that it has now."""
+    return executor_page(text, LambdaExecutor)
+
+
 def supabase_page(text: str) -> str:
     """Return the page of the Supabase executor with the settings that it has now."""
     return executor_page(text, SupabaseExecutor)
@@ -186,7 +192,12 @@ def main() -> None:
     with EmbeddedServer.temporary() as server, psycopg.connect(server.dsn()) as connection:
         pgflow_sql.migrate(connection)
         (REFERENCE / "sql.md").write_text(sql_page(connection), encoding="utf-8")
-    pages = {"cli.md": cli_page, "config.md": config_page, "supabase.md": supabase_page}
+    pages = {
+        "cli.md": cli_page,
+        "config.md": config_page,
+        "lambda.md": lambda_page,
+        "supabase.md": supabase_page,
+    }
     for name, renewed in pages.items():
         page = REFERENCE / name
         page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -237,7 +237,8 @@ def broken_plugin(project, monkeypatch):
 
 def test_a_broken_plugin_is_told_with_the_reason_and_stops_no_other(broken_plugin):
     listed = broken_plugin.json("plugins", code=1)
-    assert [executor["name"] for executor in listed["executors"]] == ["local", "supabase"]
+    names = [executor["name"] for executor in listed["executors"]]
+    assert names == ["lambda", "lambda-durable", "local", "supabase"]
     (problem,) = listed["problems"]
     assert (problem["name"], problem["distribution"], problem["version"]) == (
         "broken",

@@ -1,0 +1,205 @@
+"""The Lambda executor: invokes a function with an attempt, which it runs and reports for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from pgflow.envelope import Envelope, ReportTarget
+from pgflow.errors import ConfigError
+from pgflow.executor import (
+    API_VERSION,
+    Attempt,
+    Capability,
+    ExecutorContext,
+    HandleRef,
+    LaunchResult,
+    Observation,
+    Phase,
+    Rejected,
+    Unknown,
+)
+from pydantic import BaseModel
+
+from pgflow_lambda.endings import Endings
+from pgflow_lambda.settings import LambdaSettings, LambdaStepOptions, Mode, Target
+
+if TYPE_CHECKING:
+    from pgflow_lambda.invoking import Call, Invoked, Invoker
+
+__all__ = ["DurableLambdaExecutor", "LambdaExecutor"]
+
+_ROOM: Final = 1000
+"""Attempts under way at once, as many as a region gives an account at first; max_in_flight says less."""
+
+_CONNECTIONS: Final = 256
+_CLOSING: Final = 5.0
+"""Seconds that answers on their way may take at the end."""
+
+_MARGIN: Final = 5.0
+"""Seconds for what no time-out of a client bounds: names to look up, answers that drip."""
+
+_LARGEST: Final[dict[Mode, int]] = {"Event": 1_048_576, "RequestResponse": 6_291_456}
+"""What Lambda takes of a payload, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What there is between start and aclose."""
+
+    ctx: ExecutorContext
+    settings: LambdaSettings
+    report_to: ReportTarget
+    invoker: Invoker
+    pool: ThreadPoolExecutor
+    endings: Endings
+    sent: set[asyncio.Future[Invoked]]
+    """Invocations that are not answered yet."""
+    stopped: asyncio.Event
+
+
+class LambdaExecutor:
+    """Implements `pgflow.executor.Executor`.  Lambda tells nothing of work under way and stops none."""
+
+    name: ClassVar[str] = "lambda"
+    Settings: ClassVar[type[BaseModel]] = LambdaSettings
+    StepOptions: ClassVar[type[BaseModel]] = LambdaStepOptions
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGS})
+    api_version: ClassVar[int] = API_VERSION
+
+    def __init__(self) -> None:
+        self._running: _Running | None = None
+
+    @property
+    def capacity(self) -> int:
+        """How many attempts may be under way at once."""
+        return 0 if self._running is None else _ROOM
+
+    async def start(self, ctx: ExecutorContext) -> None:
+        """Look at the settings; nothing is sent yet.  Raises ConfigError for what boto3 cannot use."""
+        if ctx.report_to is None:
+            raise ConfigError(
+                f"executors.{ctx.name}: functions must know where to report to: set public_url in [api], "
+                f"or report_to in [executors.{ctx.name}]"
+            )
+        settings = cast("LambdaSettings", ctx.settings)
+        pool = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix=f"pgflow {ctx.name}")
+        try:
+            # boto3 takes a moment to import, and its clients one to be made.
+            invoker = await asyncio.get_running_loop().run_in_executor(pool, _invoker, settings)
+        except ValueError as error:
+            pool.shutdown()
+            raise ConfigError(f"executors.{ctx.name}: {error}; mend `profile` or `region`") from error
+        endings = Endings(ctx.changed)
+        self._running = _Running(ctx, settings, ctx.report_to, invoker, pool, endings, set(), asyncio.Event())
+
+    async def aclose(self) -> None:
+        """Close the connections; what was launched goes on."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        await running.endings.close()
+        running.pool.shutdown(wait=False, cancel_futures=True)
+        if running.sent:
+            await asyncio.wait(running.sent, timeout=_CLOSING)
+        running.stopped.set()
+        # A thread that still waits for an answer ends with it.
+        running.pool.shutdown(wait=not running.sent)
+        running.invoker.forget()
+
+    async def launch(self, attempt: Attempt) -> LaunchResult:
+        """Invoke the function once."""
+        running = self._running
+        if running is None:
+            return Rejected("transient", "the executor is not running")
+        call = self._call(running, attempt)
+        if isinstance(call, Rejected):
+            return call
+        return await self._invoke(running, call, attempt.external_id)
+
+    async def observe(self, refs: Sequence[HandleRef]) -> Sequence[Observation]:
+        """Say what was heard of failures; the platform has no way to ask."""
+        if self._running is None:
+            return [Observation(ref, Phase.UNKNOWN) for ref in refs]
+        return [self._running.endings.observation(ref) for ref in refs]
+
+    async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
+        """Leave it to the function's next heartbeat, which says that the run was cancelled."""
+
+    async def _invoke(self, running: _Running, call: Call, external_id: str | None) -> LaunchResult:
+        """Have a thread send it, and wait for the answer as long as that may take."""
+        settings = running.settings
+        answer = settings.response_timeout if call.mode == "Event" else settings.sync_timeout
+        sent = asyncio.wrap_future(running.pool.submit(running.invoker.invoke, call))
+        running.sent.add(sent)
+        sent.add_done_callback(running.sent.discard)
+        stopped = asyncio.ensure_future(running.stopped.wait())
+        try:
+            async with asyncio.timeout(settings.connect_timeout + answer + _MARGIN):
+                either: list[asyncio.Future[Any]] = [sent, stopped]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            return Unknown("no answer in time")
+        finally:
+            stopped.cancel()
+        if sent.cancelled():
+            return Rejected("throttled", "not sent: the dispatcher stops", timedelta())
+        if not sent.done():
+            return Unknown("no answer yet, and the dispatcher stops")
+        invoked = sent.result()
+        if invoked.ending is not None and external_id is not None:
+            running.endings.note(external_id, invoked.ending)
+        return invoked.result
+
+    def _durable_name(self, attempt: Attempt) -> str | None:
+        """Return what makes one execution of all invocations with it; a standard function has none."""
+        return None
+
+    def _call(self, running: _Running, attempt: Attempt) -> Call | Rejected:
+        from pgflow_lambda.invoking import Call
+
+        settings, options = running.settings, cast("LambdaStepOptions", attempt.options)
+        target = Target.of(settings, options)
+        if target is None:
+            mend = f"name one by Lambda(...), or `function` in [executors.{running.ctx.name}]"
+            return Rejected("permanent", f"step {attempt.step_slug!r} names no function: {mend}")
+        mode = options.mode or settings.mode
+        inline = attempt.input is not None and len(attempt.input.encode()) < settings.inline_below
+        payload = Envelope.of(attempt, running.report_to, inline_input=inline).to_json().encode()
+        if len(payload) > _LARGEST[mode]:
+            return Rejected(
+                "permanent",
+                f"the envelope of step {attempt.step_slug!r} has {len(payload):,} bytes, and Lambda takes "
+                f"{_LARGEST[mode]:,} in the mode {mode}: hand large values from step to step, not by const()",
+            )
+        return Call(target.function, target.qualifier, mode, payload, self._durable_name(attempt))
+
+
+class DurableLambdaExecutor(LambdaExecutor):
+    """For durable functions: Lambda makes one execution of all invocations with the attempt's name."""
+
+    name: ClassVar[str] = "lambda-durable"
+    capabilities: ClassVar[frozenset[Capability]] = LambdaExecutor.capabilities | {
+        Capability.IDEMPOTENT_LAUNCH
+    }
+
+    def _durable_name(self, attempt: Attempt) -> str | None:
+        return attempt.external_id
+
+
+def _invoker(settings: LambdaSettings) -> Invoker:
+    """Make what invokes; raises ValueError for settings that boto3 can never use."""
+    from pgflow_lambda.invoking import Invoker
+
+    for name in ("boto3", "botocore"):
+        # On DEBUG they log the bodies of requests, and with them the attempt's token.
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+    invoker = Invoker(settings, _CONNECTIONS)
+    invoker.check()
+    return invoker
