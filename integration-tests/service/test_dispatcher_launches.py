@@ -273,6 +273,21 @@ class TestObserved:
         assert ref.external_id == executor.launched[1].external_id
         assert ref.handle == {"job": ref.external_id}
 
+    async def test_an_event_is_followed_for_an_executor_that_cannot_be_asked(
+        self, client, pgflow_database, dispatching, aeventually, hasten
+    ):
+        class Hearing(Elsewhere):
+            capabilities = frozenset()
+
+        executor = Hearing(accept)
+        await client.start_many(single, range(2))
+        async with dispatching(pgflow_database, [executor.instance]):
+            await aeventually(lambda: len(executor.launched) == 2)
+            hasten()
+            executor.context.changed(executor.launched[1].external_id)
+            await aeventually(lambda: executor.observed)
+        assert {ref.external_id for ref in executor.observed} == {executor.launched[1].external_id}
+
     async def test_a_dispatcher_that_comes_after_looks_after_what_another_launched(
         self, client, pgflow_database, dispatching, aeventually, hasten
     ):
@@ -337,6 +352,21 @@ class TestObserved:
         async with dispatching(pgflow_database, [Elsewhere(act).instance]) as dispatcher:
             assert await handle.result(60) == 1
             assert "4096" in problems(dispatcher)["EXECUTOR_BUG"]
+
+
+class TestSendingInput:
+    """Inputs that may go along."""
+
+    async def test_inputs_are_claimed_for_an_executor_that_sends_them(
+        self, client, pgflow_database, dispatching, aeventually
+    ):
+        sending, other = Elsewhere(accept), Elsewhere(accept)
+        sending.sends_input = True
+        for executor, expected in ((sending, ['{"run": 7}']), (other, [None])):
+            await client.start(single, 7)
+            async with dispatching(pgflow_database, [executor.instance]):
+                await aeventually(lambda executor=executor: executor.launched)
+            assert [attempt.input for attempt in executor.launched] == expected
 
 
 class TestReportTarget:

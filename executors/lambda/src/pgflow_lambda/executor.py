@@ -38,6 +38,8 @@ _ROOM: Final = 1000
 """Attempts under way at once, as many as a region gives an account at first; max_in_flight says less."""
 
 _CONNECTIONS: Final = 256
+"""Invocations waited for at once, at most: more in one process would wait for each other."""
+
 _CLOSING: Final = 5.0
 """Seconds that answers on their way may take at the end."""
 
@@ -71,6 +73,7 @@ class LambdaExecutor:
     StepOptions: ClassVar[type[BaseModel]] = LambdaStepOptions
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGS})
     api_version: ClassVar[int] = API_VERSION
+    launches_at_once: ClassVar[int] = _CONNECTIONS
 
     def __init__(self) -> None:
         self._running: _Running | None = None
@@ -80,6 +83,11 @@ class LambdaExecutor:
         """How many attempts may be under way at once."""
         return 0 if self._running is None else _ROOM
 
+    @property
+    def sends_input(self) -> bool:
+        """Whether small inputs go along."""
+        return self._running is not None and self._running.settings.inline_below > 0
+
     async def start(self, ctx: ExecutorContext) -> None:
         """Look at the settings; nothing is sent yet.  Raises ConfigError for what boto3 cannot use."""
         if ctx.report_to is None:
@@ -88,10 +96,11 @@ class LambdaExecutor:
                 f"or report_to in [executors.{ctx.name}]"
             )
         settings = cast("LambdaSettings", ctx.settings)
-        pool = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix=f"pgflow {ctx.name}")
+        connections = min(ctx.max_in_flight or _ROOM, _CONNECTIONS)
+        pool = ThreadPoolExecutor(connections, thread_name_prefix=f"pgflow {ctx.name}")
         try:
             # boto3 takes a moment to import, and its clients one to be made.
-            invoker = await asyncio.get_running_loop().run_in_executor(pool, _invoker, settings)
+            invoker = await asyncio.get_running_loop().run_in_executor(pool, _invoker, settings, connections)
         except ValueError as error:
             pool.shutdown()
             raise ConfigError(f"executors.{ctx.name}: {error}; mend `profile` or `region`") from error
@@ -192,7 +201,7 @@ class DurableLambdaExecutor(LambdaExecutor):
         return attempt.external_id
 
 
-def _invoker(settings: LambdaSettings) -> Invoker:
+def _invoker(settings: LambdaSettings, connections: int) -> Invoker:
     """Make what invokes; raises ValueError for settings that boto3 can never use."""
     from pgflow_lambda.invoking import Invoker
 
@@ -200,6 +209,6 @@ def _invoker(settings: LambdaSettings) -> Invoker:
         # On DEBUG they log the bodies of requests, and with them the attempt's token.
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.INFO))
-    invoker = Invoker(settings, _CONNECTIONS)
+    invoker = Invoker(settings, connections)
     invoker.check()
     return invoker

@@ -38,6 +38,7 @@ __all__ = [
     "Progress",
     "Rejected",
     "ReportTarget",
+    "SendingInput",
     "TaskReport",
     "Unknown",
     "Written",
@@ -259,6 +260,8 @@ class ExecutorContext:
     """Where attempts report to; never None for executors without RUNS_HERE."""
     changed: Callable[[str], None] = _unwatched
     """Says that something happened to the attempt of an external_id: it is observed soon; never blocks."""
+    max_in_flight: int | None = None
+    """How many attempts the operator wants under way at once, at most."""
     edited: Callable[[Attempt, Mapping[str, Any]], dict[str, Any]] = _unedited
     """Gives plugins the last word on what is sent for an attempt, a JSON object; returns what to send."""
 
@@ -303,6 +306,15 @@ class LaunchingMany(Protocol):
 
     launches_at_once: ClassVar[int]
     """How many launches the dispatcher makes at once; 16 unless said."""
+
+
+class SendingInput(Protocol):
+    """What an executor without RUNS_HERE may have whose launches may carry the input of the task."""
+
+    @property
+    def sends_input(self) -> bool:
+        """Whether attempts are claimed with their input; asked once it has started, not unless it says."""
+        ...
 
 
 class Checking(Protocol):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pgflow.database.statements.tasks import ClaimMode, Inputs, Renewal
+from pgflow.database.statements.tasks import ClaimMode, Renewal
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.reports import storable
@@ -22,7 +22,6 @@ class HereLane(Lane):
     """Runs attempts in mode 'start': the claim is the start."""
 
     mode: ClassVar[ClaimMode] = "start"
-    inputs: ClassVar[Inputs] = "full"
 
     async def begin(self, attempts: Sequence[tuple[LiveTask, Attempt]]) -> None:
         """Launch one after the other: such an executor never blocks."""

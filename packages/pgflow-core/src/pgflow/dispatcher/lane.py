@@ -78,7 +78,6 @@ class Lane(ABC):
     """The part that all executors share: exchanges, slots, reports, back-off."""
 
     mode: ClassVar[ClaimMode]
-    inputs: ClassVar[Inputs]
 
     def __init__(self, instance: ExecutorInstance, executor: Executor, settings: LaneSettings) -> None:
         self.name = instance.name
@@ -140,6 +139,11 @@ class Lane(ABC):
     def unsent(self) -> int:
         """How many reports the database has not acknowledged."""
         return self._reported
+
+    @property
+    def inputs(self) -> Inputs:
+        """Whether claims bring the inputs of tasks."""
+        return "full"
 
     @abstractmethod
     async def begin(self, attempts: Sequence[tuple[LiveTask, Attempt]]) -> None:

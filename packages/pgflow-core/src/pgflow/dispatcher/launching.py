@@ -52,7 +52,6 @@ class LaunchLane(Lane):
     """Runs attempts in mode 'launch': the claim reserves, the start handshake starts."""
 
     mode: ClassVar[ClaimMode] = "launch"
-    inputs: ClassVar[Inputs] = "none"
 
     def __init__(self, instance: ExecutorInstance, executor: Executor, settings: LaneSettings) -> None:
         super().__init__(instance, executor, settings)
@@ -73,6 +72,11 @@ class LaunchLane(Lane):
         return super().slow_down(
             task, replace(result, retry_after=soon) if result.kind == "operator" else result
         )
+
+    @property
+    def inputs(self) -> Inputs:
+        """Whether claims bring the inputs of tasks, for an executor that sends them along."""
+        return "full" if getattr(self.executor, "sends_input", False) else "none"
 
     @property
     def busy(self) -> int:

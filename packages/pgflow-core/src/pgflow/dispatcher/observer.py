@@ -84,8 +84,12 @@ class Observer:
         for launch in due:
             if launch.action == "cancel":
                 self._lane.in_background(self._cancel(_ref(launch)))
-        refs = [_ref(launch) for launch in due if launch.action == "observe"]
-        if refs and self._observes:
+        refs = [
+            _ref(launch)
+            for launch in due
+            if launch.action == "observe" and (self._observes or launch.external_id in named)
+        ]
+        if refs:
             await self._tell(link, await self._observe(refs))
         return len(due)
 

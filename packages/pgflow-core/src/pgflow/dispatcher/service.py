@@ -187,6 +187,7 @@ class Dispatcher:
                 report=lane.report,
                 pythonpath=self._pythonpath,
                 report_to=instance.report_to,
+                max_in_flight=instance.max_in_flight,
                 edited=partial(self._hooks.edited, instance.name),
             )
             if isinstance(lane, HereLane):
