@@ -20,7 +20,6 @@ from pgflow_lambda.settings import LambdaSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sqs import SQSClient
 
 __all__ = ["Clients", "NoCredentials"]
 
@@ -38,11 +37,6 @@ class Clients:
         self._session = _session(settings, self._config(settings.response_timeout))
         self.event: LambdaClient = self._lambda(settings.response_timeout)
         self.sync: LambdaClient = self._lambda(settings.sync_timeout)
-
-    def sqs(self, wait: float) -> SQSClient:
-        """Make a client that waits so long for messages."""
-        config = self._config(wait + self._settings.response_timeout)
-        return cast("SQSClient", self._session.client("sqs", config=config))
 
     def authenticate(self) -> None:
         """Get or renew the credentials; raises NoCredentials."""

@@ -74,22 +74,11 @@ class LambdaSettings(_Named):
     """Time that an attempt may take in the mode `RequestResponse`; after it nobody knows how it went."""
     inline_below: int = Field(default=0, ge=0, le=900_000)
     """Inputs of fewer bytes go along with the request; larger ones are fetched by the function."""
-    on_failure_queue: str | None = None
-    """URL of the SQS queue that is the functions' on-failure destination; this executor alone reads it."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        for key in ("endpoint_url", "on_failure_queue"):
-            url: str | None = getattr(self, key)
-            if url is None:
-                continue
-            parts = urlsplit(url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-                raise ValueError(f"{key} must be a url such as https://..., without user or password")
-            if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_insecure:
-                raise ValueError(
-                    f"{key} must be https; allow_insecure = true allows http in a trusted network"
-                )
+        if self.endpoint_url is not None:
+            _check_url("endpoint_url", self.endpoint_url, may_be_http=self.allow_insecure)
         if self.role_external_id is not None and self.role_arn is None:
             raise ValueError("role_external_id goes with role_arn")
         return self
@@ -126,3 +115,11 @@ class Target:
 def _is_qualified(function: str | None) -> bool:
     """Tell whether an ARN ends in a version or an alias."""
     return function is not None and function.count(":") >= _PARTS_OF_AN_ARN
+
+
+def _check_url(key: str, url: str, *, may_be_http: bool) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(f"{key} must be a url such as https://..., without user or password")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not may_be_http:
+        raise ValueError(f"{key} must be https; allow_insecure = true allows http in a trusted network")
