@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import psycopg
+import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "doctor.md"
 FLOW = """
@@ -28,10 +29,14 @@ from pgflow.hookspecs import hookimpl
 class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+class Options(Nothing):
+    size: int = 1
+
 class Launcher:
     name, api_version, capacity = "launcher", 1, 1
-    Settings = StepOptions = Nothing
-    capabilities = frozenset({Capability.CHECK})
+    Settings = Nothing
+    StepOptions = Options
+    capabilities = frozenset({Capability.CHECK, Capability.CHECK_STEPS})
 
     async def start(self, ctx):
         self.target = ctx.report_to
@@ -41,6 +46,12 @@ class Launcher:
 
     async def check(self):
         return [Hindrance("queue", f"nobody there reaches {self.target.url}", "open the way")]
+
+    async def check_steps(self, steps):
+        return [
+            Hindrance(each.step_slug, f"{each.options.size} in {each.timeout}", "shrink it", "warning")
+            for each in steps
+        ]
 
     async def launch(self, attempt):
         raise NotImplementedError
@@ -121,14 +132,20 @@ def test_a_broken_executor(project, database):
     assert found_by(project, "executors") == []
 
 
-def test_an_executor_that_launches_elsewhere_needs_a_target_and_may_be_hindered(
-    project, database, monkeypatch
-):
+@pytest.fixture
+def launcher(project):
+    """Install the executor `launcher` for whoever has this folder on the path; returns its table."""
     about = "site/pgflow_launcher-1.0.dist-info"
     project.write("site/launcher.py", LAUNCHER)
     project.write(f"{about}/METADATA", "Name: other-launcher\nVersion: 1.0\n")
     project.write(f"{about}/entry_points.txt", "[pgflow]\nlauncher = launcher\n")
-    table = '[executors.cloud]\nuse = "launcher"\n'
+    return '[executors.cloud]\nuse = "launcher"\n'
+
+
+def test_an_executor_that_launches_elsewhere_needs_a_target_and_may_be_hindered(
+    project, database, monkeypatch, launcher
+):
+    table = launcher
     project.write("pgflow.toml", table)
     with monkeypatch.context() as patch:
         patch.syspath_prepend(str(project.folder / "site"))
@@ -138,6 +155,28 @@ def test_an_executor_that_launches_elsewhere_needs_a_target_and_may_be_hindered(
         (found,) = found_by(project, "executors")
     assert (found["severity"], found["subject"], found["mend"]) == ("error", "cloud: queue", "open the way")
     assert found["finding"] == "nobody there reaches https://flows.example.com/"
+
+
+def test_deployed_steps_that_do_not_fit_their_executor(project, database, monkeypatch, launcher):
+    project.write("pgflow.toml", f'[api]\npublic_url = "https://flows.example.com"\n{launcher}')
+    steps = [
+        {"step_slug": name, "executor": executor, "handler": "a:b", "executor_options": options}
+        for name, executor, options in [
+            ("good", "cloud", {"size": 3}),
+            ("bad", "cloud", {"colour": "red"}),
+            ("away", "served_elsewhere", {}),
+        ]
+    ]
+    steps[0]["options"] = {"timeout": 90}
+    definition = json.dumps({"flow_slug": "f", "steps": steps})
+    run_sql(database, f"select pgflow.define_flow('{definition}')")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(project.folder / "site"))
+        found = {each["subject"]: each for each in found_by(project, "steps")}
+    assert found.keys() == {"cloud: good", "f.bad"}
+    assert (found["cloud: good"]["severity"], found["cloud: good"]["finding"]) == ("warning", "3 in 0:01:30")
+    assert found["f.bad"]["severity"] == "error"
+    assert "unknown option `colour`" in found["f.bad"]["finding"]
 
 
 def test_a_broken_plugin(project, database, monkeypatch):

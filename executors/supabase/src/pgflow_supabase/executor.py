@@ -15,8 +15,10 @@ from pgflow.executor import (
     Accepted,
     Attempt,
     Capability,
+    DeployedStep,
     ExecutorContext,
     HandleRef,
+    Hindrance,
     LaunchResult,
     Observation,
     Phase,
@@ -28,6 +30,7 @@ from pydantic import BaseModel
 
 from pgflow_supabase.answers import judge
 from pgflow_supabase.calling import CONNECTIONS, Functions
+from pgflow_supabase.checking import check_functions, check_settings, check_timeouts
 from pgflow_supabase.results import report_in
 from pgflow_supabase.settings import SupabaseSettings, SupabaseStepOptions
 from pgflow_supabase.transport import AddressRefused
@@ -42,6 +45,7 @@ _ROOM: Final = 1000
 class _Running:
     """What there is between start and aclose."""
 
+    settings: SupabaseSettings
     functions: Functions
     report_to: ReportTarget
     report: Callable[[TaskReport], None]
@@ -53,7 +57,7 @@ class SupabaseExecutor:
     name: ClassVar[str] = "supabase"
     Settings: ClassVar[type[BaseModel]] = SupabaseSettings
     StepOptions: ClassVar[type[BaseModel]] = SupabaseStepOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHECK, Capability.CHECK_STEPS})
     api_version: ClassVar[int] = API_VERSION
     launches_at_once: ClassVar[int] = CONNECTIONS
 
@@ -72,8 +76,8 @@ class SupabaseExecutor:
                 f"executors.{ctx.name}: functions report over HTTP: set public_url in [api], "
                 f'or report_to = {{kind = "http" or "postgrest", url = ...}} in [executors.{ctx.name}]'
             )
-        functions = Functions(cast("SupabaseSettings", ctx.settings))
-        self._running = _Running(functions, ctx.report_to, ctx.report)
+        settings = cast("SupabaseSettings", ctx.settings)
+        self._running = _Running(settings, Functions(settings), ctx.report_to, ctx.report)
 
     async def aclose(self) -> None:
         """Close the connections; what was launched goes on."""
@@ -116,6 +120,19 @@ class SupabaseExecutor:
 
     async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
         """Leave it to the function's next heartbeat, which says that the run was cancelled."""
+
+    async def check(self) -> Sequence[Hindrance]:
+        """Look at the addresses; nothing is sent."""
+        running = self._running
+        return [] if running is None else [*check_settings(running.settings, running.report_to)]
+
+    async def check_steps(self, steps: Sequence[DeployedStep]) -> Sequence[Hindrance]:
+        """Compare timeouts with the platform's limits, and knock at every function."""
+        running = self._running
+        if running is None:
+            return []
+        unanswered = await check_functions(running.functions, steps)
+        return [*check_timeouts(running.settings, steps), *unanswered]
 
 
 def _name(error: Exception) -> str:

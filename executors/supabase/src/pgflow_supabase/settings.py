@@ -15,13 +15,19 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["SupabaseSettings", "SupabaseStepOptions"]
+__all__ = ["PAID_WALL_CLOCK", "SupabaseSettings", "SupabaseStepOptions", "is_here"]
 
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _SHORTEST_SECRET: Final = 16
+PAID_WALL_CLOCK: Final = 400.0
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")]
+
+
+def is_here(host: str | None) -> bool:
+    """Say whether a host name means the machine that uses it."""
+    return host in _LOOPBACK
 
 
 class SupabaseSettings(BaseModel):
@@ -43,8 +49,20 @@ class SupabaseSettings(BaseModel):
     """Time that a connection may take."""
     response_timeout: float = Field(default=15.0, gt=0, le=55)
     """Time that a function may take to accept an attempt."""
+    wall_clock: float = Field(default=150.0, gt=0)
+    """Time that a worker of the project lives, 400 on a paid plan: what `pgflow doctor` holds timeouts to."""
     allow_insecure: bool = False
     """Send to an http url that is not on this machine; keys and tokens can be read on the way."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the functions run on another machine."""
+        return not is_here(urlsplit(self.url).hostname)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others can read what is sent there."""
+        return self.is_remote and urlsplit(self.url).scheme == "http"
 
     @field_validator("url")
     @classmethod
@@ -67,8 +85,7 @@ class SupabaseSettings(BaseModel):
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_insecure:
+        if self.is_exposed and not self.allow_insecure:
             raise ValueError("url must be https; allow_insecure = true allows http in a network you trust")
         if self.key is not None:
             is_jwt = self.key.get_secret_value().count(".") == 2

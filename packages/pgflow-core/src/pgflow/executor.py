@@ -25,6 +25,8 @@ __all__ = [
     "Attempt",
     "Capability",
     "Checking",
+    "CheckingSteps",
+    "DeployedStep",
     "Executor",
     "ExecutorContext",
     "ExecutorEvent",
@@ -64,6 +66,8 @@ class Capability(StrEnum):
     """Reports and observations carry a log tail."""
     CHECK = "check"
     """It has `check`, see `Checking`."""
+    CHECK_STEPS = "check_steps"
+    """It has `check_steps`, see `CheckingSteps`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,21 @@ class Hindrance:
     subject: str
     finding: str
     mend: str
+    severity: Literal["error", "warning"] = "error"
+    """A warning: attempts run, and some will be hurt."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedStep:
+    """A step of an active flow that names the executor."""
+
+    flow_slug: str
+    step_slug: str
+    options: BaseModel
+    """A validated instance of the executor's StepOptions."""
+    timeout: timedelta
+    launch_timeout: timedelta
+    heartbeat_timeout: timedelta | None
 
 
 def _unheard(attempt: Attempt, progress: Progress | Written) -> None:
@@ -322,4 +341,12 @@ class Checking(Protocol):
 
     async def check(self) -> Sequence[Hindrance]:
         """Ask the place of launch, for `pgflow doctor`, whether attempts could run there; started before."""
+        ...
+
+
+class CheckingSteps(Protocol):
+    """What an executor with CHECK_STEPS has besides."""
+
+    async def check_steps(self, steps: Sequence[DeployedStep]) -> Sequence[Hindrance]:
+        """Say, for `pgflow doctor`, what keeps these steps from running where they are to; started before."""
         ...

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from pgflow.cli._doctor.findings import Finding
 from pgflow.cli._doctor.handlers import handlers
+from pgflow.cli._doctor.steps import steps
 from pgflow.config import Config
 from pgflow.database.connection import can_listen
 from pgflow.database.execute import fetch
@@ -103,5 +104,6 @@ CHECKS: Final[Mapping[str, Check]] = {
     "indexes": indexes,
     "retention": retention,
     "handlers": handlers,
+    "steps": steps,
 }
 DEEP_CHECKS: Final[Mapping[str, Check]] = {"invariants": invariants}

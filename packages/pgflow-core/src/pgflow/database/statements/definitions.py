@@ -11,7 +11,9 @@ from pgflow.database.statement import Row, Statement, as_objects, first, only
 __all__ = [
     "DefinedFlow",
     "FlowVersion",
+    "StepRow",
     "active_definition",
+    "active_steps",
     "define_flow",
     "flow_definition",
     "list_flows",
@@ -34,6 +36,18 @@ class FlowVersion(NamedTuple):
     is_active: bool
     created_at: datetime
     definition: str
+
+
+class StepRow(NamedTuple):
+    """One step of an active flow; `executor_options` is JSON text, times are seconds."""
+
+    flow_slug: str
+    step_slug: str
+    executor: str
+    executor_options: str
+    timeout: float
+    launch_timeout: float
+    heartbeat_timeout: float | None
 
 
 def define_flow(definition: str) -> Statement[DefinedFlow]:
@@ -75,6 +89,18 @@ def list_flows(*, active_only: bool = True) -> Statement[list[FlowVersion]]:
         _COLUMNS + " where is_active or not %s order by flow_slug, flow_version desc",
         (active_only,),
         parse=as_objects(FlowVersion),
+        repeatable=True,
+    )
+
+
+def active_steps() -> Statement[list[StepRow]]:
+    """Read the steps of all active flows, by executor."""
+    return Statement(
+        "select s.flow_slug, s.step_slug, s.executor, coalesce(s.executor_options, '{}')::text, s.timeout, "
+        "s.launch_timeout, s.heartbeat_timeout from pgflow.steps s "
+        "join pgflow.flows f on f.flow_slug = s.flow_slug and f.flow_version = s.flow_version "
+        "where f.is_active order by s.executor, s.flow_slug, s.step_index",
+        parse=as_objects(StepRow),
         repeatable=True,
     )
 
