@@ -1,0 +1,38 @@
+"""Merges parts of manifests: objects key by key, lists of named things name by name, null takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard, cast
+
+__all__ = ["merged"]
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """Return `base` with `patch` over it; neither is changed.
+
+    A list whose items all have a "name" is merged item by item, any other is replaced.
+    """
+    if _is_object(base) and _is_object(patch):
+        whole = dict(base)
+        for key, value in patch.items():
+            if value is None:
+                whole.pop(key, None)
+            else:
+                whole[key] = merged(whole.get(key), value)
+        return whole
+    if _are_named(base) and _are_named(patch):
+        by_name = {item["name"]: item for item in base}
+        for item in patch:
+            by_name[item["name"]] = merged(by_name.get(item["name"]), item)
+        return list(by_name.values())
+    return merged({}, patch) if _is_object(patch) else patch
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _are_named(value: object) -> TypeGuard[Sequence[Mapping[str, Any]]]:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return bool(items) and all(_is_object(item) and "name" in item for item in items)
