@@ -100,6 +100,11 @@ def test_the_reference_of_the_configuration_is_what_the_settings_say(reference):
     assert reference.config_page(page) == page, "run `hatch run reference`"
 
 
+def test_the_reference_of_the_kubernetes_executor_is_what_the_settings_say(reference):
+    page = (ROOT / "docs/reference/kubernetes.md").read_text(encoding="utf-8")
+    assert reference.kubernetes_page(page) == page, "run `hatch run reference`"
+
+
 def test_the_reference_of_the_lambda_executor_is_what_the_settings_say(reference):
     page = (ROOT / "docs/reference/lambda.md").read_text(encoding="utf-8")
     assert reference.lambda_page(page) == page, "run `hatch run reference`"

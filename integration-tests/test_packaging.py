@@ -20,6 +20,7 @@ SECONDS = 300
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENTRY_POINTS = {
     "pgflow-core": "[console_scripts]\npgflow = pgflow.cli:main\n",
+    "pgflow-kubernetes": "[pgflow]\nkubernetes = pgflow_kubernetes.plugin\n",
     "pgflow-lambda": "[pgflow]\nlambda = pgflow_lambda.plugin\n",
     "pgflow-local": "[pgflow]\nlocal = pgflow_local.plugin\n",
     "pgflow-supabase": "[pgflow]\nsupabase = pgflow_supabase.plugin\n",

@@ -25,7 +25,7 @@ _BOUNDS: Final = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to
 _KINDS: Final = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "text"}
 _FORMATS: Final = {"duration": "seconds", "path": "path", "password": "text"}
 _EXECUTORS: Final = "executors"
-_TARGETS: Final = {"Supabase": "Edge"}
+_TARGETS: Final = {"Kubernetes": "Job", "Supabase": "Edge"}
 """What flows call an executor that is named otherwise there."""
 
 

@@ -2,7 +2,7 @@
 
 `sql.md` comes from the comments and signatures in a database with the schema; in `cli.md` every block that
 shows `pgflow COMMAND --help` is renewed, and a command without one gets it.  The tables of `config.md`,
-`lambda.md` and `supabase.md` come from the settings models.
+`kubernetes.md`, `lambda.md` and `supabase.md` come from the settings models.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from config_reference import config_page, executor_page
 from pgflow.cli.app import SECTIONS, app
 from pgflow.embedded import EmbeddedServer
 from pgflow.errors import ERROR_BY_SQLSTATE
+from pgflow_kubernetes.executor import KubernetesExecutor
 from pgflow_lambda.executor import LambdaExecutor
 from pgflow_supabase.executor import SupabaseExecutor
 
@@ -177,6 +178,11 @@ def _help(command: str | None) -> str:
     return f"```console\n$ pgflow {' '.join(words)}\n{shown}\n```\n"
 
 
+def kubernetes_page(text: str) -> str:
+    """Return the page of the Kubernetes executor with the settings that it has now."""
+    return executor_page(text, KubernetesExecutor)
+
+
 def lambda_page(text: str) -> str:
     """Return the page of the Lambda executor with the settings that it has now."""
     return executor_page(text, LambdaExecutor)
@@ -195,6 +201,7 @@ def main() -> None:
     pages = {
         "cli.md": cli_page,
         "config.md": config_page,
+        "kubernetes.md": kubernetes_page,
         "lambda.md": lambda_page,
         "supabase.md": supabase_page,
     }

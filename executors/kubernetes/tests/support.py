@@ -1,0 +1,81 @@
+"""Attempts to launch, and Jobs and pods as an API server shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from pgflow.executor import Attempt
+from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
+
+TOKEN = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+CREDENTIALS = {"envelope": '{"v":1}', "token": str(TOKEN)}
+NAME = "pgf-0123456789-1"
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def make_settings(**changes) -> KubernetesSettings:
+    return KubernetesSettings(**{"namespace": "tasks", "image": "flows:1", **changes})
+
+
+def make_attempt(options=None, **changes) -> Attempt:
+    fields = {
+        "run_id": UUID(int=1),
+        "flow_slug": "training",
+        "flow_version": 1,
+        "step_slug": "train",
+        "step_type": "single",
+        "task_index": 0,
+        "attempt": 1,
+        "attempt_token": TOKEN,
+        "handler": "shop:train",
+        "params": None,
+        "input": None,
+        "options": KubernetesStepOptions(**(options or {})),
+        "timeout": timedelta(seconds=60),
+        "heartbeat_timeout": None,
+        "max_attempts": 3,
+        "failures": 0,
+        "external_id": NAME,
+        "lease_expires_at": NOW + timedelta(seconds=60),
+    }
+    return Attempt(**{**fields, **changes})
+
+
+def condition(kind, reason="", message="", status="True"):
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def make_job(*conditions, suspend=False, uid="job-uid"):
+    spec = {"suspend": True} if suspend else {}
+    return {"metadata": {"name": NAME, "uid": uid}, "spec": spec, "status": {"conditions": list(conditions)}}
+
+
+def make_pod(phase="Running", state=None, *conditions, age=0.0, name="p", init=None, **status):
+    """A pod whose container `task` is in a state, such as {"running": {}}."""
+    created = (NOW - timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
+    containers = (
+        []
+        if state is None
+        else [{"name": "sidecar", "state": {"running": {}}}, {"name": "task", "state": state}]
+    )
+    inits = [] if init is None else [{"name": "fetch", "state": init}]
+    return {
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {"restartPolicy": "Never"},
+        "status": {
+            "phase": phase,
+            "conditions": list(conditions),
+            "containerStatuses": containers,
+            "initContainerStatuses": inits,
+            **status,
+        },
+    }
+
+
+def ended(code, reason="Error", message=""):
+    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+
+
+def waiting(reason, message=""):
+    return {"waiting": {"reason": reason, "message": message}}

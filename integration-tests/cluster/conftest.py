@@ -1,0 +1,141 @@
+"""A real API server and controller manager, pods as local processes, and dispatchers that launch Jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+from kubernetes.client.exceptions import ApiException
+from pgflow.api.app import completion_api
+from pgflow.api.settings import ApiSettings
+from pgflow.dispatcher import Dispatcher
+from pgflow.envelope import ReportTarget
+from pgflow.plugins import ExecutorInstance, Plugins, configure
+from pgflow_kubernetes.executor import KubernetesExecutor
+
+from ..api.conftest import Server
+from .control_plane import Missing, shared
+
+HERE = Path(__file__).parent
+PROJECT = HERE / "project"
+SECONDS = 90.0
+
+sys.path.insert(0, str(PROJECT))
+
+
+async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Wait, in an event loop, until a condition holds; fails the test when it never does."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "never came true"
+        await asyncio.sleep(0.05)
+    return found
+
+
+@dataclass
+class Namespace:
+    """A namespace of its own for a test, and an administrator's view of it."""
+
+    name: str
+    kubeconfig: Path
+    plain: Path
+    """The credentials of somebody who may do nothing unless a Role says so."""
+
+    def __post_init__(self) -> None:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)
+        self.client = kubernetes.client.ApiClient(configuration)
+        self.batch = kubernetes.client.BatchV1Api(self.client)
+        self.core = kubernetes.client.CoreV1Api(self.client)
+        self.rbac = kubernetes.client.RbacAuthorizationV1Api(self.client)
+
+    def jobs(self) -> list[Any]:
+        return self.batch.list_namespaced_job(self.name).items
+
+    def pods(self) -> list[Any]:
+        return self.core.list_namespaced_pod(self.name).items
+
+    def secrets(self) -> list[Any]:
+        """Those of attempts: the controllers make others."""
+        selector = "app.kubernetes.io/managed-by=pgflow"
+        return self.core.list_namespaced_secret(self.name, label_selector=selector).items
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        variables = [{"name": "PYTHONPATH", "value": os.pathsep.join([str(PROJECT), *sys.path])}]
+        container = {"name": "task", "env": variables}
+        usual = {
+            "namespace": self.name,
+            "kubeconfig": str(self.kubeconfig),
+            "image": "flows:1",
+            "handlers": ["cluster_flows:*", "pgflow_testing.*:*"],
+            "template": {"spec": {"template": {"spec": {"containers": [container]}}}},
+        }
+        return {**usual, **changes}
+
+    def instance(self, report_to: str = "http://127.0.0.1:9/", **changes: Any) -> ExecutorInstance:
+        """Configure the executor as an operator does."""
+        plugins = Plugins(executors={"kubernetes": KubernetesExecutor})
+        made = configure(plugins, "kubernetes", "kubernetes", self.settings(**changes))
+        return replace(made, report_to=ReportTarget("http", report_to))
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory) -> Iterator[Path]:
+    """The folder with the kubeconfigs of this session's control plane."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with contextlib.ExitStack() as stack:
+        try:
+            data = stack.enter_context(shared(folder / "kubernetes"))
+        except Missing as missing:
+            pytest.skip(f"no Kubernetes: {missing}")
+        yield data
+
+
+@pytest.fixture
+def namespace(control_plane) -> Iterator[Namespace]:
+    """An empty namespace."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    made = Namespace(name, control_plane / "kubeconfig", control_plane / "plain.kubeconfig")
+    made.core.create_namespace({"metadata": {"name": name}})
+    yield made
+    with contextlib.suppress(ApiException):
+        made.core.delete_namespace(name)
+    made.client.close()
+
+
+@pytest.fixture
+def api(pgflow_database) -> Iterator[str]:
+    """The completion API of the test's database."""
+    with Server(completion_api(pgflow_database, ApiSettings())) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def dispatching(pgflow_database, namespace, api):
+    """Launch from this process: `async with dispatching(pull_grace=0) as dispatcher`."""
+
+    @contextlib.asynccontextmanager
+    async def serve(observe_every: float = 0.5, **settings: Any) -> AsyncIterator[Dispatcher]:
+        instance = replace(namespace.instance(api, **settings), observe_every=observe_every)
+        dispatcher = Dispatcher(pgflow_database, [instance], grace=5.0)
+        task = asyncio.create_task(dispatcher.run())
+        try:
+            await until(lambda: task.done() or dispatcher.status().state == "running")
+            yield dispatcher
+        finally:
+            dispatcher.request_stop()
+            async with asyncio.timeout(SECONDS):
+                await task
+
+    return serve
