@@ -108,7 +108,9 @@ class LaunchLane(Lane):
         for task, attempt in attempts:
             self._launching += 1
             self.in_background(self._launch(task, attempt))
-        self._watch.ring()
+        # Both may have settled down to wait while there was nothing to look after.
+        self._watch.pause.reconsider()
+        self._observer.pause.reconsider()
 
     async def _launch(self, task: LiveTask, attempt: Attempt) -> None:
         """Launch an attempt; again while nobody knows whether it started, where that makes one execution."""

@@ -7,7 +7,6 @@ serves beside others, needs nothing that one of them remembers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pgflow.database.statements.launches import DueLaunch, due_launches, observe
 from pgflow.dispatcher.hooks import Hooks
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.links import Link
+from pgflow.dispatcher.pause import Pause
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.reports import storable
 from pgflow.errors import DatabaseUnreachable, PgflowError
@@ -50,13 +50,13 @@ class Observer:
         self._hooks = hooks
         self._observes = Capability.OBSERVE in lane.executor.capabilities
         self._named: set[str] = set()
-        self._rung = asyncio.Event()
+        self.pause = Pause(lambda: _INTERVAL if lane.open or lane.others else _INTERVAL_IDLE)
         self._cancels = asyncio.Semaphore(_CONCURRENT_CANCELS)
 
     def ring(self, external_id: str) -> None:
         """Something happened to this attempt: look at it soon."""
         self._named.add(external_id)
-        self._rung.set()
+        self.pause.end()
 
     async def keep(self, link: Link) -> None:
         """Observe and cancel until the executor is closed."""
@@ -69,11 +69,7 @@ class Observer:
             except PgflowError as error:
                 self._problems.note("WATCH_FAILED", self._lane.name, str(error))
             await asyncio.sleep(_BETWEEN)
-            interval = _INTERVAL if self._lane.open or self._lane.others else _INTERVAL_IDLE
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval * random.uniform(0.75, 1)):
-                    await self._rung.wait()
-            self._rung.clear()
+            await self.pause.wait()
 
     async def _page(self, link: Link) -> int:
         """Follow one page of what is due; return how much it was."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,6 +11,7 @@ from pgflow.database.statements.tasks import TaskState, task_states
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.dispatcher.lane import Lane
 from pgflow.dispatcher.links import Link
+from pgflow.dispatcher.pause import Pause
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.tally import Event
 from pgflow.errors import DatabaseUnreachable, PgflowError
@@ -40,11 +39,7 @@ class Watch:
         self._worker_id = worker_id
         self._problems = problems
         self._refused: LaneState | None = None
-        self._launched = asyncio.Event()
-
-    def ring(self) -> None:
-        """Something was launched: it may have filled the lane."""
-        self._launched.set()
+        self.pause = Pause(lambda: self.interval)
 
     @property
     def interval(self) -> float:
@@ -65,17 +60,7 @@ class Watch:
                 continue
             except PgflowError as error:
                 self._problems.note("WATCH_FAILED", lane.name, str(error))
-            await self._pause()
-
-    async def _pause(self) -> None:
-        """Wait for the interval, which a launch may shorten meanwhile."""
-        loop = asyncio.get_running_loop()
-        began, part = loop.time(), random.uniform(0.75, 1)
-        while (left := began + self.interval * part - loop.time()) > 0:
-            self._launched.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._launched.wait()
+            await self.pause.wait()
 
     def _note(self, state: LaneState) -> None:
         lane = self._lane
