@@ -21,7 +21,7 @@ _ENGINE = (
     *("inputs", "launching", "leases", "maps", "pausing", "report_answers", "retry_run"),
 )
 _TESTS = [f"sql-core/tests/test_{name}.py" for name in _ENGINE]
-_THROUGH = ["integration-tests/service", "-k", "pooler"]
+_THROUGH = [*(f"integration-tests/{name}" for name in ("service", "cli", "supabase")), "-k", "pooler"]
 
 
 def main() -> int:

@@ -115,6 +115,17 @@ def test_a_finding_is_told_with_its_mend(project, database):
     assert re.search(r"error +executors +gpu\n +.*quantum.*\n +mend: +.*\[executors.gpu\]", shown), shown
 
 
+def test_a_transaction_pooler_is_noticed_until_there_is_a_way_to_listen(
+    project, monkeypatch, pgflow_database, pgflow_pooler
+):
+    monkeypatch.setenv("PGFLOW_DSN", pgflow_pooler.dsn(pgflow_database))
+    (found,) = found_by(project, "pooler")
+    assert found["severity"] == "warning"
+    assert "listen_dsn" in found["mend"]
+    monkeypatch.setenv("PGFLOW_DISPATCHER__LISTEN_DSN", pgflow_database)
+    assert found_by(project, "pooler") == []
+
+
 def test_a_broken_configuration(project):
     file = project.write("pgflow.toml", "dns = 1\n")
     report = json_of(project.pgflow("doctor", "--json", code=1))

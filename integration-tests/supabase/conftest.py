@@ -18,7 +18,7 @@ from pgflow_testing.binaries import take_binaries
 from psycopg.conninfo import make_conninfo
 
 STAND_INS = Path(__file__).parent / "stand_ins.sql"
-PASSWORD = "not a secret"
+PASSWORD = "not-a-secret"
 OWNER = "project_owner"
 """Supabase's `postgres`: may make roles and passes by row level security, but is no superuser."""
 
@@ -68,10 +68,15 @@ def cluster() -> Iterator[EmbeddedServer]:
     """A cluster with the roles of Supabase, of the version under test."""
     version = os.environ.get("PGFLOW_TEST_POSTGRES") or "18"
     with EmbeddedServer.temporary(version=version, binaries=take_binaries(version)) as server:
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            admin.execute(_ROLES)
-            admin.execute(_ADMIN_OF_THE_ROLES)
+        create_roles(server)
         yield server
+
+
+def create_roles(server: EmbeddedServer) -> None:
+    """Make the roles of Supabase, and a database owner like its `postgres`."""
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(_ROLES)
+        admin.execute(_ADMIN_OF_THE_ROLES)
 
 
 @pytest.fixture(scope="session")
