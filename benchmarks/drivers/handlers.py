@@ -1,5 +1,6 @@
 """The handlers of the benchmark's flows: they do nothing, or say when they ran."""
 
+import asyncio
 import time
 
 
@@ -21,3 +22,23 @@ def count(values: list[object]) -> int:
 def moments(value: object) -> list[int]:
     """Return when the handler started and ended, in nanoseconds of the machine's monotonic clock."""
     return [time.monotonic_ns(), time.monotonic_ns()]
+
+
+def compute(milliseconds: int) -> int:
+    """Keep a processor busy for so long, by this thread's own clock."""
+    end = time.thread_time() + milliseconds / 1000
+    while time.thread_time() < end:
+        sum(range(200))
+    return milliseconds
+
+
+def wait(milliseconds: int) -> int:
+    """Do nothing for so long."""
+    time.sleep(milliseconds / 1000)
+    return milliseconds
+
+
+async def await_(milliseconds: int) -> int:
+    """Do nothing for so long, beside others."""
+    await asyncio.sleep(milliseconds / 1000)
+    return milliseconds
