@@ -153,7 +153,8 @@ function argumentsFor(plan: Plan): string[] {
   const worker = new URL("./worker.ts", import.meta.url).href;
   const config = plan.config === null ? "--no-config" : `--config=${plan.config}`;
   const memory = `--v8-flags=--max-old-space-size=${plan.limits.memoryMb}`;
-  const rights = ["--no-prompt", "--allow-net", "--allow-env", "--allow-read", "--allow-sys"];
+  const files = ["--allow-read", `--allow-write=${plan.environment.TMPDIR ?? "/tmp"}`];
+  const rights = ["--no-prompt", "--allow-net", "--allow-env", "--allow-sys", ...files];
   return ["run", "--quiet", "--no-lock", "--no-check", memory, config, ...rights, worker, plan.entry];
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,6 +23,9 @@ S = TypeVar("S", bound="Suite")
 
 class Suite:
     """Give a subclass the fixture `executor` and, if its code runs elsewhere, `backend`."""
+
+    step_options: Mapping[str, Any] = {}
+    """The executor options of the step that the checks run, where the executor needs some."""
 
     @pytest.fixture
     def executor(self) -> ExecutorInstance:
@@ -46,7 +49,7 @@ class Suite:
         self, executor: ExecutorInstance, backend: FaultBackend, marks: Marks, pgflow_database: str
     ) -> Iterator[Bench]:
         """What a check works with."""
-        with Bench(pgflow_database, executor, backend, marks) as bench:
+        with Bench(pgflow_database, executor, backend, marks, self.step_options) as bench:
             yield bench
 
 

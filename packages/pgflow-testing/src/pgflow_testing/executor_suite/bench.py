@@ -9,7 +9,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, Literal, Self, TypeVar
@@ -63,11 +63,19 @@ def configured(executor: type[Executor], **settings: Any) -> ExecutorInstance:
 class Bench:
     """Makes what a check needs, and takes it away again."""
 
-    def __init__(self, dsn: str, instance: ExecutorInstance, backend: FaultBackend, marks: Marks) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        instance: ExecutorInstance,
+        backend: FaultBackend,
+        marks: Marks,
+        step_options: Mapping[str, Any],
+    ) -> None:
         self.dsn = dsn
         self.instance = instance
         self.backend = backend
         self.marks = marks
+        self.step_options = step_options
         self.capabilities = instance.executor.capabilities
         self.runs_here = Capability.RUNS_HERE in self.capabilities
         self.launched: list[Attempt] = []
@@ -121,6 +129,7 @@ class Bench:
             "params": {"job": "run"},
             "handler": _HANDLER,
             "executor": self.instance.name,
+            "executor_options": dict(self.step_options),
             "options": {"base_delay": 0, **options},
         }
         definition = json.dumps({"flow_slug": slug, "steps": [step]})
