@@ -1,16 +1,20 @@
 """The Tab key: what a shell asks, and what it is answered."""
 
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from pgflow import Client
 from pgflow.embedded import EmbeddedServer
 
+SECONDS = 60
+AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 FLOWS = """
 from pgflow import Node, flow, step
 
@@ -94,19 +98,65 @@ def test_the_script_is_one_that_the_shell_can_read(project, shell):
         subprocess.run([program, "-n"], input=script, text=True, check=True)
 
 
-def test_bash_that_sourced_the_script_completes(project):
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not installed")
-    project.write("completion.bash", project.pgflow("completion", "bash").stdout)
-    session = (
-        "source completion.bash; complete -p pgflow >&2; COMP_WORDS=(pgflow re); COMP_CWORD=1; "
-        "_pgflow_completion pgflow; printf '%s\\n' \"${COMPREPLY[@]}\""
-    )
+def program(shell: str) -> str:
+    """Find a shell; skips where there is none."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Have the shell find the command that is tested, and look the same everywhere."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [bash, "--norc", "-c", session], cwd=project.folder, env={**os.environ, "PATH": path},
-        capture_output=True, text=True, timeout=60, check=True,
+    return {**os.environ, "PATH": path, "TERM": "dumb", "PS1": "$ "}
+
+
+def typed(command: list[str], keys: str, until: str, folder: Path) -> str:
+    """Type into a program on a terminal of its own until it has said something; return all that it said."""
+    ours, theirs = os.openpty()
+    shell = subprocess.Popen(
+        [sys.executable, "-c", AT_TERMINAL, *command],
+        cwd=folder, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
-    assert "_pgflow_completion pgflow" in done.stderr
-    assert done.stdout.split() == ["retry", "resume", "retention"]
+    os.close(theirs)
+    os.write(ours, keys.encode())
+    said, deadline = "", time.monotonic() + SECONDS
+    try:
+        while until not in said:
+            assert time.monotonic() < deadline, f"never said {until!r}: {said}"
+            if select.select([ours], [], [], 1)[0]:
+                said += os.read(ours, 65_536).decode(errors="replace")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("shell", "options", "before"),
+    [
+        ("bash", ["--norc", "--noprofile", "-i"], ""),
+        ("zsh", ["-f", "-i"], "autoload -Uz compinit; compinit -D -u; "),
+    ],
+)
+def test_the_tab_key_completes_in_a_shell_that_read_the_script(project, shell, options, before):
+    command = [program(shell), *options]
+    project.write("script", project.pgflow("completion", shell).stdout)
+    keys = f"{before}source ./script\rpgflow --vers\t\rpgflow completion fi\t\r"
+    said = typed(command, keys, "complete --no-files --command pgflow", project.folder)
+    assert "pgflow, version " in said
+
+
+def test_fish_completes_with_what_each_is(project):
+    fish = program("fish")
+    project.write("script", project.pgflow("completion", "fish").stdout)
+    asked = 'source ./script; complete -C "pgflow re"; complete -C "pgflow runs --status c"'
+    done = subprocess.run(
+        [fish, "--no-config", "-c", asked], cwd=project.folder, env=environment(),
+        capture_output=True, text=True, timeout=SECONDS, check=True,
+    )  # fmt: skip
+    shown = dict(line.partition("\t")[::2] for line in done.stdout.splitlines())
+    assert shown.keys() == {"retry", "resume", "retention", "completed", "cancelled"}
+    assert shown["resume"].startswith("End the pause of a run")

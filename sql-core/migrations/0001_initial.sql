@@ -5669,12 +5669,14 @@ begin
   -- In key order, so that two callers with the same tasks wait for each other at most once.
   order by r.run_id, r.step_slug, r.task_index
   on conflict on constraint live_logs_pkey do update
-    set attempt = excluded.attempt, log_tail = excluded.log_tail, log_end = excluded.log_end, reported_at = excluded.reported_at;
+    set attempt = excluded.attempt, log_tail = excluded.log_tail, log_end = excluded.log_end, reported_at = excluded.reported_at
+    -- Heartbeats of one attempt may overtake each other: what is followed never goes back.
+    where (excluded.attempt, excluded.log_end) >= (live_logs.attempt, live_logs.log_end);
 end
 $$;
 
 comment on function pgflow._keep_live_logs(jsonb, timestamptz) is
-  'Keep the end of what current attempts have written; what is empty, or longer than 64 KiB, is left out.';
+  'Keep the end of what current attempts have written; what is empty, or longer than 64 KiB, is left out, and so is what a later heartbeat has overtaken.';
 
 create function pgflow._get_step(run_id uuid, step_slug text, with_output boolean) returns jsonb
 language plpgsql stable

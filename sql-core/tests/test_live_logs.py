@@ -39,6 +39,15 @@ def test_the_latest_output_is_shown_while_the_attempt_goes_on(engine: Engine) ->
     assert live(engine) == []
 
 
+def test_a_heartbeat_that_was_overtaken_takes_nothing_back(engine: Engine) -> None:
+    engine.define("f", step("a"))
+    engine.run("f")
+    task = engine.take()
+    assert beat(engine, task, "one\ntwo\n", 8) == "ok"
+    assert beat(engine, task, "one\n", 4) == "ok"
+    assert [tuple(row) for row in live(engine)] == [(1, "one\ntwo\n", 8)]
+
+
 @pytest.mark.parametrize(
     ("tail", "end"),
     [

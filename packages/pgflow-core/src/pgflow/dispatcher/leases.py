@@ -55,7 +55,7 @@ class LeaseKeeper:
             open_tasks = ((lane, task) for lane in self._lanes for task in lane.open.values())
             tasks = [(lane, task) for lane, task in open_tasks if task.progress or task.written]
             try:
-                await self._send(link.run, tasks)
+                await self._send(link.run, tasks, _news)
             except PgflowError as error:  # what comes next says more than what is lost
                 self._problems.note("PROGRESS_NOT_SHOWN", "leases", str(error))
             await asyncio.sleep(_BETWEEN)
@@ -68,18 +68,25 @@ class LeaseKeeper:
         loop = asyncio.get_running_loop()
         before = loop.time() - at_least
         due = ((lane, task) for lane in self._lanes for task in lane.open.values())
-        await self._send(send, [(lane, task) for lane, task in due if task.renewed_at <= before])
+        await self._send(send, [(lane, task) for lane, task in due if task.renewed_at <= before], _address)
 
-    async def _send(self, send: Send, due: list[tuple[HereLane, LiveTask]]) -> None:
+    async def _send(
+        self, send: Send, due: list[tuple[HereLane, LiveTask]], entry: Callable[[LiveTask], str]
+    ) -> None:
         for batch in _batched(due):
             now = asyncio.get_running_loop().time()
-            tasks = f"[{','.join([_entry(task) for _, task in batch])}]"
+            tasks = f"[{','.join([entry(task) for _, task in batch])}]"
             renewals = await send(heartbeat_step_tasks(tasks, self._lease))
             for (lane, task), renewal in zip(batch, renewals, strict=True):
                 lane.renew(task, renewal, now)
 
 
-def _entry(task: LiveTask) -> str:
+def _address(task: LiveTask) -> str:
+    return f"{{{task.address}}}"
+
+
+def _news(task: LiveTask) -> str:
+    """Take what there is to tell: by one sender only, so that no later news is overtaken by earlier."""
     progress, task.progress = task.progress, None
     written, task.written = task.written, None
     said = f'"progress":{progress}' if progress else None
