@@ -42,6 +42,7 @@ def failure(status: int, code: str, message: str = "said by Lambda", **headers: 
     return response(status, body, x_amzn_ErrorType=f"{code}:http://internal.amazon.com/", **headers)
 
 
+GOOD_CONFIG = response(200, {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60})
 QUEUED = response(202, b"", x_amzn_RequestId="req-1", X_Amz_Executed_Version="$LATEST")
 
 
@@ -50,7 +51,12 @@ class Server:
     """A thread for each connection; an answer of None says nothing until the client leaves."""
 
     answer: Callable[[Asked], bytes | Iterable[bytes] | None] = lambda _: QUEUED
+    event_config: bytes = GOOD_CONFIG
+    """What a question for the configuration of events is answered with."""
     asked: list[Asked] = field(default_factory=list)
+    """The requests to invoke."""
+    read: list[Asked] = field(default_factory=list)
+    """All others."""
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -89,8 +95,9 @@ class Server:
             name, _, value = text.partition(": ")
             headers[name.lower()] = value
         asked = Asked(line, headers, reader.read(int(headers.get("content-length", 0))))
-        self.asked.append(asked)
-        answer = self.answer(asked)
+        is_invocation = asked.line.startswith("POST ")
+        (self.asked if is_invocation else self.read).append(asked)
+        answer = self.answer(asked) if is_invocation else self.event_config
         if answer is None:
             connection.recv(1)
         else:

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from pgflow.executor import Accepted, Rejected, Unknown
 from pgflow_lambda.answers import judge
 from pgflow_lambda.invoking import Call, Invoker, _request
-from pgflow_lambda.settings import LambdaSettings
+from pgflow_lambda.settings import LambdaSettings, Target
 
 from .support import QUEUED, Server, failure, response
 
@@ -105,7 +105,7 @@ def invoke(server, invoker):
     def invoke(answer, mode="Event"):
         server.asked.clear()
         server.answer = lambda _: answer
-        invoked = invoker.invoke(Call("images", None, mode, b"{}"))
+        invoked = invoker.invoke(Call(Target("images", None), mode, b"{}"))
         assert len(server.asked) == 1
         return invoked
 
@@ -215,9 +215,9 @@ def test_a_log_that_cannot_be_read_is_none(invoke):
 
 
 CALLS = [
-    (Call("images", None, "Event", b"{}"), {"FunctionName": "images", "InvocationType": "Event"}),
+    (Call(Target("images", None), "Event", b"{}"), {"FunctionName": "images", "InvocationType": "Event"}),
     (
-        Call("images", "live", "RequestResponse", b"{}"),
+        Call(Target("images", "live"), "RequestResponse", b"{}"),
         {
             "FunctionName": "images",
             "Qualifier": "live",
@@ -226,7 +226,7 @@ CALLS = [
         },
     ),
     (
-        Call("images", "$LATEST", "Event", b"{}", "pgf-1-1"),
+        Call(Target("images", "$LATEST"), "Event", b"{}", "pgf-1-1"),
         {
             "FunctionName": "images",
             "Qualifier": "$LATEST",

@@ -120,7 +120,7 @@ async def test_launches_wait_for_each_other_neither_here_nor_there(server, start
 
 
 async def test_an_executor_that_closes_waits_for_no_answer_for_long(server, started, monkeypatch):
-    monkeypatch.setattr("pgflow_lambda.executor._CLOSING", 0.05)
+    monkeypatch.setattr("pgflow_lambda.threads._CLOSING", 0.05)
     arrived, leave = threading.Event(), threading.Event()
 
     def answer(_):

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 from pgflow.executor import LaunchResult, Rejected, Unknown
 
-__all__ = ["judge", "unsent"]
+__all__ = ["judge", "said", "unsent"]
 
 Kind = Literal["throttled", "transient", "permanent", "operator"]
 

@@ -25,7 +25,11 @@ __all__ = ["Clients", "NoCredentials"]
 
 
 class NoCredentials(Exception):
-    """Nothing was sent: credentials could not be had.  Its cause says why."""
+    """Nothing was sent: credentials could not be had, for this reason."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Clients:
@@ -46,7 +50,7 @@ class Clients:
                 raise NoCredentialsError
             credentials.get_frozen_credentials()
         except Exception as error:
-            raise NoCredentials from error
+            raise NoCredentials(error) from error
 
     def close(self) -> None:
         """Close the connections that are not in use."""

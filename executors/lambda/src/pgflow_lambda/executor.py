@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from pgflow.envelope import Envelope, ReportTarget
 from pgflow.errors import ConfigError
@@ -18,6 +16,7 @@ from pgflow.executor import (
     Capability,
     ExecutorContext,
     HandleRef,
+    Hindrance,
     LaunchResult,
     Observation,
     Phase,
@@ -28,9 +27,11 @@ from pydantic import BaseModel
 
 from pgflow_lambda.endings import Endings
 from pgflow_lambda.settings import LambdaSettings, LambdaStepOptions, Mode, Target
+from pgflow_lambda.threads import Abandoned, NotBegun, Threads
 
 if TYPE_CHECKING:
-    from pgflow_lambda.invoking import Call, Invoked, Invoker
+    from pgflow_lambda.checking import Examiner
+    from pgflow_lambda.invoking import Call, Invoker
 
 __all__ = ["DurableLambdaExecutor", "LambdaExecutor"]
 
@@ -40,8 +41,11 @@ _ROOM: Final = 1000
 _CONNECTIONS: Final = 256
 """Invocations waited for at once, at most: more in one process would wait for each other."""
 
-_CLOSING: Final = 5.0
-"""Seconds that answers on their way may take at the end."""
+_PREPARING: Final = 60.0
+"""Seconds to import boto3 and to make its clients, for machines that are slow."""
+
+_LAUNCH_TIMEOUT: Final = 300.0
+"""Seconds; what steps have that do not say."""
 
 _MARGIN: Final = 5.0
 """Seconds for what no time-out of a client bounds: names to look up, answers that drip."""
@@ -58,11 +62,9 @@ class _Running:
     settings: LambdaSettings
     report_to: ReportTarget
     invoker: Invoker
-    pool: ThreadPoolExecutor
+    threads: Threads
     endings: Endings
-    sent: set[asyncio.Future[Invoked]]
-    """Invocations that are not answered yet."""
-    stopped: asyncio.Event
+    examiner: Examiner
 
 
 class LambdaExecutor:
@@ -71,7 +73,7 @@ class LambdaExecutor:
     name: ClassVar[str] = "lambda"
     Settings: ClassVar[type[BaseModel]] = LambdaSettings
     StepOptions: ClassVar[type[BaseModel]] = LambdaStepOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHECK, Capability.LOGS})
     api_version: ClassVar[int] = API_VERSION
     launches_at_once: ClassVar[int] = _CONNECTIONS
 
@@ -89,7 +91,7 @@ class LambdaExecutor:
         return self._running is not None and self._running.settings.inline_below > 0
 
     async def start(self, ctx: ExecutorContext) -> None:
-        """Look at the settings; nothing is sent yet.  Raises ConfigError for what boto3 cannot use."""
+        """Look at the settings; nothing is waited for yet.  Raises ConfigError for what boto3 cannot use."""
         if ctx.report_to is None:
             raise ConfigError(
                 f"executors.{ctx.name}: functions must know where to report to: set public_url in [api], "
@@ -97,29 +99,39 @@ class LambdaExecutor:
             )
         settings = cast("LambdaSettings", ctx.settings)
         connections = min(ctx.max_in_flight or _ROOM, _CONNECTIONS)
-        pool = ThreadPoolExecutor(connections, thread_name_prefix=f"pgflow {ctx.name}")
+        threads = Threads(f"pgflow {ctx.name}", connections)
         try:
             # boto3 takes a moment to import, and its clients one to be made.
-            invoker = await asyncio.get_running_loop().run_in_executor(pool, _invoker, settings, connections)
+            invoker = await threads.run(_PREPARING, _invoker, settings, connections)
         except ValueError as error:
-            pool.shutdown()
+            await threads.close()
             raise ConfigError(f"executors.{ctx.name}: {error}; mend `profile` or `region`") from error
-        endings = Endings(ctx.changed)
-        self._running = _Running(ctx, settings, ctx.report_to, invoker, pool, endings, set(), asyncio.Event())
+        from pgflow_lambda.checking import Examiner
+
+        examiner = Examiner(invoker, threads, ctx.logger)
+        self._running = _Running(
+            ctx, settings, ctx.report_to, invoker, threads, Endings(ctx.changed), examiner
+        )
+        target = Target.of(settings, LambdaStepOptions())
+        if target is not None and settings.mode == "Event":
+            examiner.examine(target, _LAUNCH_TIMEOUT)
 
     async def aclose(self) -> None:
         """Close the connections; what was launched goes on."""
         running, self._running = self._running, None
-        if running is None:
-            return
-        await running.endings.close()
-        running.pool.shutdown(wait=False, cancel_futures=True)
-        if running.sent:
-            await asyncio.wait(running.sent, timeout=_CLOSING)
-        running.stopped.set()
-        # A thread that still waits for an answer ends with it.
-        running.pool.shutdown(wait=not running.sent)
-        running.invoker.forget()
+        if running is not None:
+            await running.examiner.close()
+            await running.endings.close()
+            await running.threads.close()
+            running.invoker.forget()
+
+    async def check(self) -> Sequence[Hindrance]:
+        """Ask Lambda whether the instance's function may be invoked, and how it treats events."""
+        running = self._running
+        target = None if running is None else Target.of(running.settings, LambdaStepOptions())
+        if running is None or target is None:
+            return []
+        return await running.examiner.found(target, _LAUNCH_TIMEOUT, events=running.settings.mode == "Event")
 
     async def launch(self, attempt: Attempt) -> LaunchResult:
         """Invoke the function once."""
@@ -129,7 +141,10 @@ class LambdaExecutor:
         call = self._call(running, attempt)
         if isinstance(call, Rejected):
             return call
-        return await self._invoke(running, call, attempt.external_id)
+        if call.mode == "Event":
+            left = attempt.lease_expires_at - datetime.now(UTC)
+            running.examiner.examine(call.target, left.total_seconds())
+        return await self._invoke(running, call, attempt)
 
     async def observe(self, refs: Sequence[HandleRef]) -> Sequence[Observation]:
         """Say what was heard of failures; the platform has no way to ask."""
@@ -140,29 +155,21 @@ class LambdaExecutor:
     async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
         """Leave it to the function's next heartbeat, which says that the run was cancelled."""
 
-    async def _invoke(self, running: _Running, call: Call, external_id: str | None) -> LaunchResult:
+    async def _invoke(self, running: _Running, call: Call, attempt: Attempt) -> LaunchResult:
         """Have a thread send it, and wait for the answer as long as that may take."""
         settings = running.settings
         answer = settings.response_timeout if call.mode == "Event" else settings.sync_timeout
-        sent = asyncio.wrap_future(running.pool.submit(running.invoker.invoke, call))
-        running.sent.add(sent)
-        sent.add_done_callback(running.sent.discard)
-        stopped = asyncio.ensure_future(running.stopped.wait())
+        limit = settings.connect_timeout + answer + _MARGIN
         try:
-            async with asyncio.timeout(settings.connect_timeout + answer + _MARGIN):
-                either: list[asyncio.Future[Any]] = [sent, stopped]
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            invoked = await running.threads.run(limit, running.invoker.invoke, call)
+        except NotBegun:
+            return Rejected("throttled", "not sent: the dispatcher stops", timedelta())
+        except Abandoned:
+            return Unknown("no answer yet, and the dispatcher stops")
         except TimeoutError:
             return Unknown("no answer in time")
-        finally:
-            stopped.cancel()
-        if sent.cancelled():
-            return Rejected("throttled", "not sent: the dispatcher stops", timedelta())
-        if not sent.done():
-            return Unknown("no answer yet, and the dispatcher stops")
-        invoked = sent.result()
-        if invoked.ending is not None and external_id is not None:
-            running.endings.note(external_id, invoked.ending)
+        if invoked.ending is not None and attempt.external_id is not None:
+            running.endings.note(attempt.external_id, invoked.ending)
         return invoked.result
 
     def _durable_name(self, attempt: Attempt) -> str | None:
@@ -186,7 +193,7 @@ class LambdaExecutor:
                 f"the envelope of step {attempt.step_slug!r} has {len(payload):,} bytes, and Lambda takes "
                 f"{_LARGEST[mode]:,} in the mode {mode}: hand large values from step to step, not by const()",
             )
-        return Call(target.function, target.qualifier, mode, payload, self._durable_name(attempt))
+        return Call(target, mode, payload, self._durable_name(attempt))
 
 
 class DurableLambdaExecutor(LambdaExecutor):

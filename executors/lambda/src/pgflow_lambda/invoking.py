@@ -23,7 +23,7 @@ from pgflow.executor import Accepted, LaunchResult, Rejected, Unknown
 from pgflow_lambda.answers import judge, unsent
 from pgflow_lambda.clients import Clients, NoCredentials
 from pgflow_lambda.endings import Ending, ending_of
-from pgflow_lambda.settings import LambdaSettings, Mode
+from pgflow_lambda.settings import LambdaSettings, Mode, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationRequestTypeDef, InvocationResponseTypeDef
@@ -38,8 +38,7 @@ _STATUS: Final = {"Event": 202, "RequestResponse": 200, "DryRun": 204}
 class Call:
     """What to invoke, and how."""
 
-    function: str
-    qualifier: str | None
+    target: Target
     mode: Mode
     payload: bytes = field(repr=False)
     durable_name: str | None = None
@@ -103,8 +102,7 @@ class Invoker:
         try:
             clients = self.ready()
         except NoCredentials as error:
-            cause = error.__cause__
-            return Invoked(unsent(cause if isinstance(cause, Exception) else error))
+            return Invoked(unsent(error.reason))
         except Exception as error:
             return Invoked(unsent(error))
         client = clients.event if call.mode == "Event" else clients.sync
@@ -120,12 +118,12 @@ class Invoker:
 
 def _request(call: Call) -> InvocationRequestTypeDef:
     request: InvocationRequestTypeDef = {
-        "FunctionName": call.function,
+        "FunctionName": call.target.function,
         "InvocationType": call.mode,
         "Payload": call.payload,
     }
-    if call.qualifier is not None:
-        request["Qualifier"] = call.qualifier
+    if call.target.qualifier is not None:
+        request["Qualifier"] = call.target.qualifier
     if call.mode == "RequestResponse":
         request["LogType"] = "Tail"
     if call.durable_name is not None:

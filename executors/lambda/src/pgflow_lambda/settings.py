@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NotRequired, Self, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
@@ -95,6 +95,13 @@ class LambdaStepOptions(_Named):
     """How it is invoked; as the instance says, unless set."""
 
 
+class TargetParameters(TypedDict):
+    """What names a function in the calls of boto3."""
+
+    FunctionName: str
+    Qualifier: NotRequired[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A function, and which version of it."""
@@ -110,6 +117,13 @@ class Target:
             return None
         qualifier = options.qualifier or settings.qualifier
         return cls(function, None if _is_qualified(function) else qualifier)
+
+    def parameters(self) -> TargetParameters:
+        """Return what names it in the calls of boto3."""
+        named: TargetParameters = {"FunctionName": self.function}
+        if self.qualifier is not None:
+            named["Qualifier"] = self.qualifier
+        return named
 
 
 def _is_qualified(function: str | None) -> bool:
