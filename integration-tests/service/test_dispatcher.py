@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from pgflow import AsyncClient, ConfigError, DatabaseUnreachable, RunFailed
 from pgflow.dispatcher import Dispatcher
+from pgflow.dispatcher.lane import Lane
 from pgflow.plugins import configure, load_plugins
 from trial import (
     Bill,
@@ -281,6 +282,15 @@ async def test_works_through_a_transaction_pooler(pooled, client, dispatching, c
         assert await asyncio.gather(*(handle.result(60) for handle in handles)) == [-2 * n for n in range(50)]
         assert not dispatcher.status().listening
     assert any("polling" in record.message for record in caplog.records)
+
+
+async def test_whoever_is_woken_is_the_lane_that_was_meant(pgflow_database, dispatching, monkeypatch):
+    rung = []
+    async with dispatching(pgflow_database) as dispatcher:
+        monkeypatch.setattr(Lane, "ring", lambda lane: rung.append(lane.name))
+        for executor in ("nobody's", "local", None):
+            dispatcher.wake(executor)
+        assert rung == ["local", "local"]
 
 
 async def test_listens_on_a_connection_of_its_own_beside_a_pooler(

@@ -23,6 +23,7 @@ from trial import Gate, held, refusing, single
 
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 60
+WAKE_SECRET = "sixteen characters"
 
 
 @dataclass
@@ -39,6 +40,17 @@ class Endpoints:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    def wake(self, bearer: str | None, body: str = "{}") -> int:
+        headers = {"Content-Type": "application/json"}
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer}"
+        request = urllib.request.Request(f"http://{self.address}/wake", body.encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def ready(self) -> tuple[int, dict[str, bool]]:
         status, text = self.get("/readyz")
@@ -70,6 +82,7 @@ def serve(tmp_path, eventually) -> Iterator[Callable[..., Endpoints]]:
         log = tmp_path / f"http{len(started)}.log"
         (tmp_path / "pgflow.toml").write_text(
             f'pythonpath = ["{PROJECT}"]\n[executors.local]\nuse = "local"\nprocesses = 1\ngrace = 0.5\n'
+            f'[api]\nwake_secret = "{WAKE_SECRET}"\n'
         )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PGFLOW_")}
         with log.open("w") as stderr:
@@ -124,6 +137,16 @@ def test_a_dispatcher_answers_for_its_health_its_readiness_and_its_counts(serve,
     assert counted["pgflow_ready_tasks", "local"] == 0
     assert counted["pgflow_database_reconnects_total",] == 0
     assert counted["pgflow_accepting",] == 1
+
+
+def test_a_dispatcher_is_woken_by_whoever_has_the_secret(serve, pgflow_database):
+    dispatcher = serve(pgflow_database, "dispatch")
+    assert [dispatcher.wake(bearer) for bearer in (None, "", "another secret here")] == [401, 401, 401]
+    bodies = ("{}", '{"executor": "local"}', '{"executor": "unknown"}', '{"executor": 5}', "no JSON", "[]")
+    assert [dispatcher.wake(WAKE_SECRET, body) for body in bodies] == [204, 204, 204, 422, 422, 422]
+    assert dispatcher.get("/wake")[0] == 405
+    api = serve(pgflow_database, "serve")
+    assert api.wake(WAKE_SECRET) == 404
 
 
 def test_readiness_goes_first_when_a_dispatcher_drains(serve, pgflow_database, tmp_path, eventually):

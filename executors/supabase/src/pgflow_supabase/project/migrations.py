@@ -29,9 +29,9 @@ class Part:
 class Writing:
     """What became of the files of a project."""
 
-    written: list[Path] = field(default_factory=list)
-    unchanged: list[Path] = field(default_factory=list)
-    kept: list[Path] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list[Path])
+    unchanged: list[Path] = field(default_factory=list[Path])
+    kept: list[Path] = field(default_factory=list[Path])
     """There already, with other content than this release would write."""
 
     def write(self, path: Path, text: str) -> None:

@@ -43,9 +43,9 @@ def read_token(request: Request) -> UUID:
         raise Problem("TOKEN_MISSING", "the bearer is not an attempt token") from None
 
 
-def read_key(request: Request) -> str:
-    """Take the worker key from the Authorization header, the only place it may stand in."""
-    return _bearer(request, "a worker key")
+def read_key(request: Request, what: str = "a worker key") -> str:
+    """Take a key from the Authorization header, the only place it may stand in."""
+    return _bearer(request, what)
 
 
 def _bearer(request: Request, what: str) -> str:

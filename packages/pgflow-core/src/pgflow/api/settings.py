@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from pgflow.envelope import ReportTarget
 
@@ -34,6 +34,8 @@ class ApiSettings(BaseModel):
     """Claims at once, those that wait for tasks included; one more is answered 429."""
     cors_origins: list[Origin] = []
     """Whose pages may call it from a browser, as `"https://app.example.com"`; `"*"` is everybody."""
+    wake_secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """What [`POST /wake`](http-api.md#wake-a-dispatcher) asks for; without it there is no such address."""
 
     @field_validator("public_url")
     @classmethod

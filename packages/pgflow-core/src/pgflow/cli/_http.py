@@ -54,7 +54,8 @@ async def endpoints(
     listen_dsn = settings.dispatcher.listen_dsn
     verbs = TaskVerbs(dsn, settings.api, None if listen_dsn is None else listen_dsn.get_secret_value())
     status = None if dispatcher is None else dispatcher.status
-    app = build_app(database, status, verbs=verbs, settings=settings.api)
+    wake = None if dispatcher is None else dispatcher.wake
+    app = build_app(database, status, wake, verbs=verbs, settings=settings.api)
     try:
         async with verbs.running(), serving(app, listening) as address:
             logger.info("http://%s serves /healthz, /readyz, /metrics and /v1/tasks", address)

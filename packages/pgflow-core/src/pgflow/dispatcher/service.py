@@ -101,6 +101,12 @@ class Dispatcher:
             self._hurry.set()
         self._stop.set()
 
+    def wake(self, executor: str | None = None) -> None:
+        """Have the lane of an executor, or all of them, look for ready tasks now."""
+        for name, lane in self._lanes.items():
+            if executor in (None, name):
+                lane.ring()
+
     def status(self) -> DispatcherStatus:
         """Take a snapshot."""
         return DispatcherStatus(

@@ -1,4 +1,4 @@
-"""The routes: /healthz, /readyz, /metrics, and the completion API."""
+"""The routes: /healthz, /readyz, /metrics, /wake, and the completion API."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pgflow.dispatcher import DispatcherStatus
 from pgflow.http.database import DatabaseView
 from pgflow.http.metrics import CONTENT_TYPE, exposition
 from pgflow.http.readiness import dispatcher_parts
+from pgflow.http.wake import wake_routes
 
 __all__ = ["build_app"]
 
@@ -23,11 +24,12 @@ __all__ = ["build_app"]
 def build_app(
     database: DatabaseView,
     status: Callable[[], DispatcherStatus] | None = None,
+    wake: Callable[[str | None], None] | None = None,
     *,
     verbs: TaskVerbs,
     settings: ApiSettings,
 ) -> ASGIApp:
-    """Make the app; `status` is that of the dispatcher whose event loop serves it."""
+    """Make the app; `status` and `wake` are of the dispatcher whose event loop serves it."""
 
     async def healthz(_: Request) -> Response:
         """Answer at all: the event loop turns."""
@@ -48,4 +50,4 @@ def build_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    return api_with(own, verbs, settings)
+    return api_with([*own, *wake_routes(settings, wake)], verbs, settings)
