@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,9 +16,12 @@ from botocore.config import Config
 from pgflow_testing.aws_lambda import Function, LambdaEndpoint
 
 from ..api.conftest import Remote, api, serve  # noqa: F401  fixtures
+from ..service.conftest import dispatching  # noqa: F401  a fixture
 
 PROJECT = Path(__file__).parent / "project"
 SECONDS = 60.0
+
+sys.path.insert(0, str(PROJECT))
 
 
 def client(url: str) -> Any:
@@ -80,15 +84,15 @@ def deeds(api, pgflow_connection, tmp_path):  # noqa: F811
     remote = Remote(pgflow_connection, f"http://127.0.0.1:{api.port}", tmp_path)
 
     class Deeds:
-        def __call__(self, handler: str, **options: Any):
+        def __call__(self, handler: str, module: str = "lambda_deeds", run: object = None, **options: Any):
             slug = f"flow_{uuid.uuid4().hex[:8]}"
             step = {"step_slug": "work", "step_type": "single", "deps": [], "needs_run_input": True}
-            step |= {"handler": f"lambda_deeds:{handler}", "params": {"run": "run"}}
+            step |= {"handler": f"{module}:{handler}", "params": {"run": "run"}}
             step |= {"options": {"base_delay": 0, "jitter": 0, **options}}
             pgflow_connection.execute(
                 "select pgflow.define_flow(%s)", [json.dumps({"flow_slug": slug, "steps": [step]})]
             )
-            value = json.dumps({"n": 21, "trace": str(tmp_path / "trace")})
+            value = json.dumps(run or {"n": 21, "trace": str(tmp_path / "trace")})
             pgflow_connection.execute("select pgflow.run_flow(%s, %s)", [slug, value])
             return remote.claimed()
 

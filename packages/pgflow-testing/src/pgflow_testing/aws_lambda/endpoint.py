@@ -177,7 +177,7 @@ def _refusal(refusal: Refusal) -> Response:
     if refusal.reason is not None:
         body["Reason"] = refusal.reason
     if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
+        headers["Retry-After"] = f"{refusal.retry_after:g}"
     return _json(refusal.status, body, headers)
 
 

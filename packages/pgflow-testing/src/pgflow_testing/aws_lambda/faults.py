@@ -18,10 +18,11 @@ class Refusal:
     """The name that botocore knows it by: "TooManyRequestsException"."""
     message: str = "refused by the test"
     reason: str | None = None
-    retry_after: int | None = None
+    retry_after: float | None = None
+    """Seconds; AWS says whole ones."""
 
     @classmethod
-    def throttled(cls, retry_after: int | None = None) -> Refusal:
+    def throttled(cls, retry_after: float | None = None) -> Refusal:
         """Too many invocations are under way."""
         reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
         return cls(429, "TooManyRequestsException", "Rate Exceeded.", reason, retry_after)

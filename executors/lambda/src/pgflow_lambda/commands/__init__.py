@@ -1,0 +1,1 @@
+"""The commands that pgflow-lambda adds to `pgflow`."""

@@ -1,0 +1,70 @@
+"""Flows over Lambda: dispatcher, endpoint, functions, completion API, database; and faults in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import storm_flows
+from pgflow import AsyncClient
+from pgflow.envelope import ReportTarget
+from pgflow.plugins import Plugins, configure
+from pgflow_lambda.executor import LambdaExecutor
+from pgflow_testing.aws_lambda import Odds
+
+IN_FLIGHT = 100
+SECONDS = 600.0
+
+SIZES = [
+    pytest.param(3, 20, 2, id="60 tasks"),
+    pytest.param(20, 100, 12, id="2000 tasks", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTS")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+
+
+def on_lambda(url: str, report_to: str):
+    given = {"endpoint_url": url, "region": "eu-west-1"}
+    instance = configure(Plugins(executors={"lambda": LambdaExecutor}), "lambda", "lambda", given)
+    return replace(instance, max_in_flight=IN_FLIGHT, report_to=ReportTarget("http", report_to))
+
+
+@pytest.mark.parametrize(("runs", "items", "processes"), SIZES)
+async def test_every_task_has_one_accepted_result_amid_duplicates_lost_answers_and_crashes(
+    pgflow_database,
+    pgflow_connection,
+    lambdas,
+    api,
+    dispatching,
+    tmp_path,
+    runs,
+    items,
+    processes,
+):
+    odds = Odds(1, drop=0.05, duplicate=0.05)
+    function = lambdas(handler="storm_flows.handler", concurrency=processes, faults=odds)
+    trace = str(tmp_path / "trace")
+    numbers = [list(range(run * items, (run + 1) * items)) for run in range(runs)]
+    instance = on_lambda(function.endpoint.url, f"http://127.0.0.1:{api.port}")
+    async with AsyncClient(pgflow_database) as client, dispatching(pgflow_database, [instance]):
+        await client.deploy(storm_flows.storm)
+        started = await client.start_many(
+            storm_flows.storm, [storm_flows.Job(each, trace) for each in numbers]
+        )
+        results = [await handle.result(SECONDS) for handle in started]
+    assert results == [sum(number * number for number in each) for each in numbers]
+    accepted = pgflow_connection.execute(
+        "select count(*) as accepted, count(distinct (run_id, task_index)) as tasks "
+        "from pgflow.task_attempts where step_slug = 'square' and outcome = 'completed'"
+    ).fetchone()
+    assert (accepted["accepted"], accepted["tasks"]) == (runs * items, runs * items)
+    ran = storm_flows.executions(tmp_path / "trace")
+    assert len(set(ran)) == len(ran), "an attempt ran twice"
+    crashed = [number for _, number, attempt in ran if attempt == 1 and number % 50 == 7]
+    assert len(crashed) == len([number for each in numbers for number in each if number % 50 == 7])
+    # The faults were there: more copies than requests, and fewer answers.
+    assert len(function.endpoint.deliveries("work")) > len(function.endpoint.requests) > runs * items
