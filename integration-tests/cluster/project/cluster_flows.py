@@ -77,3 +77,16 @@ def held(path: Node[str]) -> Node[str]:
 @flow(runs_on=Job(), max_attempts=1, **QUICK)
 def held_once(path: Node[str]) -> Node[str]:
     return step(wait_for, path)
+
+
+REPORTER = Path(__file__).with_name("reporter.py")
+
+
+@flow(
+    runs_on=Job(command=["python", "-SE", str(REPORTER)]),
+    max_attempts=20,
+    base_delay=0.05,
+    launch_timeout=30,
+)
+def increment(number: Node[int]) -> Node[int]:
+    return step(once, number)

@@ -73,10 +73,10 @@ class Launcher:
         self, manifest: Mapping[str, Any], credentials: Mapping[str, str]
     ) -> tuple[Mapping[str, Any], bool]:
         job, adopted = await self._create(manifest)
-        suspended = bool(job["spec"].get("suspend"))
-        if adopted and not suspended:
-            return job, adopted
-        if not suspended:
+        suspended = job["spec"].get("suspend")
+        if suspended is False:
+            return job, adopted  # a launch before this one came to its end
+        if suspended is None and self._suspends:
             self._suspends = False
             self._log.warning("the API server does not know `suspend`: Secrets are made before their Jobs")
         try:

@@ -1,0 +1,244 @@
+"""What a cluster refuses, what it lacks, and how many requests a look takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef, Phase
+from pgflow_kubernetes.naming import labels
+
+from .conftest import SECONDS, until
+from .proxy import Proxy
+
+pytestmark = pytest.mark.slow
+
+
+def make_attempt(instance, **options) -> Attempt:
+    return Attempt(
+        run_id=uuid.uuid4(),
+        flow_slug="f",
+        flow_version=1,
+        step_slug="s",
+        step_type="single",
+        task_index=0,
+        attempt=1,
+        attempt_token=uuid.uuid4(),
+        handler="m:f",
+        params=None,
+        input=None,
+        options=instance.step_options(options),
+        timeout=timedelta(seconds=60),
+        heartbeat_timeout=None,
+        max_attempts=3,
+        failures=0,
+        external_id=f"pgf-{uuid.uuid4().hex[:26]}-1",
+        lease_expires_at=datetime.now(UTC) + timedelta(seconds=60),
+    )
+
+
+def ref_of(attempt, handle=None) -> HandleRef:
+    return HandleRef(attempt.run_id, "s", 0, 1, attempt.external_id, handle)
+
+
+@contextlib.asynccontextmanager
+async def running(instance, changed=lambda _: None):
+    executor = instance.executor()
+    logger = logging.getLogger("cluster")
+    context = ExecutorContext(
+        instance.name,
+        "w",
+        instance.settings,
+        logger,
+        lambda _: None,
+        report_to=instance.report_to,
+        changed=changed,
+    )
+    await executor.start(context)
+    try:
+        yield executor
+    finally:
+        await executor.aclose()
+
+
+async def phase_of(executor, ref) -> Phase:
+    return (await executor.observe([ref]))[0].phase
+
+
+async def eventually(look, is_wanted):
+    """Look until what is wanted is seen."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            seen = await look()
+            if is_wanted(seen):
+                return seen
+            await asyncio.sleep(0.1)
+
+
+async def observed(executor, ref, wanted):
+    """Observe until a phase is seen."""
+    (seen,) = await eventually(lambda: executor.observe([ref]), lambda seen: seen[0].phase is wanted)
+    return seen
+
+
+async def test_a_quota_on_jobs_throttles(namespace):
+    quota = {"metadata": {"name": "jobs"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    namespace.core.create_namespaced_resource_quota(namespace.name, quota)
+    await until(lambda: namespace.core.read_namespaced_resource_quota("jobs", namespace.name).status.hard)
+    instance = namespace.instance()
+    async with running(instance) as executor:
+        result = await executor.launch(make_attempt(instance))
+        (hindrance,) = await executor.check()
+    assert (result.kind, result.retry_after) == ("throttled", timedelta(seconds=10))
+    assert "exceeded quota: jobs" in result.reason
+    assert "exceeded quota: jobs" in hindrance.finding
+    assert namespace.secrets() == []
+
+
+async def test_a_quota_on_pods_is_told_of_a_job_without_one(namespace):
+    quota = {"metadata": {"name": "pods"}, "spec": {"hard": {"pods": "0"}}}
+    namespace.core.create_namespaced_resource_quota(namespace.name, quota)
+    await until(lambda: namespace.core.read_namespaced_resource_quota("pods", namespace.name).status.hard)
+    instance = namespace.instance()
+    async with running(instance) as executor:
+        attempt = make_attempt(instance)
+        ref = ref_of(attempt, (await executor.launch(attempt)).handle)
+        told = "exceeded quota: pods"
+        await eventually(lambda: executor.observe([ref]), lambda seen: told in (seen[0].detail or ""))
+        assert await phase_of(executor, ref) is Phase.PENDING
+
+
+async def test_without_rights_the_operator_is_asked_for_them(namespace):
+    instance = namespace.instance(kubeconfig=str(namespace.plain))
+    attempt = make_attempt(instance)
+    async with running(instance) as executor:
+        result = await executor.launch(attempt)
+        assert (result.kind, "mend the Role" in result.reason) == ("operator", True)
+        (hindrance,) = await executor.check()
+        assert (
+            "must not create jobs, get jobs, list jobs, watch jobs, delete jobs, list pods"
+            in hindrance.finding
+        )
+        assert await phase_of(executor, ref_of(attempt)) is Phase.UNKNOWN
+        await executor.cancel(ref_of(attempt), timedelta())
+
+
+ROLE = [
+    {
+        "apiGroups": ["batch"],
+        "resources": ["jobs"],
+        "verbs": ["create", "get", "list", "watch", "patch", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "delete"]},
+]
+
+
+async def test_the_role_of_the_guide_is_enough(namespace, tmp_path):
+    namespace.rbac.create_namespaced_role(namespace.name, {"metadata": {"name": "d"}, "rules": ROLE})
+    binding = {
+        "metadata": {"name": "d"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "d"},
+        "subjects": [{"kind": "User", "name": "plain", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    namespace.rbac.create_namespaced_role_binding(namespace.name, binding)
+    instance = namespace.instance(kubeconfig=str(namespace.plain), commands=["sh *"])
+    rung = asyncio.Queue()
+    async with running(instance, rung.put_nowait) as executor:
+        # The authorizer hears of a Role a moment later.
+        await eventually(executor.check, lambda found: not any("must not" in each.finding for each in found))
+        for _ in range(2):  # the Secret after the Job, then before it
+            attempt = make_attempt(instance, command=["sh", "-c", "echo last words; exit 3"])
+            result = await executor.launch(attempt)
+            assert isinstance(result, Accepted)
+            assert (await executor.launch(attempt)).adopted
+            ref = ref_of(attempt, result.handle)
+            await eventually(rung.get, attempt.external_id.__eq__)
+            seen = await observed(executor, ref, Phase.EXITED_ERROR)
+            assert (seen.code, seen.log_tail) == ("EXIT_CODE", "last words\n")
+            await executor.cancel(ref, timedelta())
+            await observed(executor, ref, Phase.NOT_FOUND)
+    await until(lambda: not namespace.secrets())
+
+
+async def test_the_doctor_says_what_an_old_server_lacks(namespace):
+    instance = namespace.instance()
+    async with running(instance) as executor:
+        findings = [(each.subject, each.finding) for each in await executor.check()]
+    version = {subject for subject, _ in findings}
+    assert version == {"Kubernetes v1.20.2"}
+    assert ["`suspend`" in findings[0][1], "`podFailurePolicy`" in findings[1][1]] == [True, True]
+
+
+async def test_a_name_that_is_taken_is_not_adopted_nor_deleted(namespace):
+    instance = namespace.instance()
+    attempt = make_attempt(instance)
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [{"name": "task", "image": "x", "command": ["sleep", "9"]}],
+    }
+    other = {"metadata": {"name": attempt.external_id}, "spec": {"template": {"spec": pod}}}
+    namespace.batch.create_namespaced_job(namespace.name, other)
+    async with running(instance) as executor:
+        result = await executor.launch(attempt)
+        assert result.kind == "permanent"
+        gone = ref_of(attempt, {"v": 1, "uid": str(uuid.uuid4())})
+        assert await phase_of(executor, gone) is Phase.NOT_FOUND
+        await executor.cancel(gone, timedelta())
+    (job,) = namespace.jobs()
+    assert job.metadata.deletion_timestamp is None
+
+
+async def test_a_deadline_is_a_timeout(namespace):
+    instance = namespace.instance(commands=["sleep *"])
+    attempt = make_attempt(instance, command=["sleep", "60"])
+    async with running(instance) as executor:
+        ref = ref_of(attempt, (await executor.launch(attempt)).handle)
+        await observed(executor, ref, Phase.RUNNING)
+        deadline = {"spec": {"activeDeadlineSeconds": 1}}
+        namespace.batch.patch_namespaced_job(attempt.external_id, namespace.name, deadline)
+        seen = await observed(executor, ref, Phase.EXITED_ERROR)
+    assert seen.code == "TIMEOUT"
+
+
+async def test_a_secret_that_the_template_lacks_is_missing_configuration(namespace):
+    variable = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "nowhere", "key": "k"}}}
+    container = {"name": "task", "env": [variable]}
+    template = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    instance = namespace.instance(template=template, pull_grace=0)
+    attempt = make_attempt(instance)
+    async with running(instance) as executor:
+        ref = ref_of(attempt, (await executor.launch(attempt)).handle)
+        seen = await observed(executor, ref, Phase.EXITED_ERROR)
+    assert (seen.code, seen.started) == ("CONFIG_MISSING", False)
+    assert 'secret "nowhere" not found' in seen.detail
+
+
+async def test_a_thousand_jobs_are_seen_by_the_page(namespace, tmp_path):
+    proxy = Proxy(namespace.kubeconfig)
+    try:
+        instance = namespace.instance(kubeconfig=str(proxy.kubeconfig(tmp_path)), watch=False)
+        names = [f"pgf-{number:026d}-1" for number in range(1000)]
+        pod = {"restartPolicy": "Never", "containers": [{"name": "task", "image": "x"}]}
+        for name in names:
+            about = {"name": name, "labels": labels("pgflow", name)}
+            # Without a pod each: none is wanted.
+            job = {"metadata": about, "spec": {"parallelism": 0, "template": {"spec": pod}}}
+            namespace.batch.create_namespaced_job(namespace.name, job)
+        async with running(instance) as executor:
+            refs = [HandleRef(uuid.uuid4(), "s", 0, 1, name) for name in names]
+            seen = await executor.observe(refs)
+            assert [each.ref.external_id for each in seen] == names
+            assert {each.phase for each in seen} == {Phase.PENDING}
+            assert proxy.count() == {"GET jobs": 2, "GET pods": 1, "GET events": 1}
+            proxy.asked.clear()
+            await executor.observe(refs[:3])
+            assert proxy.count() == {"GET jobs": 1, "GET pods": 1, "GET events": 1}
+    finally:
+        proxy.stop()
