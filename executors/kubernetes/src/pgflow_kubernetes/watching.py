@@ -29,7 +29,6 @@ _CONNECTS: Final = 3.0
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
 _PARTING: Final = 5.0
-_GONE: Final = 410
 _ENDED: Final = ("Complete", "Failed")
 
 
@@ -81,12 +80,8 @@ class Watcher:
                 version = self._follow(version or self._now())
                 wait = _FIRST_WAIT
                 continue
-            except Refused as refused:
-                if refused.status == _GONE and version is not None:
-                    version = None  # too old to go on from: from now on again, as the lists tell the rest
-                    continue
-                problem: Exception = refused
             except (*REMOTE, wire.HTTPError, OSError, ValueError, KeyError) as error:
+                # Among them 410: too old to go on from.  The lists tell what is missed until it goes on from now.
                 problem = error
             version = None
             if not self._stopped.is_set():
