@@ -79,15 +79,13 @@ class Watcher:
             try:
                 version = self._follow(version or self._now())
                 wait = _FIRST_WAIT
-                continue
             except (*REMOTE, wire.HTTPError, OSError, ValueError, KeyError) as error:
-                # Among them 410: too old to go on from.  The lists tell what is missed until it goes on from now.
-                problem = error
-            version = None
-            if not self._stopped.is_set():
-                self._log.info("the watch of Jobs broke off, and is made again: %s", problem)
-            self._stopped.wait(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+                # Among them 410, too old to go on from: the next begins now, the lists tell what it misses.
+                version = None
+                if not self._stopped.is_set():
+                    self._log.info("the watch of Jobs broke off, and is made again: %s", error)
+                self._stopped.wait(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
 
     def _now(self) -> str:
         """Return the version of the list of Jobs as it is."""
