@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
-import tempfile
 from pathlib import Path
 
 import pytest
 from pgflow.embedded import BinariesMissing
 from pgflow_supabase.serving import find_deno
-from pgflow_testing.binaries import cache_folder, npm_pack
+from pgflow_testing.typescript import find_tsc
 
 PACKAGE = Path(__file__).resolve().parents[1] / "typescript"
 SECONDS = 240
-TYPESCRIPT = "5.9.3"
 
 
 def run(*command: object, cwd: Path = PACKAGE) -> str:
@@ -52,23 +49,14 @@ def node(*arguments: object, cwd: Path = PACKAGE) -> str:
 def tsc(*arguments: object, cwd: Path = PACKAGE) -> str:
     """Run the compiler, downloaded on first use; skips the test where npm cannot fetch it."""
     try:
-        return node(_typescript() / "bin" / "tsc", *arguments, cwd=cwd)
+        return node(find_tsc(), *arguments, cwd=cwd)
     except BinariesMissing as error:
         pytest.skip(str(error))
 
 
-def _typescript() -> Path:
-    folder = cache_folder("typescript") / TYPESCRIPT
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-            npm_pack(f"typescript@{TYPESCRIPT}", Path(draft))
-            (archive,) = Path(draft).glob("*.tgz")
-            with tarfile.open(archive) as packed:
-                packed.extractall(draft, filter="data")
-            try:
-                Path(draft, "package").rename(folder)
-            except OSError:  # another process was quicker
-                if not folder.is_dir():
-                    raise
-    return folder
+def npm(*arguments: object, cwd: Path) -> str:
+    """Run npm, which asks no registry; skips the test where there is none."""
+    found = shutil.which("npm")
+    if found is None:
+        pytest.skip("there is no npm on the PATH")
+    return run(found, *arguments, "--offline", "--no-audit", "--no-fund", "--silent", cwd=cwd)

@@ -17,6 +17,14 @@ export interface Progress {
 /** How an attempt went; `stopped`: somebody else decided, and nothing was to be said. */
 export type Outcome = "completed" | "failed" | "stopped" | "undelivered";
 
+/** How whoever runs an attempt sees to it. */
+export interface Care {
+  /** Seconds from heartbeat to heartbeat. */
+  beatEvery: number;
+  /** Has `end` called with a report if the attempt must not go on here; returns how to take that back. */
+  onEnd(end: (report: Message) => void): () => void;
+}
+
 /** Without a heartbeat timeout heartbeats only ask whether the run was cancelled. */
 const ASK_EVERY = 15;
 /** Seconds that a report is tried for, at least, even if the attempt's own time is up. */
@@ -39,7 +47,22 @@ export async function runAttempt(
   } catch (error) {
     return quiet(error);
   }
-  return await new Running(envelope, reporter).run(handler, bound(envelope, input));
+  const care: Care = {
+    beatEvery: Math.min(ASK_EVERY, (envelope.heartbeat_timeout_seconds ?? Infinity) / 3),
+    onEnd: (end) => onLeave((reason) => end(leaving(reason))),
+  };
+  return await runStarted(envelope, handler, reporter, input, care);
+}
+
+/** Run an attempt that has its input already, and report it. */
+export function runStarted(
+  envelope: Envelope,
+  handler: Handler,
+  reporter: Reporter,
+  input: Record<string, unknown>,
+  care: Care,
+): Promise<Outcome> {
+  return new Running(envelope, reporter, care).run(handler, bound(envelope, input));
 }
 
 /** Name the inputs as the handler's parameters are named; what a skipped step left out is left out. */
@@ -56,14 +79,16 @@ export function bound(envelope: Envelope, input: Record<string, unknown>): Recor
 class Running {
   readonly #envelope: Envelope;
   readonly #reporter: Reporter;
+  readonly #care: Care;
   readonly #abort = new AbortController();
   readonly #deadline: number;
   readonly #cleanups: (() => void)[] = [];
   #progress: Progress | undefined;
 
-  constructor(envelope: Envelope, reporter: Reporter) {
+  constructor(envelope: Envelope, reporter: Reporter, care: Care) {
     this.#envelope = envelope;
     this.#reporter = reporter;
+    this.#care = care;
     this.#deadline = Date.now() + envelope.timeout_seconds * 1000;
   }
 
@@ -87,13 +112,12 @@ class Running {
     };
     const seconds = this.#envelope.timeout_seconds;
     this.#after(seconds, () => stop(failed(failure("TIMEOUT", `not finished within ${seconds} s`))));
-    this.#cleanups.push(onLeave((reason) => stop(leaving(reason))));
+    this.#cleanups.push(this.#care.onEnd(stop));
     this.#beat(() => stop(null));
   }
 
   #beat(over: () => void): void {
-    const limit = this.#envelope.heartbeat_timeout_seconds;
-    const seconds = Math.min(ASK_EVERY, limit === null ? ASK_EVERY : limit / 3);
+    const seconds = this.#care.beatEvery;
     this.#after(seconds, async () => {
       try {
         const fields = this.#progress === undefined ? {} : { progress: this.#progress };
@@ -172,10 +196,15 @@ function failed(what: Failure): Message {
  */
 function leaving(reason: string): Message {
   if (reason === "termination" || reason === "early_drop") {
-    const error = { code: "SHUTDOWN", message: `the worker was told to end (${reason})` };
-    return { verb: "release", fields: { error } };
+    return handBack("SHUTDOWN", `the worker was told to end (${reason})`);
   }
   return failed(failure("WORKER_SHUTDOWN", `the platform ended the worker (${reason})`));
+}
+
+/** The report that hands an attempt back, to be claimed again at once or after some seconds. */
+export function handBack(code: string, message: string, seconds: number = 0): Message {
+  const error = { code, message };
+  return { verb: "release", fields: seconds > 0 ? { error, retry_after_seconds: seconds } : { error } };
 }
 
 function quiet(error: unknown): Outcome {

@@ -1,23 +1,13 @@
 /** One call of one verb for one attempt, by the completion API or by PostgREST; never a retry. */
 
 import type { Envelope } from "./envelope.ts";
+import { json, post, problem, Unavailable } from "./wire.ts";
 
 export type Verb = "start" | "heartbeat" | "complete" | "fail" | "release";
 
 /** The attempt is over, or another instance has it: stop, and say nothing more. */
 export class NotWanted extends Error {
   override name = "NotWanted";
-}
-
-/** Nobody can say whether the call arrived: make it again. */
-export class Unavailable extends Error {
-  override name = "Unavailable";
-  readonly retryAfter: number;
-
-  constructor(message: string, retryAfter: number = 0) {
-    super(message);
-    this.retryAfter = retryAfter;
-  }
 }
 
 /** The same call will never be taken. */
@@ -57,7 +47,11 @@ function overHttp(envelope: Envelope, fetcher: typeof fetch): Reporter {
   return {
     async call(verb, fields, output, seconds) {
       const text = withOutput({ ...address, ...fields }, output);
-      const response = await post(fetcher, `${url}v1/tasks/${verb}`, headers, text, seconds);
+      const response = await post(fetcher, `${url}v1/tasks/${verb}`, headers, text, {
+        seconds,
+        // What a page says when it goes away.
+        keepalive: verb === "release",
+      });
       if (response.status === 200) return json(response.text) as unknown as Answer;
       const { code, message } = problem(response);
       if (response.status === 401 || response.status === 409 || code === "UNKNOWN_TASK") {
@@ -85,7 +79,7 @@ function overPostgrest(envelope: Envelope, fetcher: typeof fetch): Reporter {
   return {
     async call(verb, fields, output, seconds) {
       const [procedure, text] = procedureOf(verb, task, fields, output);
-      const response = await post(fetcher, `${target.url}rpc/${procedure}`, headers, text, seconds);
+      const response = await post(fetcher, `${target.url}rpc/${procedure}`, headers, text, { seconds });
       if (response.status === 200) return judged(json(response.text) as unknown as Answer);
       const { code, message } = problem(response);
       if (response.status === 413) throw new Refused("too_large", message);
@@ -134,55 +128,4 @@ function addressOf(envelope: Envelope): Record<string, unknown> {
 export function withOutput(fields: Record<string, unknown>, output?: string): string {
   const text = JSON.stringify(fields);
   return output === undefined ? text : `${text.slice(0, -1)},"output":${output}}`;
-}
-
-interface Got {
-  status: number;
-  text: string;
-}
-
-async function post(
-  fetcher: typeof fetch,
-  url: string,
-  headers: Record<string, string>,
-  body: string,
-  seconds: number = 30,
-): Promise<Got> {
-  let got: Got;
-  let retryAfter = 0;
-  try {
-    const response = await fetcher(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
-      body,
-      redirect: "manual",
-      signal: AbortSignal.timeout(seconds * 1000),
-    });
-    got = { status: response.status, text: await response.text() };
-    retryAfter = Number(response.headers.get("retry-after")) || 0;
-  } catch (error) {
-    throw new Unavailable(`no answer: ${error instanceof Error ? error.message : error}`);
-  }
-  if (got.status === 408 || got.status === 429 || got.status >= 500) {
-    throw new Unavailable(`HTTP status ${got.status}`, retryAfter);
-  }
-  return got;
-}
-
-function json(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    throw new Unavailable("the answer is not JSON");
-  }
-}
-
-function problem(response: Got): { code: string; message: string } {
-  const fallback = `HTTP status ${response.status}`;
-  try {
-    const { code, message } = JSON.parse(response.text);
-    return { code: String(code ?? ""), message: String(message || fallback) };
-  } catch {
-    return { code: "", message: fallback };
-  }
 }

@@ -34,7 +34,15 @@ export interface Call {
   headers: Headers;
 }
 
-type Reply = { status?: number; body?: unknown; headers?: Record<string, string> } | Error;
+/** A promise, and what keeps it. */
+export function signalled(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((keep) => resolve = keep);
+  return { promise, resolve };
+}
+
+/** What is answered; "wait": nothing, until the caller ends its call. */
+type Reply = { status?: number; body?: unknown; headers?: Record<string, string> } | Error | "wait";
 
 const GOOD: Record<string, unknown> = {
   start: { status: "started", input: { run: { n: 20 } } },
@@ -60,6 +68,7 @@ export class Engine {
     this.calls.push(call);
     const reply = this.#script(call, this.of(verb).length) ?? {};
     if (reply instanceof Error) return Promise.reject(reply);
+    if (reply === "wait") return waiting(init?.signal);
     const { status = 200, headers = {} } = reply;
     return Promise.resolve(new Response(JSON.stringify(reply.body ?? GOOD[verb]), { status, headers }));
   };
@@ -78,6 +87,10 @@ export class Engine {
     }
     return this.of(verb)[count - 1]!;
   }
+}
+
+function waiting(signal: AbortSignal | null | undefined): Promise<Response> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
 }
 
 /** A request as the executor makes it, to be spoilt by a test. */
