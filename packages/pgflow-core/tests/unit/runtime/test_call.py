@@ -208,7 +208,7 @@ async def handler() -> str:
 
 print(run_handler(Handler("m:handler", handler), None, "{}"))
 """
-    command = [sys.executable, "-X", "dev", "-c", code]
+    command = [sys.executable, "-W", "default", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, '"3"\n', "")
 
