@@ -60,7 +60,8 @@ class Gateway:
         self.url = next(line for line in self.lines if line.startswith("serving ")).split()[-1]
 
     def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(SECONDS)
         self._reader.join(SECONDS)
         self.process.stdout.close()

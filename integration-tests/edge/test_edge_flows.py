@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from edge_flows import lengths, refusing, tally, waited
+from edge_flows import holding, lengths, refusing, tally, waited
 from pgflow import AsyncClient, RunFailed
 from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
@@ -103,6 +105,45 @@ async def test_results_that_were_waited_for_are_reported_by_the_dispatcher(
     assert api.paths.count("/v1/tasks/complete") == 1
     assert api.paths.count("/v1/tasks/fail") == 0
     assert api.paths.count("/v1/tasks/start") == 20 + 5 + 2 + 1 + 1
+
+
+@pytest.fixture
+def holder(serving, tmp_path):
+    """Serve the function `holds`, which says by a file that it has begun: `holder("--wall-clock", "10")`."""
+    variables = tmp_path / "env"
+    variables.write_text(f"PGFLOW_SIGNING_SECRET={SECRET}\nTMPDIR={tmp_path}\n")
+    usual = ("--key", KEY, "--env-file", str(variables), "--last-words", "20")
+    return lambda *options: serving(HERE / "functions", *usual, *options)
+
+
+async def test_a_worker_that_is_told_to_end_hands_its_attempt_back(
+    pgflow_database, pgflow_connection, holder, tmp_path, api, dispatching
+):
+    gateway = holder()
+    async with AsyncClient(pgflow_database) as client, dispatching(gateway.url, api):
+        await client.deploy(holding)
+        await client.start(holding, str(tmp_path))
+        await until((tmp_path / "started").exists)
+        await asyncio.to_thread(gateway.stop)
+    row = pgflow_connection.execute(
+        "select attempt, outcome, error ->> 'code' as code from pgflow.step_task_attempts"
+    ).fetchone()
+    assert tuple(row.values()) == (1, "released", "SHUTDOWN")
+    assert pgflow_connection.execute("select failures from pgflow.step_tasks").fetchone()["failures"] == 0
+
+
+async def test_a_worker_whose_time_is_up_fails_its_attempt(
+    pgflow_database, pgflow_connection, holder, tmp_path, api, dispatching
+):
+    gateway = holder("--wall-clock", "10")
+    async with AsyncClient(pgflow_database) as client, dispatching(gateway.url, api):
+        await client.deploy(holding)
+        handle = await client.start(holding, str(tmp_path))
+        assert await handle.result(120) == str(tmp_path)
+    ended = pgflow_connection.execute(
+        "select outcome, error ->> 'code' as code from pgflow.step_task_attempts"
+    ).fetchall()
+    assert ("failed", "WORKER_SHUTDOWN") in {tuple(row.values()) for row in ended}
 
 
 async def test_a_wrong_secret_pauses_the_executor_and_costs_nothing(

@@ -72,6 +72,29 @@ def test_what_never_answers_meets_a_limit(serving, folder, name, limit, status, 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_the_functions_have_the_secret_that_the_dispatcher_signs_with(serving, folder, tmp_path):
+    (folder / "secret").mkdir()
+    (folder / "secret" / "index.ts").write_text(
+        'Deno.serve(() => new Response(Deno.env.get("PGFLOW_SIGNING_SECRET") ?? "none"))'
+    )
+    config = tmp_path / "pgflow.toml"
+    table = '[executors.supabase]\nuse = "supabase"\nsigning_secret = "of the dispatcher"\n'
+    config.write_text(table)
+
+    def told():
+        gateway = serving(folder, "--config", str(config))
+        return httpx.post(f"{gateway.url}/functions/v1/secret", timeout=SECONDS, trust_env=False).text
+
+    assert told() == "of the dispatcher"
+    (folder / ".env").write_text("PGFLOW_SIGNING_SECRET=their own\n")
+    assert told() == "their own"
+    (folder / ".env").unlink()
+    config.write_text(
+        table + table.replace("[executors.supabase]", "[executors.other]").replace("of the", "of another")
+    )
+    assert told() == "none"
+
+
 def test_a_wrong_key_is_refused(post):
     assert post("echo", "another").status_code == 401
 

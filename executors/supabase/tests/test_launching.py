@@ -205,7 +205,36 @@ async def test_a_target_that_functions_cannot_reach_is_refused(launch, target):
         await launch(report_to=target)
 
 
-@pytest.mark.parametrize("function", ["", "../secrets", "a/b", "a b", "x" * 65, "ä"])
+@pytest.mark.parametrize(
+    "address", ["10.0.0.7", "192.168.1.1", "127.0.0.1", "::1", "fd00::7", "::ffff:10.0.0.7"]
+)
+async def test_a_name_that_leads_to_a_private_address_is_refused_unless_that_is_allowed(
+    server, launch, monkeypatch, address
+):
+    port = int(server.url.rpartition(":")[2])
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(*here[0][:4], (address, port))])
+    url = f"http://x.supabase.co:{port}"
+    result = await launch(url=url, allow_insecure=True)
+    assert (result.kind, "allow_private" in result.reason) == ("operator", True)
+    assert server.asked == []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
+    assert isinstance(await launch(url=url, allow_insecure=True, allow_private=True), Accepted)
+    assert server.asked[0].headers["host"] == f"x.supabase.co:{port}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed_wherever_it_leads(server, launch, status):
+    server.answer = lambda _: response(status, location=f"{server.url}/functions/v1/another")
+    result = await launch()
+    assert (result.kind, "redirects are not followed" in result.reason) == ("permanent", True)
+    assert [asked.line for asked in server.asked] == ["POST /functions/v1/images HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["", ".", "..", "../secrets", "a/b", "a.b", "a%2fb", "a?b", "a#b", "a@b", "a b", "x" * 65, "ä", "a\n"],
+)
 def test_names_that_no_function_has_are_refused(instance, function):
     with pytest.raises(DefinitionError, match="function"):
         instance().step_options({"function": function})

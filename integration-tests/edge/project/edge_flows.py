@@ -87,3 +87,12 @@ def waited(numbers: Node[list[int]]) -> Node[int]:
         step(vanish, numbers, runs_on=Edge("crashes", mode="sync"), timeout=10),
         step(outlast, numbers, timeout=40),
     )
+
+
+def hold(folder: str) -> str:
+    return folder
+
+
+@flow(runs_on=Edge("holds"), timeout=300, launch_timeout=60)
+def holding(folder: Node[str]) -> Node[str]:
+    return step(hold, folder)

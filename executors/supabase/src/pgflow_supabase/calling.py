@@ -28,9 +28,8 @@ class Functions:
 
     def __init__(self, settings: SupabaseSettings) -> None:
         self._settings = settings
-        self._http = httpx.AsyncClient(
-            transport=GuardedTransport(CONNECTIONS), trust_env=False, follow_redirects=False
-        )
+        transport = GuardedTransport(CONNECTIONS, allow_private=settings.allow_private)
+        self._http = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
     async def aclose(self) -> None:
         """Close the connections; what was launched goes on."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from pgflow.executor import DeployedStep, Hindrance, Rejected, ReportTarget, Unknown
 
-from pgflow_supabase.answers import Answer, judge
+from pgflow_supabase.answers import judge
 from pgflow_supabase.calling import Functions
 from pgflow_supabase.settings import PAID_WALL_CLOCK, SupabaseSettings, SupabaseStepOptions, is_here
 from pgflow_supabase.transport import AddressRefused
@@ -74,12 +74,10 @@ async def _knock(functions: Functions, name: str, region: str | None) -> Hindran
         return None
     result = judge(answer, _PROBE)
     found = result.reason if isinstance(result, Rejected | Unknown) else f"HTTP {answer.status}"
-    return Hindrance(name, found, _mend(answer, name))
-
-
-def _mend(answer: Answer, name: str) -> str:
-    if answer.status == 404:
-        return f"deploy it: `supabase functions deploy {name}`"
     if answer.code.startswith(("SECRET_", "SIGNATURE_")):
-        return "give both the same secret: signing_secret here, PGFLOW_SIGNING_SECRET of the functions"
-    return f"docs/reference/supabase.md says what it means; the log of {name} says more"
+        mend = "give both the same secret: signing_secret here, PGFLOW_SIGNING_SECRET of the functions"
+        return Hindrance(name, found.partition("; ")[0], mend)
+    if answer.status == 404:
+        return Hindrance(name, found, f"deploy it: `supabase functions deploy {name}`")
+    mend = f"docs/reference/supabase.md says what it means; the log of {name} says more"
+    return Hindrance(name, found, mend)

@@ -99,7 +99,7 @@ class SupabaseExecutor:
         try:
             answer = await running.functions.post(asked, body, identity)
         except AddressRefused as error:
-            return Rejected("operator", f"{error}: mend `url`")
+            return Rejected("operator", f"{error}; mend `url`")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return Rejected("transient", f"nothing was sent: {_name(error)}")
         except (httpx.HTTPError, TimeoutError) as error:

@@ -30,6 +30,8 @@ class Limits:
     idle: float = 150.0
     """Seconds that a request may go unanswered."""
     memory_mb: int = 256
+    last_words: float = 1.0
+    """Seconds that a process may go on after it was told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Serving:
     """What `apikey` (or the bearer) must be; None lets everybody pass, as `verify_jwt = false` does."""
     env_file: Path | None = None
     """Variables for the functions, a `NAME=value` a line; else `.env` in the folder, if there is one."""
+    signing_secret: str | None = field(default=None, repr=False)
+    """PGFLOW_SIGNING_SECRET of the functions, unless their variables say it."""
     limits: Limits = field(default_factory=Limits)
 
     def command(self) -> list[str]:
@@ -55,16 +59,18 @@ class Serving:
         if not self.folder.is_dir():
             raise NotADirectoryError(f"{self.folder} is no folder of functions")
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        secret = {} if self.signing_secret is None else {"PGFLOW_SIGNING_SECRET": self.signing_secret}
         settings: dict[str, Any] = {
             "folder": str(self.folder.resolve()),
             "host": self.host,
             "port": self.port,
             "key": self.key,
-            "environment": {**kept, **self._variables()},
+            "environment": {**kept, **secret, **self._variables()},
             "limits": {
                 "wallClock": self.limits.wall_clock,
                 "idle": self.limits.idle,
                 "memoryMb": self.limits.memory_mb,
+                "lastWords": self.limits.last_words,
             },
         }
         # Not as an argument: every user of the machine may read those.

@@ -53,6 +53,8 @@ class SupabaseSettings(BaseModel):
     """Time that a worker of the project lives, 400 on a paid plan: what `pgflow doctor` holds timeouts to."""
     allow_insecure: bool = False
     """Send to an http url that is not on this machine; keys and tokens can be read on the way."""
+    allow_private: bool = False
+    """Send to private addresses that the url's name leads to: a gateway in a network of yours."""
 
     @property
     def is_remote(self) -> bool:

@@ -24,7 +24,8 @@ class AddressRefused(Exception):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Resolves the host, judges its addresses and connects to one of them: a second look-up could differ."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
         limits = httpx.Limits(max_connections=capacity, max_keepalive_connections=capacity)
         self._inner = httpx.AsyncHTTPTransport(retries=0, limits=limits, trust_env=False)
 
@@ -32,7 +33,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         """Send the request; its Host header and its TLS name stay those of the url."""
         host, url = request.url.host, request.url
         port = url.port or (443 if url.scheme == "https" else 80)
-        addresses = await _resolve(host, port)
+        # Who writes an address, or localhost, means it; a name may lead anywhere.
+        allow_private = self._allow_private or host == "localhost" or _is_address(host)
+        addresses = await _resolve(host, port, allow_private=allow_private)
         failure: httpx.TransportError = httpx.ConnectError(f"{host} has no address", request=request)
         for address in addresses:
             request.url = url.copy_with(host=address)
@@ -49,7 +52,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def _resolve(host: str, port: int) -> list[str]:
+async def _resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
     """Return the addresses of a host; raises AddressRefused if one of them is out of bounds."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -57,11 +60,22 @@ async def _resolve(host: str, port: int) -> list[str]:
         raise httpx.ConnectError(f"{host} cannot be resolved: {error}") from error
     addresses = list(dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found))
     for address in addresses:
-        if _is_refused(ipaddress.ip_address(address)):
+        reached = ipaddress.ip_address(address)
+        reached = getattr(reached, "ipv4_mapped", None) or reached
+        if _is_refused(reached):
             raise AddressRefused(f"{host} leads to {address}, which is no address of a project")
+        if not (allow_private or reached.is_global):
+            raise AddressRefused(f"{host} leads to {address}, which only allow_private = true allows")
     return addresses
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_refused(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or mapped in _METADATA
+    return address.is_link_local or address.is_multicast or address.is_unspecified or address in _METADATA

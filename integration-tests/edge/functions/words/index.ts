@@ -8,7 +8,8 @@ serve({
       if (task.index % 5 === 0 && task.attempt === 1) throw new Error(`not yet: ${word}`);
       return word.length;
     },
-    total: (sizes: Record<string, number[]>) => Object.values(sizes).flat().reduce((sum, size) => sum + size, 0),
+    total: (sizes: Record<string, number[]>) =>
+      Object.values(sizes).flat().reduce((sum, size) => sum + size, 0),
   },
   lengths: {
     split: ({ text }: { text: string }) => text.split(" "),

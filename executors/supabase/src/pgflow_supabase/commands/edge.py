@@ -58,19 +58,35 @@ def add(session: Session, folder: Path) -> None:
 @click.option(
     "--memory-mb", default=_USUAL.memory_mb, show_default=True, help="MiB of heap that a process may have."
 )
+@click.option(
+    "--last-words",
+    default=_USUAL.last_words,
+    show_default=True,
+    help="Seconds that a process may go on after it was told to end.",
+)
 def serve(session: Session, folder: Path, **options: Any) -> None:
     """Serve a folder of edge functions under Deno, as Supabase serves them.
 
     FOLDER holds a folder for each function; each runs in a process of its own, at /functions/v1/<name>,
-    within the platform's limits.  A changed source is served with the next request.
+    within the platform's limits.  A changed source is served with the next request.  PGFLOW_SIGNING_SECRET,
+    unless their variables say it, is the signing_secret of the executor in pgflow.toml or the environment.
     """
-    limits = Limits(**{name: options.pop(name) for name in ("wall_clock", "idle", "memory_mb")})
-    serving = Serving(folder, **options, limits=limits)
+    limits = Limits(**{name: options.pop(name) for name in ("wall_clock", "idle", "memory_mb", "last_words")})
+    serving = Serving(folder, **options, limits=limits, signing_secret=_signing_secret(session))
     try:
         command, environment = serving.command(), serving.environment()
     except DenoMissing as error:
         raise Problem(str(error), mend="`pip install 'pgflow-supabase[serve]'`") from None
     os.execve(command[0], command, environment)  # noqa: S606  signals reach the server itself
+
+
+def _signing_secret(session: Session) -> str | None:
+    """Return what the dispatcher of this project signs with, if its executors of this kind agree on it."""
+    tables = [table for table in session.config.settings.executors.values() if table.use == "supabase"]
+    secrets = {
+        str(table.settings["signing_secret"]) for table in tables if "signing_secret" in table.settings
+    }
+    return secrets.pop() if len(secrets) == 1 else None
 
 
 for subcommand in (add, serve):

@@ -5,6 +5,8 @@ export interface Limits {
   wallClock: number;
   /** Seconds that a request may go unanswered. */
   idle: number;
+  /** Seconds that a process may go on after it was told to end. */
+  lastWords: number;
   memoryMb: number;
 }
 
@@ -18,7 +20,6 @@ export interface Plan {
 }
 
 const BOOT_SECONDS = 60;
-const LAST_WORDS_SECONDS = 1;
 
 /** The function could not be started. */
 export class BootError extends Error {}
@@ -106,7 +107,7 @@ export class FunctionProcess {
   async end(reason: string): Promise<void> {
     this.#stopped = reason;
     this.#order(`end ${reason}`);
-    this.#at(LAST_WORDS_SECONDS, () => {
+    this.#at(this.#plan.limits.lastWords, () => {
       try {
         this.#child.kill("SIGKILL");
       } catch { /* it ended by itself */ }
@@ -115,7 +116,7 @@ export class FunctionProcess {
   }
 
   async #died(): Promise<Response> {
-    const left = new Promise<null>((resolve) => this.#at(LAST_WORDS_SECONDS, () => resolve(null)));
+    const left = new Promise<null>((resolve) => this.#at(this.#plan.limits.lastWords, () => resolve(null)));
     const status = await Promise.race([this.#child.status, left]);
     if (this.#stopped === "wall_clock" || status?.signal) {
       return refusal(546, "WORKER_RESOURCE_LIMIT", "the function took more time or memory than it may");
