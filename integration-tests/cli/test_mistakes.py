@@ -111,6 +111,14 @@ def test_input_of_another_shape_is_refused_with_the_field(shop, flow, value, fie
     assert shop.json("runs") == []
 
 
+@pytest.mark.parametrize("flow", ["shop", "shop:shop"])
+def test_an_input_that_is_needed_and_not_given_is_asked_for(shop, flow):
+    what, mend = told(shop.pgflow("run", flow, code=2))
+    assert what.startswith("the input of flow 'shop' is not valid: ")
+    assert "item" in what
+    assert mend == "give the input: --input JSON, or --input @FILE; no run was started\n"
+
+
 def test_a_tag_without_a_value_is_refused(shop):
     assert told(shop.pgflow("runs", "--tag", "day", code=2)) == (
         "'day' is not a tag",

@@ -1,5 +1,6 @@
 create view pgflow._doctor_settings as
-select v.severity, s.name as subject, format('%s = %s: %s', s.name, s.reset_val, v.finding) as finding, v.mend
+select v.severity, s.name as subject, format('%s = %s: %s', s.name, s.reset_val, v.finding) as finding,
+  replace(v.mend, 'DATABASE', quote_ident(current_database())) as mend
 from pg_catalog.pg_settings s
   join (values
     ('autovacuum', 'error', array['off'], 'dead rows stay, and every claim reads past them',
@@ -12,16 +13,16 @@ from pg_catalog.pg_settings s
     ('synchronous_commit', 'warning', array['off'], 'a crash forgets the last commits: tasks run again, runs just started are gone',
       'alter system set synchronous_commit = on; select pg_reload_conf(); or leave it to the sessions that can afford it'),
     ('default_transaction_read_only', 'error', array['on'], 'nothing can be claimed or reported',
-      'alter role or database .. reset default_transaction_read_only; or connect to the primary server'),
+      'alter database DATABASE reset default_transaction_read_only, or alter role; or connect to the primary server'),
     ('default_transaction_isolation', 'warning', array['repeatable read', 'serializable'],
       'sessions that meet end with serialization errors and have to begin again',
-      'alter role or database .. reset default_transaction_isolation; the engine is made for read committed'),
+      'alter database DATABASE reset default_transaction_isolation, or alter role; the engine is made for read committed'),
     ('idle_in_transaction_session_timeout', 'note', array['0'], 'a client that stops inside a transaction holds its runs for ever',
-      'alter database .. set idle_in_transaction_session_timeout = ''5min'';')
+      'alter database DATABASE set idle_in_transaction_session_timeout = ''5min'';')
   ) v (name, severity, bad_values, finding, mend) on v.name = s.name and s.reset_val = any(v.bad_values)
 union all
 select 'warning', s.name, format('%s = %s ms: large batches, migrations and maintenance are cut off', s.name, s.reset_val),
-  'alter role or database .. set statement_timeout = ''60s''; or 0'
+  format('alter database %I set statement_timeout = ''60s''; or 0; or alter role', current_database())
 from pg_catalog.pg_settings s
 where s.name = 'statement_timeout' and s.reset_val::bigint between 1 and 9999
 union all

@@ -302,6 +302,15 @@ def test_a_bad_setting_is_named_with_its_value(patient: Patient, name: str, bad:
     assert name not in {row.subject for row in patient.look("settings")}
 
 
+def test_the_mend_of_a_setting_names_the_database_and_runs(patient: Patient) -> None:
+    name = "idle_in_transaction_session_timeout"
+    (found,) = [row for row in patient.look("settings") if row.subject == name]
+    patient.engine.rows(found.mend)
+    assert patient.engine.value(
+        "select count(*) from pg_db_role_setting where setconfig::text like %s", f"%{name}%"
+    )
+
+
 def test_a_missing_role_is_a_note(patient: Patient) -> None:
     patient.engine.rows("alter role pgflow_viewer rename to viewer_of_old")
     (found,) = patient.look("roles")

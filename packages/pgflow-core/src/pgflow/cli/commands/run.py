@@ -10,9 +10,11 @@ from pgflow.cli._completing import complete_flow
 from pgflow.cli._following import Following, follow, following_options, workers
 from pgflow.cli._input import read_input
 from pgflow.cli._options import read_tags
+from pgflow.cli._problems import problem_of
 from pgflow.cli._session import Opened, Session
 from pgflow.cli._starting import RunOptions, StartedRun, start_run
 from pgflow.database.connection import connect
+from pgflow.errors import InputError
 
 
 @pgflow_command(
@@ -49,7 +51,13 @@ def command(
         connect(opened.dsn, application_name="pgflow run") as connection,
         workers(session, opened, following) as child,
     ):
-        started = start_run(session, connection, flow, value, options)
+        try:
+            started = start_run(session, connection, flow, value, options)
+        except InputError as error:
+            problem = problem_of(error)
+            if input_text is None:
+                problem.mend = "give the input: --input JSON, or --input @FILE; no run was started"
+            raise problem from None
         if following.wait:
             follow(session, connection, started.run_id, following, child)
         else:
