@@ -132,11 +132,18 @@ async def test_the_log_warns_once_of_each_function_that_events_go_to(server, sta
     assert not any("function sync" in line for line in told())
 
 
-async def test_what_cannot_be_examined_harms_nobody(server, started, caplog):
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (failure(403, "AccessDeniedException", "not authorized"), "403 AccessDeniedException"),
+        (failure(404, "ResourceNotFoundException", "Function not found: images"), "404 ResourceNotFound"),
+    ],
+)
+async def test_what_cannot_be_examined_harms_nobody(server, started, caplog, answer, said):
     caplog.set_level(logging.INFO, logger="lambda")
-    server.event_config = failure(403, "AccessDeniedException", "not authorized")
+    server.event_config = answer
     async with started() as executor:
-        await settled(lambda: "images: not examined: 403" in caplog.text)
+        await settled(lambda: f"images: not examined: {said}" in caplog.text)
         assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
 
 

@@ -101,7 +101,8 @@ def _asynchronous(clients: Clients, target: Target, launch_timeout: float) -> It
         retries = config.get("MaximumRetryAttempts", _LAMBDAS_RETRIES)
         age = config.get("MaximumEventAgeInSeconds", _LAMBDAS_EVENT_AGE)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+        told = error.response.get("Error", {})
+        if told.get("Code") != "ResourceNotFoundException" or "Function not found" in told.get("Message", ""):
             raise
         retries, age = _LAMBDAS_RETRIES, _LAMBDAS_EVENT_AGE
     mend = f"aws lambda put-function-event-invoke-config --function-name {target.function}"
