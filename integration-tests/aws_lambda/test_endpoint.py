@@ -181,6 +181,7 @@ def test_the_command_line_says_what_cannot_be_served(arguments, message):
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_moto_and_this_endpoint_agree_on_the_wire_format_of_what_both_have(plain):
     """A name that neither knows gives the same error code, status and type."""
     from moto import mock_aws

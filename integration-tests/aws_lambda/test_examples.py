@@ -15,6 +15,8 @@ from cfnlint.decode.cfn_yaml import load
 from pgflow_lambda.packaging import HANDLER
 from pgflow_lambda.packaging.platforms import PYTHONS
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "examples" / "lambda"
 RIGHTS_OF_THE_FUNCTION = {"logs:CreateLogStream", "logs:PutLogEvents"}
 RIGHTS_OF_THE_DISPATCHER = {"lambda:InvokeFunction", "lambda:GetFunctionEventInvokeConfig"}
@@ -115,7 +117,6 @@ def test_every_name_that_terraform_refers_to_is_there(terraform):
     assert set(terraform) - referred == unused
 
 
-@pytest.mark.slow
 def test_cfn_lint_has_nothing_to_say():
     command = [str(Path(sys.executable).with_name("cfn-lint")), "-r", "eu-west-1", "us-east-1", "--"]
     done = subprocess.run(
@@ -124,7 +125,6 @@ def test_cfn_lint_has_nothing_to_say():
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_terraform_finds_the_example_valid(tmp_path):
     """Needs a folder of providers (a filesystem mirror), as registries are not asked in tests."""
     program, providers = shutil.which("terraform"), os.environ.get("PGFLOW_TEST_TERRAFORM_PROVIDERS")

@@ -11,6 +11,8 @@ from dataclasses import replace
 import pytest
 from pgflow.envelope import ReportTarget
 
+pytestmark = pytest.mark.slow
+
 FLOWS = """
 from pgflow import Node, flow, step
 from pgflow_lambda import Lambda
@@ -38,7 +40,6 @@ def packaged(project, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=600, check=False)
 
 
-@pytest.mark.slow
 def test_the_zip_runs_tasks_alone(project, deeds, lambdas, pgflow_database, tmp_path):
     done = packaged(project, "shop.flows", "--postgres", "--json")
     assert done.returncode == 0, done.stderr
@@ -64,7 +65,6 @@ def test_the_zip_runs_tasks_alone(project, deeds, lambdas, pgflow_database, tmp_
         assert deeds.task(envelope).output == 42
 
 
-@pytest.mark.slow
 def test_another_python_and_another_processor(project):
     done = packaged(project, "shop.flows", "--arch", "arm64", "--python", "3.13", "-o", "arm.zip")
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,6 @@ def test_another_python_and_another_processor(project):
     assert all("cpython-313-aarch64" in name for name in libraries)
 
 
-@pytest.mark.slow
 def test_a_requirement_without_a_fitting_wheel_is_named(project):
     (project / "requirements.txt").write_text("pgflow-no-such-distribution==1.0\n")
     done = packaged(project, "shop.flows", "-r", "requirements.txt")
