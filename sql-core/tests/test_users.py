@@ -62,6 +62,7 @@ def test_a_user_starts_an_open_flow_and_owns_the_run(engine: Engine, gate: Gate)
 
 
 def test_a_flow_that_is_closed_is_not_there(engine: Engine, gate: Gate) -> None:
+    """Rule 96: a closed flow is not there, before and after it was open."""
     said = []
     for slug in ("payroll", "nothing"):
         with refused("PF002", slug) as caught:
@@ -112,6 +113,7 @@ def test_only_sound_names_are_opened(engine: Engine) -> None:
 
 @pytest.mark.parametrize("verb", RUN_VERBS)
 def test_a_run_of_another_is_as_one_that_is_not_there(engine: Engine, gate: Gate, verb: str) -> None:
+    """Rule 95: message, detail, hint and context are the same."""
     foreign, unknown = gate.start("ada").run_id, uuid4()
     said = []
     for run_id in (foreign, unknown):
@@ -133,6 +135,7 @@ def test_a_user_may_what_concerns_his_own_run(engine: Engine, gate: Gate, verb: 
 
 
 def test_users_keep_their_idempotency_keys_apart(engine: Engine, gate: Gate) -> None:
+    """Rule 97: and apart from those of services."""
     first = gate.start("ada", idempotency_key="order-1")
     again = gate.start("ada", idempotency_key="order-1")
     other = gate.start("eve", idempotency_key="order-1")
@@ -155,6 +158,7 @@ def test_no_key_can_be_made_to_look_like_that_of_another(gate: Gate) -> None:
 
 
 def test_lists_of_a_user_tell_nothing_of_other_runs(engine: Engine, gate: Gate) -> None:
+    """Rule 98: page by page, with a limit on what is looked at."""
     mine = [gate.start("eve").run_id for _ in range(3)]
     for _ in range(20):
         gate.start("ada")
