@@ -48,12 +48,19 @@ export async function post(
     retryAfter = Number(response.headers.get("retry-after")) || 0;
   } catch (error) {
     signal?.throwIfAborted();
-    throw new Unavailable(`no answer: ${error instanceof Error ? error.message : error}`);
+    throw new Unavailable(`no answer: ${reason(error)}`);
   }
   if (got.status === 408 || got.status === 429 || got.status >= 500) {
     throw new Unavailable(`HTTP status ${got.status}`, retryAfter);
   }
   return got;
+}
+
+/** Node's `fetch` says what was wrong only in the cause. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  return cause ? `${error.message}: ${cause}` : error.message;
 }
 
 /** Read an answer that must be JSON. */

@@ -100,7 +100,10 @@ test("a worker that was stopped before it ran claims nothing", async () => {
 
 test("the API may be away, or busy: the worker says so once and tries on", async () => {
   const problems: string[] = [];
-  const answers = [new TypeError("refused"), { status: 503 }, { status: 429, body: {} }, {
+  const answers = [new TypeError("failed", { cause: new Error("refused") }), { status: 503 }, {
+    status: 429,
+    body: {},
+  }, {
     status: 200,
     body: "?",
   }];
@@ -112,7 +115,7 @@ test("the API may be away, or busy: the worker says so once and tries on", async
   void worker.run();
   await engine.until("complete");
   await worker.stop();
-  assert.deepEqual(problems, ["no answer: refused"]);
+  assert.deepEqual(problems, ["no answer: failed: refused"]);
 });
 
 for (const [status, code] of [[401, "KEY_REFUSED"], [403, "KEY_SCOPE"], [404, ""]] as const) {
