@@ -23,7 +23,11 @@ ENTRY_POINTS = {
     "pgflow-kubernetes": "[pgflow]\nkubernetes = pgflow_kubernetes.plugin\n",
     "pgflow-lambda": "[pgflow]\nlambda = pgflow_lambda.plugin\n",
     "pgflow-local": "[pgflow]\nlocal = pgflow_local.plugin\n",
-    "pgflow-supabase": "[pgflow]\nsupabase = pgflow_supabase.plugin\n",
+    "pgflow-supabase": (
+        "[pgflow]\nsupabase = pgflow_supabase.plugin\n\n"
+        "[pgflow.commands]\nedge = pgflow_supabase.commands.edge:command\n"
+        "supabase = pgflow_supabase.commands.supabase:command\n"
+    ),
     "pgflow-testing": "[pytest11]\npgflow = pgflow_testing.plugin\n",
 }
 

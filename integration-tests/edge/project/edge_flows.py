@@ -42,10 +42,11 @@ def tally(text: Node[str]) -> Node[int]:
     return step(
         total,
         map_step(measure, words),
-        step(crash, words, runs_on=Edge("crashes"), timeout=2, heartbeat_timeout=1),
-        step(silence, words, runs_on=Edge("silent"), launch_timeout=1),
-        step(spin, words, runs_on=Edge("endless"), heartbeat_timeout=1, launch_timeout=5),
-        step(exceed, words, runs_on=Edge("limited"), launch_timeout=5),
+        # On a slow machine attempts after the first may be late, too: they have enough others.
+        step(crash, words, runs_on=Edge("crashes"), heartbeat_timeout=2, max_attempts=20),
+        step(silence, words, runs_on=Edge("silent"), launch_timeout=5),
+        step(spin, words, runs_on=Edge("endless"), heartbeat_timeout=2, launch_timeout=10, max_attempts=20),
+        step(exceed, words, runs_on=Edge("limited"), launch_timeout=10),
     )
 
 
