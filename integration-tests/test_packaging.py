@@ -249,3 +249,18 @@ def test_the_readme_s_flow_runs_where_only_the_wheels_are(version, wheels, tmp_p
     for command in commands(console.text):
         printed = run("sh", "-c", command.text, cwd=project, env=env)
         assert agrees(normal("\n".join(command.shown), project), normal(printed, project)), printed
+
+
+@pytest.mark.every_python
+def test_the_kubernetes_executor_works_with_the_oldest_client_that_it_takes(tmp_path):
+    """The newest is in the environment of all tests."""
+    member = ROOT / "executors/kubernetes"
+    project = tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (floor,) = [each for each in project["dependencies"] if each.startswith("kubernetes>=")]
+    oldest = floor.replace(">=", "==") + ".*"
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--target", tmp_path, oldest)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    said = "import kubernetes; print(kubernetes.__version__)"
+    env = {**os.environ, "PYTHONPATH": path}
+    assert run(sys.executable, "-c", said, env=env).startswith(floor.partition(">=")[2])
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", member / "tests", env=env)

@@ -8,6 +8,8 @@ from pgflow import AsyncClient, RunFailed
 
 from .conftest import SECONDS, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def attempts(pgflow_connection):
@@ -36,7 +38,6 @@ async def test_a_flow_runs_as_jobs_whose_secrets_go_with_them(pgflow_database, n
     assert not [each.name for each in plain if each.name in {"PGFLOW_ATTEMPT_TOKEN", "PGFLOW_ENVELOPE"}]
 
 
-@pytest.mark.slow
 async def test_the_token_may_travel_in_the_manifest(pgflow_database, namespace, dispatching):
     async with AsyncClient(pgflow_database) as client, dispatching(credentials="env"):
         await client.deploy(tally)
@@ -57,7 +58,6 @@ FAILURES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flow", "settings", "outcome", "code", "said"), FAILURES, ids=[row[0].slug for row in FAILURES]
 )
@@ -72,7 +72,6 @@ async def test_a_pod_that_ends_without_a_report_says_why(
     assert said in ended[0]["message"]
 
 
-@pytest.mark.slow
 async def test_the_log_of_a_failed_pod_is_kept_without_its_secrets(pgflow_database, dispatching, attempts):
     async with AsyncClient(pgflow_database) as client, dispatching():
         await client.deploy(out_of_memory)
@@ -82,7 +81,6 @@ async def test_the_log_of_a_failed_pod_is_kept_without_its_secrets(pgflow_databa
     assert "about to be killed, password=[redacted]" in ended["log_tail"]
 
 
-@pytest.mark.slow
 async def test_a_job_that_somebody_deleted_is_lost_and_its_task_runs_again(
     pgflow_database, namespace, dispatching, attempts, tmp_path
 ):
@@ -102,7 +100,6 @@ async def test_a_job_that_somebody_deleted_is_lost_and_its_task_runs_again(
     assert [job.metadata.name[-2:] for job in namespace.jobs()] == ["-2"]
 
 
-@pytest.mark.slow
 async def test_a_cancelled_run_has_its_pod_deleted(pgflow_database, namespace, dispatching, tmp_path):
     path = tmp_path / "go"
     async with AsyncClient(pgflow_database) as client, dispatching():
