@@ -28,7 +28,6 @@ def test_items_are_run_and_failed_ones_again(worker, client, pgflow_connection):
     assert run.result(SECONDS) == 2 * sum(map(len, WORDS))
     assert attempts(pgflow_connection) == [("measure", "failed")] * 5
     assert running.stop() == 0
-    assert running.lines == ["running"]
 
 
 def test_what_a_handler_throws_is_the_error_of_the_run(worker, client):
