@@ -48,5 +48,6 @@ def test_a_user_starts_and_follows_runs_and_no_other_user_sees_them(
     assert abs((finished - created).total_seconds() * 1000 - took) < 1
 
     assert said["refused"] == ["PF003", "PGRST301", "PF002", "PF002", "PF003"]
+    assert said["same"] == [True] * 6
     assert said["held"] == ["running"]
     assert said["aborted"] == [True]

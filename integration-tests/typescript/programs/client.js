@@ -23,6 +23,12 @@ await refused(ada.startFlow("refusing", {}));
 await refused(ada.startFlow("nowhere", {}));
 await refused(client("EVE").watchRun(started.runId).next());
 
+for (const input of ['a "text"', "null", null, [1, null], 1.5, true]) {
+  const { runId } = await ada.startFlow("holding", input);
+  const { input: stored } = await ada.getRun(runId);
+  say("same", JSON.stringify(stored) === JSON.stringify(input) || [input, stored]);
+}
+
 const held = await ada.startFlow("holding", {});
 const enough = new AbortController();
 try {
