@@ -11,6 +11,7 @@ BAD_SETTINGS = [
     ({"endpoint_url": "ftp://x"}, "must be a url"),
     ({"endpoint_url": "https://user:pass@x.example.com"}, "without user or password"),
     ({"endpoint_url": "http://localstack:4566"}, "allow_insecure"),
+    ({"on_failure_queue": "arn:aws:sqs:eu-west-3:123456789012:failed"}, "on_failure_queue must be a url"),
     ({"function": f"{ARN}:live", "qualifier": "live"}, "leave it out there"),
     ({"function": "a/b"}, "`function` is wrong"),
     ({"qualifier": "a b"}, "`qualifier` is wrong"),

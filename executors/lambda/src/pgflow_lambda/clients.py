@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -20,6 +21,7 @@ from pgflow_lambda.settings import LambdaSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
 
 __all__ = ["Clients", "NoCredentials"]
 
@@ -39,8 +41,18 @@ class Clients:
         self._settings = settings
         self._connections = connections
         self._session = _session(settings, self._config(settings.response_timeout))
+        self._sqs: SQSClient | None = None
         self.event: LambdaClient = self._lambda(settings.response_timeout)
         self.sync: LambdaClient = self._lambda(settings.sync_timeout)
+
+    def sqs(self, queue_url: str, wait: float) -> SQSClient:
+        """Return the client of a queue, which waits so long for messages."""
+        if self._sqs is None:
+            parts = urlsplit(queue_url)
+            config = self._config(wait + self._settings.response_timeout)
+            made = self._session.client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
+            self._sqs = cast("SQSClient", made)
+        return self._sqs
 
     def authenticate(self) -> None:
         """Get or renew the credentials; raises NoCredentials."""
@@ -56,6 +68,8 @@ class Clients:
         """Close the connections that are not in use."""
         self.event.close()
         self.sync.close()
+        if self._sqs is not None:
+            self._sqs.close()
 
     def _lambda(self, read_timeout: float) -> LambdaClient:
         client = self._session.client(

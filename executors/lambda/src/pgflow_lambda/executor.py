@@ -31,6 +31,7 @@ from pgflow_lambda.threads import Abandoned, NotBegun, Threads
 
 if TYPE_CHECKING:
     from pgflow_lambda.checking import Examiner
+    from pgflow_lambda.failures import FailureQueue
     from pgflow_lambda.invoking import Call, Invoker
 
 __all__ = ["DurableLambdaExecutor", "LambdaExecutor"]
@@ -65,6 +66,7 @@ class _Running:
     threads: Threads
     endings: Endings
     examiner: Examiner
+    failures: FailureQueue | None
 
 
 class LambdaExecutor:
@@ -107,11 +109,12 @@ class LambdaExecutor:
             await threads.close()
             raise ConfigError(f"executors.{ctx.name}: {error}; mend `profile` or `region`") from error
         from pgflow_lambda.checking import Examiner
+        from pgflow_lambda.failures import FailureQueue
 
-        examiner = Examiner(invoker, threads, ctx.logger)
-        self._running = _Running(
-            ctx, settings, ctx.report_to, invoker, threads, Endings(ctx.changed), examiner
-        )
+        endings, examiner = Endings(ctx.changed), Examiner(invoker, threads, ctx.logger)
+        url = settings.on_failure_queue
+        failures = None if url is None else FailureQueue(url, invoker, endings, ctx.logger)
+        self._running = _Running(ctx, settings, ctx.report_to, invoker, threads, endings, examiner, failures)
         target = Target.of(settings, LambdaStepOptions())
         if target is not None and settings.mode == "Event":
             examiner.examine(target, _LAUNCH_TIMEOUT)
@@ -120,6 +123,8 @@ class LambdaExecutor:
         """Close the connections; what was launched goes on."""
         running, self._running = self._running, None
         if running is not None:
+            if running.failures is not None:
+                await running.failures.close()
             await running.examiner.close()
             await running.endings.close()
             await running.threads.close()
@@ -129,6 +134,8 @@ class LambdaExecutor:
         """Ask Lambda whether the instance's function may be invoked, and how it treats events."""
         running = self._running
         target = None if running is None else Target.of(running.settings, LambdaStepOptions())
+        if running is not None and running.failures is not None:
+            await running.failures.close()  # its messages are for dispatchers
         if running is None or target is None:
             return []
         return await running.examiner.found(target, _LAUNCH_TIMEOUT, events=running.settings.mode == "Event")

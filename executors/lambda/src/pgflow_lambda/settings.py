@@ -74,11 +74,14 @@ class LambdaSettings(_Named):
     """Time that an attempt may take in the mode `RequestResponse`; after it nobody knows how it went."""
     inline_below: int = Field(default=0, ge=0, le=900_000)
     """Inputs of fewer bytes go along with the request; larger ones are fetched by the function."""
+    on_failure_queue: str | None = None
+    """URL of the SQS queue that is the functions' on-failure destination; dispatchers alone read it."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        if self.endpoint_url is not None:
-            _check_url("endpoint_url", self.endpoint_url, may_be_http=self.allow_insecure)
+        for key, url in (("endpoint_url", self.endpoint_url), ("on_failure_queue", self.on_failure_queue)):
+            if url is not None:
+                _check_url(key, url, may_be_http=self.allow_insecure)
         if self.role_external_id is not None and self.role_arn is None:
             raise ValueError("role_external_id goes with role_arn")
         return self
