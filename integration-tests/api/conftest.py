@@ -215,9 +215,12 @@ class Remote:
 
     def claimed(self) -> Envelope:
         """Claim the next attempt; waits until there is one."""
+        return self.until(self._claim)
+
+    def _claim(self) -> Envelope | None:
         claim = "select * from pgflow.claim_step_tasks('local', 'w', 1, 30, 'launch', 'none')"
-        row = self.until(lambda: self.connection.execute(claim).fetchone())
-        return Envelope(
+        row = self.connection.execute(claim).fetchone()
+        return row and Envelope(
             **{name: row[name] for name in ("run_id", "flow_slug", "flow_version", "step_slug", "step_type")},
             **{name: row[name] for name in ("task_index", "attempt", "attempt_token", "handler")},
             **{name: row[name] for name in ("timeout_seconds", "heartbeat_timeout_seconds")},
@@ -227,20 +230,29 @@ class Remote:
             report=ReportTarget("http", self.url),
         )
 
+    def after(self, envelope: Envelope) -> Envelope | None:
+        """Claim the attempt after one that died, its lease or launch deadline over; None if it completed.
+
+        What a dead process had sent may still take effect, at any moment.
+        """
+        found = self.until(lambda: self.task(envelope).status == "completed" or self._claim_later(envelope))
+        return None if found is True else found
+
     def next_attempt(self, envelope: Envelope) -> Envelope:
-        """Let the lease of a dead attempt, or its launch deadline, run out, and claim the next one."""
-        clock = (
-            "select lease_expires_at + interval '1 second' as later from pgflow.step_tasks where run_id = %s"
-        )
-        row = self.connection.execute(clock, [envelope.run_id]).fetchone()
-        if row["later"] is not None:
-            self.connection.execute(
-                "select set_config('pgflow.fake_now', %s, false)", [row["later"].isoformat()]
-            )
+        """Claim the attempt after one that died."""
+        return self.until(lambda: self._claim_later(envelope))
+
+    def _claim_later(self, envelope: Envelope) -> Envelope | None:
+        """Let the lease, the launch deadline or the back-off run out, and claim what there is then."""
+        query = "select coalesce(lease_expires_at, visible_at) + interval '1 second' as later "
+        query += "from pgflow.step_tasks where run_id = %s"
+        later = self.connection.execute(query, [envelope.run_id]).fetchone()["later"]
+        set_clock = "select set_config('pgflow.fake_now', %s, false)"
+        self.connection.execute(set_clock, [later.isoformat() if later else ""])
         try:
-            return self.claimed()
+            return self._claim()
         finally:
-            self.connection.execute("select set_config('pgflow.fake_now', '', false)")
+            self.connection.execute(set_clock, [""])
 
     def run(self, envelope: Envelope, **how: object) -> Outcome:
         """Run it in this process."""

@@ -7,9 +7,12 @@ import signal
 import socket
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
-from remote_faults import answered, busy, lost_answer, silent, slow
+from pgflow.reporters.contract import Call, Unavailable
+from pgflow.reporters.postgres import PostgresReporter
+from remote_faults import answered, busy, lost_answer, silent, slow, stuck
 
 
 def closed_port() -> int:
@@ -69,6 +72,39 @@ def test_an_api_that_never_comes_back_ends_in_exit_code_1(remote, front):
     assert "undelivered: " in process.communicate()[1]
     assert front.seen.count("complete") > 3
     assert remote.task(envelope).status == "running"  # and its lease or its timeout ends it
+
+
+@pytest.mark.parametrize("verb", ["start", "complete"])
+def test_an_order_to_stop_does_not_wait_for_an_api_that_does_not_answer(remote, front, verb, monkeypatch):
+    """The step may take an hour, and so may its report; the process must end before it is killed."""
+    over = threading.Event()
+    front.faults = [stuck(verb, over), silent("release")]
+    process = remote.process(remote.launched("double", {"n": 1}, timeout=3600), NO_PROXY="127.0.0.1")
+    remote.until(lambda: verb in front.seen)
+    process.terminate()
+    assert process.wait(60) == 1
+    assert "undelivered: " in process.communicate()[1]
+    over.set()
+
+
+def test_a_database_that_does_not_answer_is_waited_for_as_long_as_the_call_says(remote):
+    """Whatever the DSN says of connecting."""
+    envelope = remote.launched("double", {"n": 1})
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        reporter = PostgresReporter(f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=3600&sslmode=disable")
+        call = Call("start", envelope.run_id, "work", 0, envelope.attempt_token, {"instance_id": '"i"'})
+        told: SimpleQueue[Exception] = SimpleQueue()
+
+        def make() -> None:
+            try:
+                reporter.call(call, 0.5)
+            except Unavailable as error:
+                told.put(error)
+
+        threading.Thread(target=make, daemon=True).start()
+        assert "did not answer within 0.5 s" in str(told.get(timeout=60))
+        reporter.close()
 
 
 @pytest.mark.slow
@@ -142,9 +178,9 @@ def test_a_killed_process_loses_nothing(remote):
         time.sleep(chance.uniform(0.3, 2))  # the fault itself: any moment of the attempt's life
         process.send_signal(signal.SIGKILL)
         process.wait(60)
-        if remote.task(envelope).status == "completed":
+        envelope = remote.after(envelope)
+        if envelope is None:
             break
-        envelope = remote.next_attempt(envelope)
     else:
         assert remote.process(envelope).wait(60) == 0
     assert remote.task(envelope_of_run).output == 10

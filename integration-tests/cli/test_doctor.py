@@ -297,6 +297,11 @@ def test_what_the_database_finds_is_told_too(project, database):
     assert (found["severity"], found["subject"]) == ("note", "executor local")
     run_sql(database, "select pgflow.resume_executor('local')")
     assert found_by(project, "paused_executors") == []
+    refused = "paused_at = now(), pause_reason = 'the key was revoked', probe_at = now() + interval '30 s'"
+    run_sql(database, f"update pgflow.executors set {refused}, refusals = 1")
+    (found,) = found_by(project, "refused_executors")
+    assert (found["severity"], found["subject"]) == ("error", "executor local")
+    assert "the key was revoked" in found["finding"]
 
 
 def test_a_check_that_cannot_look_keeps_none_from_looking(project, database):

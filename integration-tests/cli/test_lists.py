@@ -181,6 +181,26 @@ def test_an_executor_is_paused_with_a_reason_and_resumed(chain, pgflow_connectio
     assert chain.json("resume", "--executor", "gpu") == {"executor": "gpu", "result": "resumed"}
 
 
+def test_status_names_the_executors_that_a_run_waits_for_and_why(chain, client, pgflow_connection):
+    run_id = start(client)
+    chain.pgflow("pause", "--executor", "local", "--reason", "no money")
+    chain.pgflow("pause", "--executor", "other", "--reason", "unheard")
+    shown = chain.pgflow("status", run_id).stdout
+    assert "executor local is paused" in shown
+    assert "no money" in shown
+    assert "pgflow resume --executor local" in shown
+    assert "unheard" not in shown
+    pgflow_connection.execute(
+        "update pgflow.executors set probe_at = clock_timestamp() + interval '30 s', "
+        "pause_reason = 'the key was revoked' where executor = 'local'"
+    )
+    shown = chain.pgflow("status", run_id).stdout
+    assert "executor local is refused by the place it launches to" in shown
+    assert "the key was revoked" in shown
+    chain.pgflow("resume", "--executor", "local")
+    assert "executor local" not in chain.pgflow("status", run_id).stdout
+
+
 def test_waiting_for_a_paused_run_says_that_it_is_paused(chain, client, monkeypatch):
     monkeypatch.setattr("pgflow.cli._waiting._IDLE_SECONDS", 0.1)
     run_id = start(client)

@@ -74,12 +74,14 @@ def test_a_client_sees_and_cancels_its_own_runs_only(project, log_in, database, 
     run_id = project.json("run", "letters", "--input", json.dumps("a"))["run_id"]
     log_in("pgflow_client")
     assert project.json("runs") == []
+    own = project.json("run", "letters", "--input", json.dumps("a"))["run_id"]
+    assert own in project.pgflow("status", own).stdout
     for command in ("cancel", "retry"):
         said = project.pgflow(command, run_id, code=1).stderr
         assert "belongs to another user" in said
         assert "pgflow_owner" in said
     log_in("pgflow_viewer")
-    assert [run["run_id"] for run in project.json("runs")] == [run_id]
+    assert {run["run_id"] for run in project.json("runs")} == {own, run_id}
 
 
 @pytest.mark.parametrize(

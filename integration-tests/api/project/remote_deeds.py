@@ -36,6 +36,16 @@ def slow_double(run: dict[str, Any]) -> int:
     return 2 * run["n"]
 
 
+def wait(run: dict[str, Any]) -> str:
+    """Go on when a file is there."""
+    note(run["trace"], "began")
+    until = time.monotonic() + SECONDS
+    while not Path(run["go"]).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    note(run["trace"], "ended")
+    return "waited"
+
+
 def compute(run: dict[str, Any]) -> str:
     """Keep the processor, and never ask anybody for anything."""
     until = time.process_time() + run["seconds"]

@@ -27,7 +27,9 @@ class Exchange:
         self._backend = backend
 
     def forward(self) -> tuple[int, bytes]:
-        headers = {"Authorization": self._handler.headers["Authorization"]}
+        dropped = {"host", "content-length", "connection", "accept-encoding"}
+        given = self._handler.headers.items()
+        headers = {name: value for name, value in given if name.lower() not in dropped}
         answer = httpx.post(
             self._backend + self._handler.path,
             content=self._body,
@@ -131,6 +133,17 @@ def silent(*verbs: str) -> Fault:
 
     def fault(exchange: Exchange) -> None:
         if exchange.verb in verbs:
+            exchange.cut()
+
+    return fault
+
+
+def stuck(verb: str, until: threading.Event) -> Fault:
+    """Take requests of this verb and say nothing, until they no longer matter."""
+
+    def fault(exchange: Exchange) -> None:
+        if exchange.verb == verb:
+            until.wait(60)
             exchange.cut()
 
     return fault

@@ -1,4 +1,4 @@
-"""The kit against three executors that break their contract: which checks say so."""
+"""The kit against executors that break their contract: each is caught, by the checks that ask for it."""
 
 import re
 
@@ -21,6 +21,7 @@ from pgflow_testing.executor_suite.reference import Busy, ConnectionDropped, Not
 
 class Conformance(ExecutorConformance):
     mutant = None
+    runs = 60
 
     @pytest.fixture
     def backend(self):
@@ -32,7 +33,7 @@ class Conformance(ExecutorConformance):
 
 """
 
-#: The deliberately broken ones run the whole kit but for its storm.
+#: Deliberately broken; each with the checks of the whole kit that say so.
 BROKEN = {
     "RetriesByItself": (
         """
@@ -72,39 +73,316 @@ BROKEN = {
     ),
 }
 
+#: Each with the checks that catch it.  There is one at least for each check.
+MUTANTS = {
+    "RetriesAfterALostAnswer": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        return await super().launch(attempt) if isinstance(result, Unknown) else result
+""",
+        {6, 7},
+    ),
+    "RejectsWhatItCannotKnow": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        return Rejected("transient", result.reason) if isinstance(result, Unknown) else result
+""",
+        {3, 7},
+    ),
+    "ForgetsRetryAfter": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        return Rejected(result.kind, result.reason) if isinstance(result, Rejected) else result
+""",
+        {4},
+    ),
+    "CallsEveryRefusalTransient": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        if isinstance(result, Rejected) and result.kind != "throttled":
+            return Rejected("transient", result.reason)
+        return result
+""",
+        {5},
+    ),
+    "ObserveRaisesForUnknown": (
+        """
+    async def observe(self, refs):
+        seen = await super().observe(refs)
+        if any(each.phase is Phase.NOT_FOUND for each in seen):
+            raise LookupError("no such job")
+        return seen
+""",
+        {8, 9, 10, 11, 13},
+    ),
+    "ObserveAsksOneByOne": (
+        """
+    async def observe(self, refs):
+        return [(await super(ObserveAsksOneByOne, self).observe([ref]))[0] for ref in refs]
+""",
+        {9},
+    ),
+    "ObserveDropsWhatIsUnknown": (
+        """
+    async def observe(self, refs):
+        return [each for each in await super().observe(refs) if each.phase is not Phase.NOT_FOUND]
+""",
+        {8, 9, 10, 11, 13},
+    ),
+    "CancelsOnce": (
+        """
+    async def cancel(self, ref, grace):
+        if not await self.cluster.list([ref.external_id]):
+            raise LookupError("no such job")
+        await super().cancel(ref, grace)
+""",
+        {10, 13},
+    ),
+    "CancelsNothing": (
+        """
+    async def cancel(self, ref, grace):
+        pass
+""",
+        {10},
+    ),
+    "KnowsOnlyItsOwn": (
+        """
+    async def start(self, ctx):
+        await super().start(ctx)
+        self.known = set()
 
-def failed_checks(pytester, mutants, *arguments):
-    """Run the kit against mutants; return, for each, which checks failed."""
-    classes = [
-        f"class {name}(ClusterExecutor):\n{body}\n\nclass Test{name}(Conformance):\n    mutant = {name}\n"
-        for name, (body, _) in mutants.items()
-    ]
-    pytester.makepyfile(test_broken=SETUP + "\n\n".join(classes))
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-rfE", *arguments)
-    failed = {name: set() for name in mutants}
-    for line in result.outlines:
-        found = re.match(r"(?:FAILED|ERROR) test_broken.py::Test(\w+)::test_(\d+)_", line)
-        if found:
-            failed[found[1]].add(int(found[2]))
-    return failed, result
+    async def launch(self, attempt):
+        self.known.add(attempt.external_id)
+        return await super().launch(attempt)
+
+    async def observe(self, refs):
+        seen = await super().observe(refs)
+        mine = [each.ref.external_id in self.known for each in seen]
+        return [each if own else Observation(each.ref, Phase.UNKNOWN) for each, own in zip(seen, mine)]
+""",
+        {11},
+    ),
+    "LargeHandle": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        return Accepted({**result.handle, "log": "x" * 5000}) if isinstance(result, Accepted) else result
+""",
+        {12},
+    ),
+    "TokenInItsRepr": (
+        """
+    async def launch(self, attempt):
+        self.last = attempt.attempt_token
+        return await super().launch(attempt)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {getattr(self, 'last', None)}>"
+""",
+        {13},
+    ),
+    "TokenInItsLog": (
+        """
+    async def launch(self, attempt):
+        self.ctx.logger.debug("creating a job from %s", self.body(attempt))
+        return await super().launch(attempt)
+""",
+        {13},
+    ),
+    "InputInItsMessages": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        if isinstance(result, Rejected):
+            return Rejected(result.kind, f"{result.reason}: {attempt.input}", result.retry_after)
+        return result
+""",
+        {13},
+    ),
+    "TokenInTheNameOfAJob": (
+        """
+    def job_name(self, attempt):
+        return f"{attempt.external_id}.{attempt.attempt_token}"
+
+    async def observe(self, refs):
+        names = {name.partition(".")[0]: name for name in self.cluster.jobs}
+        found = await self.cluster.list([names.get(ref.external_id, "") for ref in refs][:500])
+        jobs = [found.get(names.get(ref.external_id)) for ref in refs]
+        return [Observation(ref, job.phase if job else Phase.NOT_FOUND) for ref, job in zip(refs, jobs)]
+
+    async def cancel(self, ref, grace):
+        for name in list(self.cluster.jobs):
+            if name.partition(".")[0] == ref.external_id:
+                await self.cluster.delete(name)
+""",
+        {13},
+    ),
+    "SendsTheInputAlong": (
+        """
+    def body(self, attempt):
+        return Envelope.of(attempt, self.ctx.report_to, inline_input=attempt.input is not None).to_json()
+""",
+        {14},
+    ),
+    "LeavesATask": (
+        """
+    async def aclose(self):
+        asyncio.create_task(asyncio.sleep(3600), name="keeper")
+        await super().aclose()
+""",
+        {18},
+    ),
+    "LeavesAFile": (
+        """
+    async def aclose(self):
+        import os
+        os.open("/dev/null", os.O_RDONLY)
+        await super().aclose()
+""",
+        {18},
+    ),
+    "KillsOnClosing": (
+        """
+    async def aclose(self):
+        for name, job in self.cluster.jobs.items():
+            job._post("fail", error={"code": "CLOSED", "message": "going"})
+        await super().aclose()
+""",
+        {11, 18},
+    ),
+    "TakesAnyKey": (
+        """
+    class Settings(ClusterSettings):
+        model_config = {"extra": "ignore"}
+""",
+        {19},
+    ),
+    "PretendsToLaunch": (
+        """
+    async def launch(self, attempt):
+        return Accepted({"v": 1, "name": self.job_name(attempt)})
+""",
+        {1},
+    ),
+    "ForgetsWhoIsLate": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        job = self.cluster.jobs[attempt.external_id]
+        post = job._post
+        job._post = lambda verb, **fields: None if verb == "complete" else post(verb, **fields)
+        return result
+""",
+        {15},
+    ),
+    "SaysThatTheDeadRun": (
+        """
+    async def observe(self, refs):
+        seen = await super().observe(refs)
+        return [Observation(each.ref, Phase.RUNNING) for each in seen]
+""",
+        {8, 16},
+    ),
+    "LeavesWhatStandsStill": (
+        """
+    async def cancel(self, ref, grace):
+        job = self.cluster.jobs.get(ref.external_id)
+        if job is None or job.awake.is_set():
+            await super().cancel(ref, grace)
+""",
+        {10},
+    ),
+    "KeepsItsSlots": (
+        """
+    taken = 0
+
+    @property
+    def capacity(self):
+        return 1 - self.taken
+
+    async def launch(self, attempt):
+        self.taken += 1
+        return await super().launch(attempt)
+""",
+        {17},
+    ),
+    "FailsWhatIsThrottled": (
+        """
+    async def launch(self, attempt):
+        result = await super().launch(attempt)
+        return Rejected("permanent", result.reason) if isinstance(result, Rejected) else result
+""",
+        {4, 5, 20},
+    ),
+}
+
+#: What these do wrong is seen by waiting in vain.
+WAITED_FOR = {
+    "PretendsToLaunch",
+    "CancelsNothing",
+    "ForgetsWhoIsLate",
+    "KillsOnClosing",
+    "SaysThatTheDeadRun",
+    "LeavesWhatStandsStill",
+}
 
 
-def test_every_check_has_its_words_and_its_test():
+@pytest.fixture
+def failed_checks(pytester, monkeypatch, pgflow_server):
+    """Run checks against a mutant: `failed_checks(body, checks)` gives those that failed, and the output."""
+    monkeypatch.setenv("PGFLOW_TEST_DSN", pgflow_server.dsn("postgres"))
+
+    def run(body, checks):
+        mutant = (
+            f"class Mutant(ClusterExecutor):\n{body}\n\nclass TestMutant(Conformance):\n    mutant = Mutant\n"
+        )
+        pytester.makepyfile(test_mutant=SETUP + mutant)
+        chosen = " or ".join(f"test_{number:02}_" for number in checks)
+        result = pytester.runpytest_inprocess(
+            "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:asyncio", "-rfE", "-k", chosen
+        )
+        found = (
+            re.match(r"(?:FAILED|ERROR) test_mutant.py::\w+::test_(\d+)_", line) for line in result.outlines
+        )
+        return {int(each[1]) for each in found if each}, result
+
+    return run
+
+
+def test_every_check_has_its_words_its_test_and_a_mutant_that_it_fails():
     from pgflow_testing.executor_suite import ExecutorConformance
 
     tested = {int(name.split("_")[1]) for name in dir(ExecutorConformance) if name.startswith("test_")}
     assert tested == set(CHECKS) == set(range(1, 21))
+    assert set().union(*(checks for _, checks in (BROKEN | MUTANTS).values())) == set(CHECKS)
 
 
 @pytest.mark.slow
-def test_broken_executors_fail_the_kit(pytester, monkeypatch, pgflow_server):
-    monkeypatch.setenv("PGFLOW_TEST_DSN", pgflow_server.dsn("postgres"))
-    failed, result = failed_checks(pytester, BROKEN, "-k", "not test_20")
-    assert failed == {name: checks for name, (_, checks) in BROKEN.items()}
-    result.stdout.fnmatch_lines(
-        [
-            "check 6: after drop_response, one launch made * requests",
-            "The contract: one launch is one remote request: the core is the only one that tries again.",
-            "See docs/reference/executor-contract.md",
-        ]
-    )
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_executor_fails_the_kit(failed_checks, name):
+    """The whole kit but for its storm."""
+    body, checks = BROKEN[name]
+    failed, result = failed_checks(body, set(CHECKS) - {20})
+    assert failed == checks
+    if name == "RetriesByItself":
+        result.stdout.fnmatch_lines(
+            [
+                "check 6: after drop_response, one launch made * requests",
+                "The contract: one launch is one remote request: the core is the only one that tries again.",
+                "See docs/reference/executor-contract.md",
+            ]
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught_by_its_checks_and_passes_another(failed_checks, monkeypatch, name):
+    if name in WAITED_FOR:
+        monkeypatch.setattr("pgflow_testing.executor_suite.bench.PATIENCE", 3.0)
+    body, checks = MUTANTS[name]
+    failed, _ = failed_checks(body, {12 if 12 not in checks else 1, *checks})
+    assert failed == checks

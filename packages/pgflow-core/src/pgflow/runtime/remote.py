@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, TypeVar
 
 from pgflow.envelope import Envelope
 from pgflow.reporters.choice import reporter_for
@@ -26,6 +28,8 @@ from pgflow.runtime.work import Work
 
 __all__ = ["Event", "Inbox", "run_envelope"]
 
+T = TypeVar("T")
+
 _MARGIN: Final = 2.0
 """Seconds before the platform's end at which the handler is stopped, so that there is time to say so."""
 _LAST: Final = 0.5
@@ -38,6 +42,8 @@ _CLEAN_UP: Final = 1.0
 """Seconds that a handler has to notice that it is to stop, where somebody waits for its process to end."""
 _GRACE: Final = 10.0
 """The same where nobody waits: the run was cancelled."""
+_LAST_WORDS: Final = 8.0
+"""Seconds that a report is tried for once the process is to end: platforms wait longer before they kill."""
 
 
 class Event(Enum):
@@ -50,6 +56,8 @@ class Event(Enum):
     STALE = auto()
     """Somebody else has the task, or nobody answered for as long as the lease."""
     DEADLINE = auto()
+    ANSWERED = auto()
+    """A call to the engine has ended."""
 
 
 Inbox = SimpleQueue[Event]
@@ -102,10 +110,14 @@ class _Run:
         self._heart = Heart(reports.beat, envelope.heartbeat_timeout_seconds, self._is_over)
         self._work = Work(envelope.handler, refusal, lambda: inbox.put(Event.ENDED))
         self._deadline = self._platform_end
+        self._ending = threading.Event()
+        self._end = float("inf")
+        """When the last report is given up, once the process is to end."""
 
     def run(self, instance_id: str) -> Outcome:
         try:
-            input_json = self._reports.start(instance_id, self._launch_deadline(), self._pause)
+            until = self._launch_deadline()
+            input_json = self._wait_for(lambda: self._reports.start(instance_id, until, self._pause))
             self._pause(0)
         except NotWanted as error:
             return Outcome("stopped", str(error))
@@ -145,9 +157,11 @@ class _Run:
     def _conclude(self, event: Event) -> Outcome:
         if event is Event.ENDED:
             return self._report_end()
+        if event is Event.STOP:
+            self._begin_to_end()
         is_running = not self._stop(_GRACE if event is Event.CANCELLED else _CLEAN_UP)
         if event is Event.DEADLINE:
-            outcome = self._reports.fail(self._timed_out(), self._report_deadline())
+            outcome = self._fail(self._timed_out())
         elif event is Event.STOP:
             outcome = (
                 self._report_end()
@@ -159,19 +173,61 @@ class _Run:
         else:
             silent = self._heart.is_silent
             outcome = Outcome("undelivered" if silent else "stopped", "the lease was lost")
-        return Outcome(outcome.kind, outcome.reason, is_running)
+        return Outcome(outcome.kind, outcome.reason, is_running or outcome.is_running)
 
     def _report_end(self) -> Outcome:
-        work = self._work
-        if work.output is not None:
-            return self._reports.complete(work.output, self._report_deadline())
-        assert work.error is not None
-        return self._reports.fail(failure_of(work.error), self._report_deadline())
+        output, error, until = self._work.output, self._work.error, self._report_deadline()
+        if output is not None:
+            return self._tell(lambda: self._reports.complete(output, until))
+        assert error is not None
+        return self._fail(failure_of(error))
+
+    def _fail(self, failure: Failure) -> Outcome:
+        until = self._report_deadline()
+        return self._tell(lambda: self._reports.fail(failure, until))
+
+    def _tell(self, report: Callable[[], Outcome]) -> Outcome:
+        try:
+            return self._wait_for(report, _LAST_WORDS)
+        except _Stopping:
+            said = "the process was told to end, and nobody took the report"
+            return Outcome("undelivered", said, is_running=True)
+
+    def _wait_for(self, call: Callable[[], T], grace: float = 0.0) -> T:
+        """Have calls made in a thread: an order to stop must not wait for whoever does not answer.
+
+        Raises _Stopping when the process is to end and the grace, in seconds, is over.
+        """
+        answer: Future[T] = Future()
+
+        def make() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as error:  # raised where it is waited for
+                answer.set_exception(error)
+            self._inbox.put(Event.ANSWERED)
+
+        threading.Thread(target=make, name="pgflow-call", daemon=True).start()
+        while True:
+            left = self._end - _LAST_WORDS + grace - time.monotonic()
+            try:
+                event = self._inbox.get(timeout=max(0.0, left) if self._ending.is_set() else None)
+            except Empty:
+                raise _Stopping from None
+            if event is Event.STOP:
+                self._begin_to_end()
+            elif event is Event.ANSWERED and answer.done():
+                return answer.result()
 
     def _hand_back(self, when: str) -> Outcome:
         told = {"code": "SHUTDOWN", "message": f"the process that ran the attempt was told to end {when}"}
         failure = Failure(told, "release", retryable=True, retry_after_seconds=None)
-        return self._reports.fail(failure, self._report_deadline())
+        return self._fail(failure)
+
+    def _begin_to_end(self) -> None:
+        if not self._ending.is_set():
+            self._end = time.monotonic() + _LAST_WORDS
+            self._ending.set()
 
     def _timed_out(self) -> Failure:
         timeout = self._envelope.timeout_seconds
@@ -197,19 +253,16 @@ class _Run:
         self._inbox.put(Event.CANCELLED if verdict == "cancel" else Event.STALE)
 
     def _pause(self, seconds: float) -> None:
-        """Wait before the handshake is tried again: only an order to stop can come meanwhile."""
-        try:
-            self._inbox.get(timeout=seconds)
-        except Empty:
-            return
-        raise _Stopping
+        """Wait before the handshake is tried again, unless the process is to end."""
+        if self._ending.wait(seconds):
+            raise _Stopping
 
     def _launch_deadline(self) -> float:
         left = (self._envelope.launch_deadline - datetime.now(UTC)).total_seconds()
         return min(time.monotonic() + max(left, _STARTING), self._platform_end - _MARGIN)
 
     def _report_deadline(self) -> float:
-        return min(max(self._deadline, time.monotonic() + _REPORTING), self._platform_end - _LAST)
+        return min(max(self._deadline, time.monotonic() + _REPORTING), self._platform_end - _LAST, self._end)
 
 
 class _Stopping(Exception):

@@ -9,8 +9,8 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, Literal, Self, TypeVar
 from uuid import UUID
@@ -195,14 +195,25 @@ class Bench:
 
     def replace(self, attempt: Attempt, value: str) -> None:
         """Let the attempt be lost, and complete its task by another one, with this JSON text as output."""
+        with self._tomorrow() as later:
+            (task,) = fetch(later, claim_step_tasks(self.instance.name, "other", 1))
+            key = (task.run_id, task.step_slug, task.task_index, task.attempt_token)
+            later.execute("select pgflow.complete_step_task(%s, %s, %s, %s, %s::jsonb)", (*key, value))
+
+    def lapse(self) -> None:
+        """Let every lease and deadline pass."""
+        with self._tomorrow():
+            pass
+
+    @contextmanager
+    def _tomorrow(self) -> Generator[psycopg.Connection[Any]]:
+        """Give a connection whose engine thinks a day has passed, and has followed what is due."""
         with connect(self.dsn, application_name="pgflow kit") as later:
             later.execute(
                 "select set_config('pgflow.fake_now', (clock_timestamp() + interval '1 day')::text, false)"
             )
             later.execute("select pgflow.maintain()")
-            (task,) = fetch(later, claim_step_tasks(self.instance.name, "other", 1))
-            key = (task.run_id, task.step_slug, task.task_index, task.attempt_token)
-            later.execute("select pgflow.complete_step_task(%s, %s, %s, %s, %s::jsonb)", (*key, value))
+            yield later
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Launched]:

@@ -129,6 +129,22 @@ class BaseCancel(Suite):
         expect(10, not bench.marks.done(attempt), "the handler ran to its end though it was cancelled")
         expect(10, not executor.reports, f"a report followed a cancellation: {executor.reports}")
 
+    @check
+    async def test_10_cancel_ends_code_that_stands_still(self, bench: Bench) -> None:
+        """Check 10, of code that does nothing any more, and so missed its heartbeats."""
+        bench.needs(Capability.CANCEL)
+        bench.needs(Capability.OBSERVE)
+        (attempt,) = bench.claim(hold=True, heartbeat_timeout=60, timeout=200_000)
+        async with bench.running() as executor:
+            ref = await executor.accepted(attempt, 10)
+            await bench.until(lambda: bench.marks.started(attempt), "the start of the handler", 10)
+            bench.backend.freeze(attempt)
+            bench.lapse()
+            (ended,) = bench.outcomes(attempt)
+            expect(10, ended[1] == "lost", f"an attempt that stood still ended as {ended[1]}")
+            await executor.cancel(ref, 10)
+            await executor.gone(ref, "the end of code that stood still", 10)
+
 
 def _nobody(handle: dict[str, object] | None = None) -> HandleRef:
     return HandleRef(uuid.uuid4(), "work", 0, 1, f"nobody-{uuid.uuid4().hex[:8]}", handle)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
 
 import click
+from psycopg import Connection
 from rich.markup import escape
 
 from pgflow.cli._command import pgflow_command
@@ -18,8 +21,11 @@ from pgflow.cli._session import Session
 from pgflow.cli._steps import steps_table, traceback_lines
 from pgflow.cli._waiting import Watch, failures_of
 from pgflow.client import Client, RunDetail, RunProgress
-from pgflow.database.statements.runs import AttemptRow
-from pgflow.errors import RunFailed
+from pgflow.database.execute import fetch
+from pgflow.database.statements.runs import AttemptRow, paused_executors
+from pgflow.errors import DatabaseError, RunFailed
+
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 
 @pgflow_command("status", example="pgflow status latest\npgflow status 0199f3a1 --watch")
@@ -41,6 +47,7 @@ def command(session: Session, run_id: str, *, watch: bool) -> None:
             session.output.document(run)
         else:
             _print(session, run, client.get_progress(found), failures_of(connection, found))
+            _print_pauses(session, connection, found)
     if watch and run.status != "completed":
         raise SystemExit(FAILED)
 
@@ -66,3 +73,21 @@ def _print(
     elif run.output is not None:
         output.line()
         output.line(escape(json.dumps(run.output, indent=2, ensure_ascii=False)))
+
+
+def _print_pauses(session: Session, connection: Connection[Any], run_id: UUID) -> None:
+    """Say which executors the run waits for because they are paused, to those who may know."""
+    try:
+        paused = fetch(connection, paused_executors(run_id))
+    except DatabaseError as error:
+        if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+        return
+    for each in paused:
+        how = "is paused" if each.next_try_at is None else "is refused by the place it launches to"
+        why = each.reason or "no reason was given"
+        said = f"executor {each.executor} {how}, {ago(each.paused_at)}: {why}"
+        session.output.line(f"\n[yellow]{escape(said)}[/]")
+        resume = f"`pgflow resume --executor {each.executor}`"
+        mend = resume if each.next_try_at is None else f"correct what is said; then {resume} goes on at once"
+        session.output.line(f"[green]mend:[/] {escape(mend)}")

@@ -14,6 +14,7 @@ __all__ = [
     "LiveLogRow",
     "LogPlace",
     "LogRow",
+    "PausedExecutor",
     "Started",
     "StartedMany",
     "cancel_run",
@@ -24,6 +25,7 @@ __all__ = [
     "list_runs",
     "live_task_logs",
     "pause_run",
+    "paused_executors",
     "resume_run",
     "retry_run",
     "run_flow",
@@ -246,5 +248,29 @@ def task_logs(
         "order by recorded_at, step_slug, task_index, attempt limit %s",
         (run_id, step_slug, step_slug, task_index, task_index, place.recorded_at, *place, limit),
         parse=as_objects(LogRow),
+        repeatable=True,
+    )
+
+
+class PausedExecutor(NamedTuple):
+    """An executor that steps of a run wait for."""
+
+    executor: str
+    paused_at: datetime
+    reason: str | None
+    next_try_at: datetime | None
+    """When a launch is tried again, if it is paused by itself because its launches are refused."""
+
+
+def paused_executors(run_id: UUID) -> Statement[list[PausedExecutor]]:
+    """Read the paused executors that steps of a run have yet to run on; for roles that read everything."""
+    return Statement(
+        "select e.executor, e.paused_at, e.pause_reason, e.probe_at from pgflow.executors e "
+        "where e.paused_at is not null and e.executor in ("
+        "select d.executor from pgflow.runs r join pgflow.step_states s using (run_id) "
+        "join pgflow.steps d using (flow_slug, flow_version, step_slug) "
+        "where r.run_id = %s and s.status in ('pending', 'running')) order by e.executor",
+        (run_id,),
+        parse=as_objects(PausedExecutor),
         repeatable=True,
     )
