@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from edge_flows import holding, lengths, refusing, tally, waited
+from edge_flows import holding, lengths, refusing, tally, telling, waited
 from pgflow import AsyncClient, RunFailed
 from pgflow.api.app import completion_api
 from pgflow.api.settings import ApiSettings
@@ -133,6 +133,25 @@ async def test_a_worker_that_is_told_to_end_hands_its_attempt_back(
     ).fetchone()
     assert tuple(row.values()) == (1, "released", "SHUTDOWN")
     assert pgflow_connection.execute("select failures from pgflow.step_tasks").fetchone()["failures"] == 0
+
+
+@pytest.mark.parametrize("way", ["api", "postgrest"])
+async def test_heartbeats_tell_how_far_an_attempt_has_come(
+    pgflow_database, pgflow_connection, holder, tmp_path, request, way, dispatching
+):
+    told = request.getfixturevalue(way)
+    report_to = told if way == "api" else ReportTarget("postgrest", told.url, token_for("pgflow_worker"))
+
+    def progress():
+        return pgflow_connection.execute("select progress from pgflow.task_progress").fetchone()
+
+    async with AsyncClient(pgflow_database) as client, dispatching(holder().url, report_to):
+        await client.deploy(telling)
+        handle = await client.start(telling, str(tmp_path))
+        await until(progress)
+        assert progress()["progress"] == {"done": 1, "total": 2, "message": "half"}
+        (tmp_path / "go").touch()
+        assert await handle.result(120) == str(tmp_path)
 
 
 async def test_a_worker_whose_time_is_up_fails_its_attempt(

@@ -97,3 +97,12 @@ def hold(folder: str) -> str:
 @flow(runs_on=Edge("holds"), timeout=300, launch_timeout=60)
 def holding(folder: Node[str]) -> Node[str]:
     return step(hold, folder)
+
+
+def tell(folder: str) -> str:
+    return folder
+
+
+@flow(runs_on=Edge("holds"), heartbeat_timeout=6, launch_timeout=60, max_attempts=20)
+def telling(folder: Node[str]) -> Node[str]:
+    return step(tell, folder)
