@@ -170,10 +170,10 @@ async def test_the_role_of_the_guide_is_enough(namespace, tmp_path):
 async def test_the_doctor_says_what_an_old_server_lacks(namespace):
     instance = namespace.instance()
     async with running(instance) as executor:
-        findings = [(each.subject, each.finding) for each in await executor.check()]
-    version = {subject for subject, _ in findings}
-    assert version == {"Kubernetes v1.20.2"}
-    assert ["`suspend`" in findings[0][1], "`podFailurePolicy`" in findings[1][1]] == [True, True]
+        suspend, policy = await executor.check()
+    assert {suspend.subject, policy.subject} == {"Kubernetes v1.20.2"}
+    assert ("`suspend`" in suspend.finding, "`podFailurePolicy`" in policy.finding) == (True, True)
+    assert {suspend.severity, policy.severity} == {"warning"}
 
 
 async def test_a_name_that_is_taken_is_not_adopted_nor_deleted(namespace):

@@ -148,6 +148,22 @@ def test_each_layer_goes_over_the_one_before_but_for_what_is_ours():
     assert "valueFrom" in next(e for e in task_of(manifest)["env"] if e["name"] == "PGFLOW_ATTEMPT_TOKEN")
 
 
+def test_plugins_edit_the_job_but_not_what_is_ours():
+    def edited(body):
+        changed = merged(
+            body, {"spec": {"template": {"spec": {"priorityClassName": "batch"}}, "backoffLimit": 3}}
+        )
+        return merged(
+            changed, {"metadata": {"name": "mine", "annotations": {"seen": body["metadata"]["name"]}}}
+        )
+
+    manifest = build_job(make_attempt(), make_settings(), CREDENTIALS, patience=MINUTE, edited=edited)
+    assert pod_of(manifest)["priorityClassName"] == "batch"
+    assert (manifest["metadata"]["name"], manifest["spec"]["backoffLimit"]) == (NAME, 0)
+    assert manifest["metadata"]["annotations"]["seen"] == NAME
+    assert not same_job(build(), manifest)
+
+
 def test_plain_variables_keep_their_dollars_and_need_no_suspension():
     credentials = {"envelope": '{"params": "$(HOME) $$"}', "token": str(TOKEN)}
     settings = make_settings(credentials="env", handlers=("shop.*:*", "jobs:*"))

@@ -6,11 +6,13 @@ import asyncio
 import json
 import uuid
 from collections import Counter
+from datetime import timedelta
 
 import pytest
-from pgflow.executor import HandleRef, Phase
+from pgflow.executor import DeployedStep, HandleRef, Phase
 from pgflow_kubernetes.naming import labels
 from pgflow_kubernetes.redacting import redacted
+from pgflow_kubernetes.settings import KubernetesStepOptions
 
 from .server import Held, refusal
 
@@ -264,6 +266,16 @@ async def test_the_doctor_names_the_rights_that_are_missing(serving, running):
     async with running(serving(answer)) as executor:
         (hindrance,) = await executor.check()
     assert (hindrance.subject, hindrance.finding) == ("namespace tasks", "the dispatcher must not watch jobs")
+
+
+async def test_the_doctor_names_steps_that_ask_for_too_much(serving, running):
+    def deployed(**options):
+        minute = timedelta(minutes=1)
+        return DeployedStep("f", "s", KubernetesStepOptions(**options), minute, minute, None)
+
+    async with running(serving(modern)) as executor:
+        (hindrance,) = await executor.check_steps([deployed(), deployed(image="other:1")])
+    assert (hindrance.subject, "`images`" in hindrance.finding) == ("f.s", True)
 
 
 async def test_the_doctor_says_that_there_is_no_cluster(serving, running):

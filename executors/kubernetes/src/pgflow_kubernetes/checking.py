@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from pgflow.executor import Hindrance
+from pgflow.executor import DeployedStep, Hindrance
 
+from pgflow_kubernetes.allowed import refusals
 from pgflow_kubernetes.answers import REMOTE, judge
 from pgflow_kubernetes.cluster import BATCH, Cluster, Refused
-from pgflow_kubernetes.settings import KubernetesSettings
+from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
 
-__all__ = ["check_cluster"]
+__all__ = ["check_cluster", "check_steps"]
 
 _NEEDS: Final = (
     ("batch", "jobs", "create"),
@@ -45,6 +46,16 @@ async def check_cluster(cluster: Cluster, settings: KubernetesSettings) -> Seque
     return [*_lacks(probe, str(version.get("gitVersion"))), *await _rights(cluster, settings, needs)]
 
 
+def check_steps(settings: KubernetesSettings, steps: Sequence[DeployedStep]) -> Sequence[Hindrance]:
+    """Return what steps ask for and will not get: their launches would be refused."""
+    mend = "allow it in the settings of the executor, or change the step"
+    return [
+        Hindrance(f"{step.flow_slug}.{step.step_slug}", refusal, mend)
+        for step in steps
+        for refusal in refusals(settings, cast("KubernetesStepOptions", step.options))
+    ]
+
+
 def _lacks(probe: Mapping[str, Any], version: str) -> Iterator[Hindrance]:
     """Say which fields of a Job the server drops."""
     if not probe["spec"].get("suspend"):
@@ -52,12 +63,14 @@ def _lacks(probe: Mapping[str, Any], version: str) -> Iterator[Hindrance]:
             f"Kubernetes {version}",
             "it drops `suspend` of Jobs: Secrets are made before their Jobs",
             "use 1.24 or newer, where a crash in between leaves nothing; it works as it is",
+            "warning",
         )
     if not probe["spec"].get("podFailurePolicy"):
         yield Hindrance(
             f"Kubernetes {version}",
             "it drops `podFailurePolicy` of Jobs: it replaces an evicted pod by one that runs nothing",
             "use 1.26 or newer; until then such an attempt ends by its heartbeat_timeout or timeout",
+            "warning",
         )
 
 

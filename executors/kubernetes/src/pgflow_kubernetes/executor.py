@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from logging import Logger, getLogger
 from typing import ClassVar, cast
 
@@ -14,6 +15,7 @@ from pgflow.executor import (
     API_VERSION,
     Attempt,
     Capability,
+    DeployedStep,
     ExecutorContext,
     HandleRef,
     Hindrance,
@@ -26,7 +28,7 @@ from pydantic import BaseModel
 
 from pgflow_kubernetes.allowed import refusals
 from pgflow_kubernetes.answers import REMOTE
-from pgflow_kubernetes.checking import check_cluster
+from pgflow_kubernetes.checking import check_cluster, check_steps
 from pgflow_kubernetes.cluster import BATCH, Cluster, Refused
 from pgflow_kubernetes.launching import Launcher
 from pgflow_kubernetes.manifest import ENVELOPE, TOKEN, build_job
@@ -53,6 +55,7 @@ class KubernetesExecutor:
             Capability.CANCEL,
             Capability.LOGS,
             Capability.CHECK,
+            Capability.CHECK_STEPS,
         }
     )
     api_version: ClassVar[int] = API_VERSION
@@ -110,6 +113,10 @@ class KubernetesExecutor:
             return []
         return await check_cluster(self._serving.cluster, self._serving.settings)
 
+    async def check_steps(self, steps: Sequence[DeployedStep]) -> Sequence[Hindrance]:
+        """Say which steps ask for what the settings do not allow."""
+        return [] if self._serving is None else check_steps(self._serving.settings, steps)
+
 
 class _Serving:
     """What a started executor has."""
@@ -122,6 +129,7 @@ class _Serving:
         self.cluster = cluster
         self._report_to = report_to
         self._log: Logger = ctx.logger
+        self._edited = ctx.edited
         self._launcher = Launcher(cluster, settings.installation, ctx.logger)
         grace = timedelta(seconds=settings.pull_grace)
         self.looker = Looker(cluster, settings.installation, grace, ctx.logger)
@@ -143,7 +151,8 @@ class _Serving:
         credentials = {ENVELOPE: envelope.to_json(with_token=False), TOKEN: str(attempt.attempt_token)}
         patience = attempt.lease_expires_at - datetime.now(UTC)
         try:
-            manifest = build_job(attempt, self.settings, credentials, patience=patience)
+            edited = partial(self._edited, attempt)
+            manifest = build_job(attempt, self.settings, credentials, patience=patience, edited=edited)
         except ValueError as error:
             return Rejected("permanent", str(error))
         return await self._launcher.launch(manifest, credentials)

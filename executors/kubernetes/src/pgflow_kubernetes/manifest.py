@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -32,9 +32,14 @@ _LONGEST_VARIABLE: Final = 131_072
 
 
 def build_job(
-    attempt: Attempt, settings: KubernetesSettings, credentials: Mapping[str, str], *, patience: timedelta
+    attempt: Attempt,
+    settings: KubernetesSettings,
+    credentials: Mapping[str, str],
+    *,
+    patience: timedelta,
+    edited: Callable[[Mapping[str, Any]], dict[str, Any]] = dict,
 ) -> dict[str, Any]:
-    """Return the Job: defaults, the operator's template, the step's options, its patch, what is ours.
+    """Return the Job: defaults, the template, the options of the step, its patch, edits of plugins, ours.
 
     `credentials` are the envelope and the token; `patience` is how long the launch may take.  Raises
     ValueError for an envelope that no process could be given.
@@ -48,7 +53,8 @@ def build_job(
     manifest: dict[str, Any] = _defaults(settings)
     for layer in (settings.template, _as_asked(settings, asked), asked.manifest_patch or {}):
         manifest = merged(manifest, layer)
-    manifest = merged(manifest, _ours(attempt, settings, credentials))
+    ours = _ours(attempt, settings, credentials)
+    manifest = merged(edited(merged(manifest, ours)), ours)
     spec_hash = _hash(manifest)
     spec = manifest["spec"]
     patience = min(max(patience, timedelta()), _LONGEST_PATIENCE)
