@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from pgflow_testing.executor_suite import (
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parent / "function"
+CONCURRENCY = 4
 
 
 class LambdaHere(FaultBackend):
@@ -72,28 +74,30 @@ def _is_for(attempt: Attempt, payload: bytes) -> bool:
 class _Served:
     """A function behind the endpoint, and an executor that invokes it."""
 
-    runs = 100
+    runs = 60
     settings: ClassVar[dict[str, Any]]
 
     @pytest.fixture
     def backend(self):
-        function = Function("kit", handler="kit_function.handler", folder=FOLDER, concurrency=4)
+        function = Function("kit", handler="kit_function.handler", folder=FOLDER, concurrency=CONCURRENCY)
         with LambdaEndpoint([function]) as endpoint:
             yield LambdaHere(endpoint)
 
     @pytest.fixture
     def executor(self, backend):
         url = backend.endpoint.url
-        return configured(
+        instance = configured(
             LambdaExecutor, endpoint_url=url, region="eu-west-3", function="kit", **self.settings
         )
+        # As many as run at once: more wait in the function's queue, and their launch times out.
+        return replace(instance, max_in_flight=CONCURRENCY)
 
 
 class TestEvents(_Served, ExecutorConformance):
-    settings: ClassVar = {"response_timeout": 1, "inline_below": 1000}
+    settings: ClassVar = {"response_timeout": 5, "inline_below": 1000}
 
 
 class TestRequestsAndResponses(_Served, BaseFaultyLaunch, BaseStorm):
     """Without the checks whose code waits for what comes after its launch."""
 
-    settings: ClassVar = {"mode": "RequestResponse", "sync_timeout": 5}
+    settings: ClassVar = {"mode": "RequestResponse", "sync_timeout": 30}
