@@ -16,7 +16,7 @@ import pytest
 from .snippets import Snippet, agrees, commands, environment, normal, snippets, written
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 300
+SECONDS = 900
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENTRY_POINTS = {
     "pgflow-core": "[console_scripts]\npgflow = pgflow.cli:main\n",
