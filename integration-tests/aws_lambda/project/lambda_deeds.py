@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,8 @@ def double(run: dict[str, Any]) -> int:
 
 def refuse(run: dict[str, Any]) -> int:
     """Fail for good."""
+    print("printed")
+    current_task().logger.warning("logged")
     raise NonRetryable(f"not {run['n']}")
 
 
@@ -42,9 +45,7 @@ def hang(run: dict[str, Any]) -> int:
 def spin(run: dict[str, Any]) -> int:
     """Let no other thread of the process run at the first attempt: nobody can stop it in time."""
     if current_task().attempt == 1:
-        sys.setswitchinterval(3600)
-        while True:
-            pass
+        re.fullmatch("(a+)+b", "a" * 60)
     return double(run)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import sys
 import uuid
@@ -22,6 +23,7 @@ from pgflow.dsl import Flow
 from pgflow.envelope import Envelope
 from pgflow.runtime.delivery import Undelivered
 from pgflow.runtime.outcome import Outcome
+from pgflow.runtime.output import keep
 from pgflow.runtime.remote import run_envelope
 
 __all__ = ["LambdaContext", "lambda_handler"]
@@ -55,6 +57,7 @@ def lambda_handler(*sources: Flow[Any, Any] | ModuleType) -> LambdaHandler:
     allowed = sorted({pattern for source in sources for pattern in _patterns(source)})
     # Handlers do not see it in their environment.
     dsn = os.environ.pop("PGFLOW_DSN", None)
+    _keep_records()
 
     def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         outcome = run_envelope(
@@ -70,6 +73,23 @@ def lambda_handler(*sources: Flow[Any, Any] | ModuleType) -> LambdaHandler:
         return _result(outcome)
 
     return handler
+
+
+class _Kept(logging.Handler):
+    """Adds records to the log tail of the attempt."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        keep(self.format(record) + "\n")
+
+
+def _keep_records() -> None:
+    """Have log records reach the tail where Lambda's own handler sends them past stdout and stderr."""
+    root = logging.getLogger()
+    is_kept = any(isinstance(each, _Kept) for each in root.handlers)
+    if not is_kept and any(hasattr(getattr(each, "log_sink", None), "fd") for each in root.handlers):
+        kept = _Kept()
+        kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(kept)
 
 
 def _patterns(source: object) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-__all__ = ["Tail", "captured"]
+__all__ = ["Tail", "captured", "keep"]
 
 
 class Tail:
@@ -53,9 +53,18 @@ class _Copied:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def keep(self, text: str) -> None:
+        self._tail.write(text)
+
     def write(self, text: str) -> int:
         self._tail.write(text)
         return self._stream.write(text)
+
+
+def keep(text: str) -> None:
+    """Add a text to the tail, if output is captured, that goes to its readers by another way."""
+    if isinstance(sys.stderr, _Copied):
+        sys.stderr.keep(text)
 
 
 @contextmanager

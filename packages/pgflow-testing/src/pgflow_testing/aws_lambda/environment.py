@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgflow_testing.aws_lambda.function import Function
+from pgflow_testing.aws_lambda.log import Log
 from pgflow_testing.aws_lambda.runtime_client import only_the_client
 from pgflow_testing.aws_lambda.wire import Listener, Request, Response
 
@@ -24,7 +25,6 @@ _API: Final = "/2018-06-01/runtime"
 _PASSED_ON: Final = ("HOME", "LANG", "PATH", "PYTHONPATH", "TMPDIR")
 _LOOK_SECONDS: Final = 0.05
 """Between two looks at the memory of a process."""
-_LOG_BYTES: Final = 65_536
 _LAST_WORDS_SECONDS: Final = 5.0
 
 
@@ -59,8 +59,8 @@ class Environment:
         self._api = Listener(self._respond)
         self._process: asyncio.subprocess.Process | None = None
         self._watchers: set[asyncio.Task[None]] = set()
-        self._log_reader: asyncio.Task[None] | None = None
-        self._log = bytearray()
+        self._log = Log()
+        self._log_readers: set[asyncio.Task[None]] = set()
         self._init_error: bytes | None = None
         self._killed_for: str | None = None
 
@@ -79,21 +79,28 @@ class Environment:
         """Start the process; that it cannot import its handler is the answer to its first invocation."""
         address = await self._api.open()
         isolation = ["-S", "-s"] if self.function.isolated else []
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *isolation,
-            "-m",
-            "awslambdaric",
-            self.function.handler,
-            cwd=self.function.folder,
-            env=_variables(self.function, address),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            # A group of its own in our session: were we killed, the kernel would hang up a frozen one.
-            process_group=0,
-        )
-        self._log_reader = asyncio.create_task(self._read_log())
+        records, sink = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *isolation,
+                "-m",
+                "awslambdaric",
+                self.function.handler,
+                cwd=self.function.folder,
+                env={**_variables(self.function, address), "_LAMBDA_TELEMETRY_LOG_FD": str(sink)},
+                pass_fds=[sink],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                # A group of its own in our session: were we killed, the kernel would hang up a frozen one.
+                process_group=0,
+            )
+        finally:
+            os.close(sink)
+            self._log_readers.add(asyncio.create_task(self._log.read_records(records)))
+        assert self._process.stdout is not None
+        self._log_readers.add(asyncio.create_task(self._log.read(self._process.stdout)))
         self._watch(self._watch_memory())
 
     async def run(self, invocation: Invocation) -> Answer:
@@ -111,7 +118,7 @@ class Environment:
         self.invocation = None
         if not answer.cancelled():
             return answer.result()
-        return Answer(self._epitaph(invocation), failed=True, log_tail=bytes(self._log))
+        return Answer(self._epitaph(invocation), failed=True, log_tail=await self._log.tail())
 
     async def close(self) -> None:
         """Kill the process."""
@@ -120,10 +127,11 @@ class Environment:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
-        if self._process is not None and self._log_reader is not None:
+        if self._process is not None:
             await self._process.wait()
-            # A process that left the group may hold the pipe; nobody waits for it.
-            await asyncio.wait({self._log_reader}, timeout=_LAST_WORDS_SECONDS)
+        if self._log_readers:
+            # A process that left the group may hold the pipes; nobody waits for it.
+            await asyncio.wait(self._log_readers, timeout=_LAST_WORDS_SECONDS)
 
     def kill(self, reason: str) -> None:
         """Kill the process, frozen or not."""
@@ -137,10 +145,9 @@ class Environment:
         if request.path == f"{_API}/init/error":
             self._init_error = request.body
         elif self.invocation is not None and self.invocation.request_id in request.path:
+            tail = await self._log.tail()
             if not self._answer.done():
-                self._answer.set_result(
-                    Answer(request.body, failed=kind == "error", log_tail=bytes(self._log))
-                )
+                self._answer.set_result(Answer(request.body, failed=kind == "error", log_tail=tail))
         else:
             return Response(400, b'{"errorType":"InvalidRequestID","errorMessage":"Invalid request ID"}')
         return Response(202, b'{"status":"OK"}')
@@ -188,13 +195,6 @@ class Environment:
         while _pages(self.pid) < limit:  # noqa: ASYNC110  nobody tells of memory
             await asyncio.sleep(_LOOK_SECONDS)
         self.kill("memory")
-
-    async def _read_log(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        while part := await self._process.stdout.read(4096):
-            self._log += part
-            del self._log[:-_LOG_BYTES]
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
