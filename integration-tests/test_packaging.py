@@ -21,7 +21,10 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENTRY_POINTS = {
     "pgflow-core": "[console_scripts]\npgflow = pgflow.cli:main\n",
     "pgflow-kubernetes": "[pgflow]\nkubernetes = pgflow_kubernetes.plugin\n",
-    "pgflow-lambda": "[pgflow]\nlambda = pgflow_lambda.plugin\n",
+    "pgflow-lambda": (
+        "[pgflow]\nlambda = pgflow_lambda.plugin\n\n"
+        "[pgflow.commands]\nlambda = pgflow_lambda.commands.lambda_:command\n"
+    ),
     "pgflow-local": "[pgflow]\nlocal = pgflow_local.plugin\n",
     "pgflow-supabase": (
         "[pgflow]\nsupabase = pgflow_supabase.plugin\n\n"
