@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 SECONDS = 60.0
 Spoil = Any
-"""For the next request that makes a Job: a (status, body, headers), "drop", or an Event to wait for."""
+"""For the next request that makes a Job: (status, body, headers), "drop", "twice", or an Event to await."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Proxy(ThreadingHTTPServer):
         self.tls = ssl.create_default_context(cadata=authority)
         self.upstream = urlsplit(cluster["server"])
         self.asked: list[Asked] = []
-        self.spoils: list[Spoil] = []
+        self.spoil: Spoil = None
         self._config = config
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
@@ -91,8 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(Asked(self.command, parts.path, query, json.loads(body) if body else None))
         spoil = None
         if self.command == "POST" and parts.path.endswith("/jobs") and "dryRun" not in query:
-            with contextlib.suppress(IndexError):
-                spoil = self.server.spoils.pop(0)
+            spoil, self.server.spoil = self.server.spoil, None
         if isinstance(spoil, tuple):
             self._answer(*spoil)
             return
@@ -107,14 +106,24 @@ class _Handler(BaseHTTPRequestHandler):
             response = connection.getresponse()
             if spoil is not None:
                 answer = response.read()
+                if spoil == "twice" and response.status == 201:
+                    self._copy(connection, json.loads(answer), headers)
                 if spoil == "drop":
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                spoil.wait(SECONDS)
+                if isinstance(spoil, threading.Event):
+                    spoil.wait(SECONDS)
                 self._answer(response.status, answer, {})
                 return
             self._relay(response)
+
+    def _copy(self, connection: http.client.HTTPSConnection, job: Any, headers: dict[str, str]) -> None:
+        """Start a second pod of a Job, as Kubernetes now and then does."""
+        pod = {"metadata": {"generateName": "copy-"}, "spec": job["spec"]["template"]["spec"]}
+        path = f"/api/v1/namespaces/{job['metadata']['namespace']}/pods"
+        connection.request("POST", path, json.dumps(pod), headers)
+        connection.getresponse().read()
 
     def _relay(self, response: http.client.HTTPResponse) -> None:
         self.send_response(response.status)

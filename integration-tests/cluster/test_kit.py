@@ -7,18 +7,16 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubernetes.client.exceptions import ApiException
 from pgflow.executor import Attempt
 from pgflow.plugins import ExecutorInstance
 from pgflow_kubernetes.executor import KubernetesExecutor
 from pgflow_testing.executor_suite import ExecutorConformance, FaultBackend, configured
 
-from .conftest import SECONDS, Namespace
+from .conftest import Namespace
 from .proxy import Proxy, status
 
 pytestmark = pytest.mark.slow
@@ -33,40 +31,22 @@ class ClusterBackend(FaultBackend):
         self.late = threading.Event()
 
     def drop_response(self) -> None:
-        self.proxy.spoils.append("drop")
+        self.proxy.spoil = "drop"
 
     def delay(self, seconds: float) -> None:
-        self.proxy.spoils.append(self.late)
+        self.proxy.spoil = self.late
 
     def throttle(self, retry_after: float) -> None:
-        self.proxy.spoils.append(status(429, "TooManyRequests", "busy", retry_after=f"{retry_after:g}"))
+        self.proxy.spoil = status(429, "TooManyRequests", "busy", retry_after=f"{retry_after:g}")
 
     def refuse(self) -> None:
-        self.proxy.spoils.append(status(422, "Invalid", "Job.batch is invalid"))
+        self.proxy.spoil = status(422, "Invalid", "Job.batch is invalid")
 
     def deny(self) -> None:
-        self.proxy.spoils.append(status(403, "Forbidden", "jobs.batch is forbidden"))
+        self.proxy.spoil = status(403, "Forbidden", "jobs.batch is forbidden")
 
     def duplicate_delivery(self) -> None:
-        """Start a second pod of the next Job, as Kubernetes now and then does."""
-        threading.Thread(target=self._copy, args=[self._jobs()], daemon=True).start()
-
-    def _jobs(self) -> set[str]:
-        return {job.metadata.name for job in self.namespace.jobs()}
-
-    def _copy(self, before: set[str]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            for name in self._jobs() - before:
-                job = self.namespace.batch.read_namespaced_job(
-                    name, self.namespace.name, _preload_content=False
-                )
-                template = json.loads(job.data)["spec"]["template"]
-                pod = {"metadata": {"generateName": "copy-"}, "spec": template["spec"]}
-                with contextlib.suppress(ApiException):
-                    self.namespace.core.create_namespaced_pod(self.namespace.name, pod)
-                return
-            time.sleep(0.02)
+        self.proxy.spoil = "twice"
 
     def delete_remote(self, attempt: Attempt) -> None:
         self.namespace.batch.delete_namespaced_job(
@@ -124,7 +104,7 @@ class TestKubernetes(ExecutorConformance):
     @pytest.fixture
     def executor(self, namespace, proxy, tmp_path) -> ExecutorInstance:
         settings = namespace.settings(
-            kubeconfig=str(proxy.kubeconfig(tmp_path)), response_timeout=5.0, max_jobs=4
+            kubeconfig=str(proxy.kubeconfig(tmp_path)), response_timeout=5.0, max_jobs=2
         )
         return configured(KubernetesExecutor, **settings)
 
