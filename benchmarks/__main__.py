@@ -14,14 +14,17 @@ from benchmarks.participant import Contender, DriverError
 from benchmarks.workloads.backlog import Backlog
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.chain import Chain
+from benchmarks.workloads.cold_start import ColdStart
 from benchmarks.workloads.contention import Contention
+from benchmarks.workloads.delayed import Delayed
 from benchmarks.workloads.fan import Fan
 from benchmarks.workloads.held_snapshot import HeldSnapshot
 from benchmarks.workloads.idle import Idle
 from benchmarks.workloads.latency import Latency
+from benchmarks.workloads.shape import LADDER, LAYER, LONG_CHAIN
 from benchmarks.workloads.single import Single
 
-LONG = ("backlog", "held-snapshot")
+LONG = ("backlog", "delayed", "held-snapshot")
 
 
 def listed(names: Iterable[str]) -> str:
@@ -39,11 +42,17 @@ def workloads(options: argparse.Namespace) -> list[Workload]:
             for payload, dependent in ((0, False), (0, True), (500, False))
             for items in (5_000, 20_000)
         ),
+        Fan(100_000),
+        LONG_CHAIN,
+        LAYER,
+        LADDER,
         Latency(),
         Contention(),
         Idle(),
+        ColdStart(),
         HeldSnapshot(hold=options.hold),
         Backlog(rows=options.rows),
+        Delayed(rows=options.rows),
     ]
     chosen = options.workload or [load.name for load in known if load.name not in LONG]
     unknown = set(chosen) - {load.name for load in known}
@@ -70,7 +79,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--hold", type=float, default=60.0, help="held-snapshot: seconds (default 60)")
     parser.add_argument(
-        "--rows", type=int, default=1_000_000, help="backlog: rows of each kind (default 1 M)"
+        "--rows", type=int, default=1_000_000, help="backlog, delayed: rows of each kind (default 1 M)"
     )
     parser.add_argument("--name", default="latest", help="name of the result files (default latest)")
     return parser.parse_args(given)

@@ -3,9 +3,21 @@
 import sys
 from pathlib import Path
 
+from benchmarks.drivers import shapes
 from benchmarks.participant import Contender
 
-SQL_OPERATIONS = frozenset({"enqueue", "drain", "chain", "fan", "growth", "contend", "steady", "fill"})
+SHAPES = frozenset(shapes.STEPS_OF)
+SQL_OPERATIONS = SHAPES | {
+    "enqueue",
+    "drain",
+    "chain",
+    "fan",
+    "growth",
+    "contend",
+    "steady",
+    "claims",
+    "fill",
+}
 
 
 def sql_level(name: str = "pgflow-sql", schema: Path | None = None) -> Contender:
@@ -23,7 +35,7 @@ def product() -> Contender:
         "pgflow",
         (sys.executable, "-m", "benchmarks.drivers.pgflow_driver"),
         "dispatcher and local executor, Python handlers in child processes",
-        frozenset({"enqueue", "drain", "chain", "fan", "growth", "latency", "idle"}),
+        SHAPES | {"enqueue", "drain", "chain", "fan", "growth", "latency", "idle", "cold-start"},
     )
 
 
@@ -35,10 +47,10 @@ def peers(python: Path) -> list[Contender]:
         return Contender(name, command, settings, frozenset({"enqueue", "drain", "chain", *more}), slow)
 
     return [
-        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop", "latency"),
+        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop", "long_chain", "latency"),
         peer("procrastinate", "concurrency 20, pool of 10, uvloop", "latency", slow=True),
-        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", "latency", slow=True),
-        peer("dbos", "one queue, 50 workflows at a time, poll 10 ms", slow=True),
+        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", "long_chain", "latency", slow=True),
+        peer("dbos", "one queue, 50 workflows at a time, poll 10 ms", "long_chain", slow=True),
     ]
 
 
@@ -57,6 +69,7 @@ def node_peers(node: Path, modules: Path) -> list[Contender]:
             "enqueue",
             "drain",
             "chain",
+            "long_chain",
             "latency",
         ),
         peer("pg-boss", "pgboss", "2 loops of fetch 100 and complete 100", "enqueue", "drain"),

@@ -1,4 +1,4 @@
-"""The peers' own environment: a virtual environment beside the results, never ours."""
+"""The environments of the peers and of the plots: virtual ones beside the results, never ours."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
 REQUIREMENTS = HERE / "peers.txt"
+PLOTS = HERE / "plots.txt"
 PACKAGE = HERE / "package.json"
 NAMED = (
     "pgqueuer",
@@ -28,9 +29,17 @@ NAMED = (
 
 def peers_python() -> Path:
     """Return the peers' interpreter; installs them first if their list has changed since the last time."""
-    folder = WORK / "peers"
+    return _python(WORK / "peers", REQUIREMENTS)
+
+
+def plots_python() -> Path:
+    """Return the interpreter that has what draws plots, in the same way."""
+    return _python(WORK / "plots", PLOTS)
+
+
+def _python(folder: Path, requirements: Path) -> Path:
     python = folder / "bin" / "python"
-    if not _is_current(folder, REQUIREMENTS):
+    if not _is_current(folder, requirements):
         uv = shutil.which("uv")
         create = [uv, "venv", "-q", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
         pip = (
@@ -39,8 +48,8 @@ def peers_python() -> Path:
             else [str(python), "-m", "pip", "install"]
         )
         subprocess.run([*create, str(folder)], check=True)
-        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
-        shutil.copy(REQUIREMENTS, folder)
+        subprocess.run([*pip, "-r", str(requirements)], check=True)
+        shutil.copy(requirements, folder)
     return python
 
 

@@ -12,7 +12,7 @@ import psycopg
 from absurd_sdk import Absurd, TaskContext
 from absurdctl import BUNDLED_SCHEMA_SQL
 
-from benchmarks.drivers import protocol, psycopg_calls
+from benchmarks.drivers import protocol, psycopg_calls, shapes
 
 CLIENTS = 4
 BATCH = 50
@@ -47,6 +47,13 @@ def register(client: Absurd, ended: Callable[[], None]) -> None:
     def chain(params: Any, context: TaskContext) -> Any:
         for name in ("first", "second", "third"):
             context.step(name, lambda: 1)
+        ended()
+        return 1
+
+    @client.register_task("long_chain")
+    def long_chain(params: Any, context: TaskContext) -> Any:
+        for place in range(shapes.CHAINED):
+            context.step(f"link_{place}", lambda: 1)
         ended()
         return 1
 

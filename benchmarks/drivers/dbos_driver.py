@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig
 
-from benchmarks.drivers import protocol, psycopg_calls
+from benchmarks.drivers import protocol, psycopg_calls, shapes
 
 QUEUE = "bench"
 CONCURRENCY = 50
@@ -41,6 +41,12 @@ def single() -> int:
 def chain() -> int:
     """Run three steps."""
     return link() + link() + link()
+
+
+@DBOS.workflow(name="long_chain")
+def long_chain() -> int:
+    """Run a thousand steps."""
+    return sum(link() for _ in range(shapes.CHAINED))
 
 
 def launch(dsn: str) -> None:

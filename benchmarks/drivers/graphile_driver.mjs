@@ -7,6 +7,7 @@ watch(pg);
 
 const quiet = new Logger(() => () => {});
 const followers = { first: "second", second: "third" };
+const CHAINED = 1000; // as in shapes.py
 let connectionString;
 
 function preset(localQueue) {
@@ -29,12 +30,13 @@ function start(taskList, localQueue) {
 
 async function enqueue({ flow, count, batch }) {
   const utils = await makeWorkerUtils({ connectionString, logger: quiet });
-  const identifier = flow === "chain" ? "first" : "single";
+  const identifier = flow === "chain" ? "first" : flow;
+  const payload = flow === "long_chain" ? { left: CHAINED } : {};
   const started = seconds();
   for (let done = 0; done < count; done += batch) {
     const size = Math.min(batch, count - done);
-    if (size === 1) await utils.addJob(identifier, {});
-    else await utils.addJobs(Array.from({ length: size }, () => ({ identifier, payload: {} })));
+    if (size === 1) await utils.addJob(identifier, payload);
+    else await utils.addJobs(Array.from({ length: size }, () => ({ identifier, payload })));
   }
   const spent = seconds() - started;
   await utils.release();
@@ -42,11 +44,14 @@ async function enqueue({ flow, count, batch }) {
 }
 
 async function drain({ flow, count }) {
-  let left = count * (flow === "chain" ? 3 : 1);
+  let left = count * ({ chain: 3, long_chain: CHAINED }[flow] ?? 1);
   const taskList = { single: async () => {}, third: async () => {} };
   for (const [name, follower] of Object.entries(followers)) {
     taskList[name] = async (_payload, helpers) => void (await helpers.addJob(follower, {}));
   }
+  taskList.long_chain = async ({ left }, helpers) => {
+    if (left > 1) await helpers.addJob("long_chain", { left: left - 1 });
+  };
   const started = seconds();
   const runner = await start(taskList, 500);
   await new Promise((resolve) => {

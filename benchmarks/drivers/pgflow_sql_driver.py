@@ -17,7 +17,7 @@ import psycopg
 from psycopg import errors
 from psycopg.types.string import TextLoader
 
-from benchmarks.drivers import contention, flows, protocol, psycopg_calls
+from benchmarks.drivers import contention, flows, protocol, psycopg_calls, shapes
 
 CONNECTIONS = 2
 EXCHANGE = "select * from pgflow.exchange_step_tasks(%s::jsonb, 'local', %s, %s, 60)"
@@ -31,6 +31,7 @@ TASK_COLUMNS = (4, 7, 8, 9, 11, 14)
 Row = tuple[Any, ...]
 dsn = ""
 connections: list[psycopg.Connection[Row]] = []
+defined: set[str] = set()
 schema_folder: str | None = None
 
 
@@ -68,6 +69,9 @@ def connect(dsn: str) -> dict[str, Any]:
 def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
     """Start `count` runs: `run_flows` of `batch` inputs a call, or `run_flow` when `batch` is 1."""
     connection = connections[0]
+    if flow in shapes.STEPS_OF and flow not in defined:
+        connection.execute("select pgflow.define_flow(%s::jsonb)", (flows.shape(flow),))
+        defined.add(flow)
     started = time.perf_counter()
     for done in range(0, count, batch):
         if batch == 1:
@@ -180,6 +184,20 @@ def steady(seconds: float, batch: int = 100) -> dict[str, Any]:
     return {"slices": slices}
 
 
+def claims(samples: int) -> dict[str, Any]:
+    """Start a run, claim its one task, report it, again and again; `claim_ms`: milliseconds of each claim."""
+    connection = connections[0]
+    helper = Drain(0, 1)
+    taken: list[float] = []
+    for _ in range(samples):
+        connection.execute("select * from pgflow.run_flow('single', '{}'::jsonb)")
+        begun = time.perf_counter()
+        rows = exchange(connection, [], "claims", 1)
+        taken.append((time.perf_counter() - begun) * 1e3)
+        exchange(connection, [helper._report(row) for row in rows if row[0] == "task"], "claims", 0)
+    return {"claim_ms": taken}
+
+
 def fill(state: str, count: int) -> dict[str, Any]:
     """Put `count` runs there that are queued, ended, or delayed by a day."""
     start_at = "now() + interval '1 day'" if state == "delayed" else "null"
@@ -204,6 +222,7 @@ if __name__ == "__main__":
             "fan": fan,
             "contend": contend,
             "steady": steady,
+            "claims": claims,
             "fill": fill,
         }
     )

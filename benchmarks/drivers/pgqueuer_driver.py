@@ -16,10 +16,12 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.models import Job
 from pgqueuer.queries import Queries
 
-from benchmarks.drivers import calls, protocol
+from benchmarks.drivers import calls, protocol, shapes
 
 MANAGERS = 2
 CHAIN = ("first", "second", "third")
+FIRST = {"chain": CHAIN[0]}
+JOBS = {"single": 1, "chain": len(CHAIN), "long_chain": shapes.CHAINED}
 
 runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 dsn = ""
@@ -45,7 +47,8 @@ def connect(dsn: str) -> dict[str, Any]:
 
 def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
     """Enqueue `count` first jobs, `batch` a call."""
-    entrypoint = CHAIN[0] if flow == "chain" else "single"
+    entrypoint = FIRST.get(flow, flow)
+    payload = str(shapes.CHAINED).encode() if flow == "long_chain" else b"{}"
 
     async def work() -> float:
         connection = await asyncpg.connect(dsn)
@@ -54,9 +57,9 @@ def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
         for done in range(0, count, batch):
             size = min(batch, count - done)
             if size == 1:
-                await queries.enqueue(entrypoint, b"{}", 0)
+                await queries.enqueue(entrypoint, payload, 0)
             else:
-                await queries.enqueue([entrypoint] * size, [b"{}"] * size, [0] * size)
+                await queries.enqueue([entrypoint] * size, [payload] * size, [0] * size)
         seconds = time.perf_counter() - started
         await connection.close()
         return seconds
@@ -94,6 +97,12 @@ def register(manager: QueueManager, producer: Queries) -> None:
     async def single(job: Job) -> None:
         pass
 
+    @manager.entrypoint("long_chain")
+    async def long_chain(job: Job) -> None:
+        left = int(job.payload or b"0") - 1
+        if left:
+            await producer.enqueue("long_chain", str(left).encode(), 0)
+
     for name, follower in zip(CHAIN, (*CHAIN[1:], None), strict=True):
 
         async def link(job: Job, follower: str | None = follower) -> None:
@@ -107,7 +116,7 @@ def drain(flow: str, count: int, batch: int = 100) -> dict[str, Any]:
     """Run every job; the clock stops when the last is logged as done."""
 
     async def work() -> float:
-        ending = Ending(count * (len(CHAIN) if flow == "chain" else 1))
+        ending = Ending(count * JOBS[flow])
         connections = [await asyncpg.connect(dsn) for _ in range(MANAGERS)]
         for connection in connections:
             queries = Queries(AsyncpgDriver(connection))

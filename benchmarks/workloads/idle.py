@@ -8,9 +8,10 @@ from benchmarks.workloads.base import Metrics
 
 @dataclass(frozen=True)
 class Idle:
-    """Nothing happens for `seconds`, after a little work."""
+    """Nothing happens for `seconds`, after a little work and the time in which polls slow down."""
 
-    seconds: float = 30.0
+    seconds: float = 60.0
+    settling: float = 15.0
     name: str = "idle"
     title: str = "P12 an idle dispatcher"
     needs: tuple[str, ...] = ("idle",)
@@ -19,7 +20,7 @@ class Idle:
     def play(self, turn: Turn) -> Metrics:
         """Measure after the polls have slowed down."""
         turn.warm()
-        turn.measure("idle", seconds=self.seconds / 2)
+        turn.measure("idle", seconds=self.settling)
         cost = turn.measure("idle", seconds=self.seconds)
         return {
             "queries_per_s": cost.calls / self.seconds,

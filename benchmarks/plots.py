@@ -1,0 +1,94 @@
+"""Plots of a result: `python -m benchmarks.plots benchmarks/results/latest.json`, in the plots' environment.
+
+One SVG a plot: medians of the rounds, a line from the smallest to the largest.  Needs of the project what
+lies beside it only: the plots' environment has matplotlib and nothing of ours.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from benchmarks.figures import Figures, spread, values_of
+
+OURS = ("pgflow", "pgflow-sql")
+COLOURS = {True: "#2a6f97", False: "#a9b4bc"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One metric of one workload for all contenders, the best first."""
+
+    name: str
+    workload: str
+    metric: str
+    title: str
+    less_is_better: bool = False
+
+
+PLOTS = (
+    Plot("drain", "single", "drain_per_s", "Runs of one step drained a second (more is better)"),
+    Plot("chain", "chain", "steps_per_s", "Steps of three-step chains a second (more is better)"),
+    Plot("wal", "chain", "wal_bytes_chained", "WAL bytes of a chained step (fewer is better)", True),
+    Plot("map", "fan-5000", "seconds", "Map of 5,000 items and reduce, seconds (fewer is better)", True),
+    Plot("latency", "latency", "start_p50", "Enqueue to start, median ms (fewer is better)", True),
+    Plot("long-chain", "long-chain", "seconds", "Chain of 1,000 steps, seconds (fewer is better)", True),
+)
+
+
+def draw(figures: Figures, plot: Plot) -> Figure | None:
+    """Return bars on a logarithmic axis, since systems differ by a hundred; None if nobody was measured."""
+    found = {
+        name: values_of(figures, plot.workload, name, plot.metric) for name in figures.get(plot.workload, {})
+    }
+    spreads = {name: spread(values) for name, values in found.items() if values}
+    if not spreads:
+        return None
+    names = sorted(spreads, key=lambda name: spreads[name].middle, reverse=not plot.less_is_better)
+    middles = [spreads[name].middle for name in names]
+    figure = Figure(figsize=(7.5, 0.8 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(plot.title, loc="left", fontsize=11)
+    axes.set_xscale("log")
+    axes.set_xlim(min(spreads[name].low for name in names) / 2, max(spreads[name].high for name in names) * 2)
+    beyond = [
+        [one.middle - one.low for one in map(spreads.__getitem__, names)],
+        [one.high - one.middle for one in map(spreads.__getitem__, names)],
+    ]
+    colours = [COLOURS[name in OURS] for name in names]
+    axes.barh(names, middles, xerr=beyond, color=colours, ecolor="#444444", capsize=2)
+    for place, name in enumerate(names):
+        axes.annotate(
+            f"{spreads[name].middle:,.3g}" if spreads[name].middle < 100 else f"{spreads[name].middle:,.0f}",
+            (spreads[name].high, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main(given: Sequence[str]) -> None:
+    """Write NAME-PLOT.svg beside NAME.json for every plot that its figures allow; print the names."""
+    if len(given) != 1:
+        raise SystemExit("plots: name one result, such as benchmarks/results/latest.json")
+    result = Path(given[0])
+    figures: Figures = json.loads(result.read_text())["rounds"]
+    mpl.rcParams["svg.fonttype"] = "none"
+    mpl.rcParams["svg.hashsalt"] = "pgflow"  # the same figures give the same file
+    for plot in PLOTS:
+        if figure := draw(figures, plot):
+            path = result.with_name(f"{result.stem}-{plot.name}.svg")
+            figure.savefig(path, metadata={"Date": None})
+            print(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
