@@ -1,6 +1,7 @@
 """`hatch run bench`: PGFlow and its peers, interleaved, on one PostgreSQL."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from benchmarks import contenders, environment, report, server
 from benchmarks.arena import Arena
 from benchmarks.figures import Figures
-from benchmarks.participant import Contender, DriverError
+from benchmarks.participant import ROOT, Contender, DriverError
 from benchmarks.workloads.backlog import Backlog
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.chain import Chain
@@ -129,10 +130,16 @@ def play(
     return {name: dict(sorted(found.items())) for name, found in figures.items()}, failures
 
 
+def draw(python: Path, result: Path) -> None:
+    """Draw the plots of a result beside it."""
+    command = [str(python), "-m", "benchmarks.plots", str(result)]
+    subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
+
+
 def main() -> None:
-    """Run the benchmark and write its results; exits with 1 if a driver failed."""
+    """Run the benchmark, write its results and draw them; exits with 1 if a driver failed."""
     options = arguments(sys.argv[1:])
-    loads, everyone = workloads(options), lineup(options)
+    loads, everyone, drawing = workloads(options), lineup(options), environment.plots_python()
     facts: dict[str, Any] = {
         "taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "rounds": options.rounds,
@@ -147,7 +154,9 @@ def main() -> None:
     facts["load_average_after"] = environment.machine()["load_average"]
     text = report.markdown(figures, loads, everyone, facts)
     print(text)
-    print(report.write(environment.HERE / "results", options.name, text, figures, facts), file=sys.stderr)
+    written = report.write(environment.HERE / "results", options.name, text, figures, facts)
+    print(written, file=sys.stderr)
+    draw(drawing, written.with_suffix(".json"))
     if failures:
         raise SystemExit("bench: " + "\n".join(failures))
 

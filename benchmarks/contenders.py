@@ -40,7 +40,10 @@ def product() -> Contender:
 
 
 def peers(python: Path) -> list[Contender]:
-    """Return the peers that live in the environment of the given interpreter."""
+    """Return the peers that live in the environment of the given interpreter.
+
+    procrastinate is not asked for a chain of a thousand: at times it waits five seconds for the next job.
+    """
 
     def peer(name: str, settings: str, *more: str, slow: bool = False) -> Contender:
         command = (str(python), "-m", f"benchmarks.drivers.{name}_driver")

@@ -1,8 +1,9 @@
 """What many ended steps weigh: `python -m benchmarks.growth --rows 10000000`, about an hour.
 
 Runs of three chained steps are started and drained in ten parts, until there are so many steps.  After each
-part: how fast it went, what it wrote, how large the tables are, what vacuum costs.  Then the oldest part is
-deleted as retention deletes it, vacuumed, and one more part is drained, which should find the room it left.
+part: how fast it went, what it wrote, how large the tables are, what vacuum costs.  Then the timers of the
+leases are swept, as dispatchers do meanwhile, the oldest part is deleted in the portions of retention and
+vacuumed, and one more part is drained, which should find the room that it left.
 Prints a Markdown table and writes `results/growth.md` and `results/growth.json`.
 """
 
@@ -11,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -89,6 +91,7 @@ class Growth:
         for place in range(1, PARTS + 1):
             yield self._row(f"part {place}", self._part, self._fill)
             yield self._row(f"vacuum after part {place}", 0, self._vacuum)
+        yield self._row("sweep of the timers", 0, self._sweep)
         yield self._row("delete part 1", self._part, self._delete_first)
         yield self._row("vacuum after that", 0, self._vacuum)
         yield self._row(f"part {PARTS + 1}, in the room of part 1", self._part, self._fill)
@@ -116,6 +119,12 @@ class Growth:
             driver.drain("chain", count)
         self._kept += self._part
         self._first_ended = self._first_ended or time.monotonic()
+
+    def _sweep(self) -> None:
+        """Wait until the leases of the last part have run out, and have their timers dropped."""
+        while number(self._connection, "select count(*) from pgflow.timers"):
+            self._connection.execute("select pgflow.maintain()")
+            time.sleep(0.1)
 
     def _delete_first(self) -> None:
         """Delete the runs that had ended when the first part was there, in the portions of retention."""
@@ -168,7 +177,8 @@ def main(given: Sequence[str] | None = None) -> None:
         for link in driver.connections:
             link.close()
         admin.execute("drop database growth with (force)")
-        facts = {key: str(value) for key, value in (environment.machine() | server.settings).items()}
+        facts = {"taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "steps": f"{chosen.rows:,}"}
+        facts |= {key: str(value) for key, value in (environment.machine() | server.settings).items()}
     write(rows, facts, chosen.name)
 
 
