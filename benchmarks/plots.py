@@ -42,33 +42,33 @@ PLOTS = (
 
 def draw(figures: Figures, plot: Plot) -> Figure | None:
     """Return bars on a logarithmic axis, since systems differ by a hundred; None if nobody was measured."""
-    found = {
-        name: values_of(figures, plot.workload, name, plot.metric) for name in figures.get(plot.workload, {})
-    }
-    spreads = {name: spread(values) for name, values in found.items() if values}
+    contenders = figures.get(plot.workload, {})
+    found = {name: values_of(figures, plot.workload, name, plot.metric) for name in contenders}
+    spreads = sorted(
+        ((name, spread(values)) for name, values in found.items() if values),
+        key=lambda pair: pair[1].middle,
+        reverse=not plot.less_is_better,
+    )
     if not spreads:
         return None
-    names = sorted(spreads, key=lambda name: spreads[name].middle, reverse=not plot.less_is_better)
-    middles = [spreads[name].middle for name in names]
+    names, measured = [name for name, _ in spreads], [one for _, one in spreads]
     figure = Figure(figsize=(7.5, 0.8 + 0.36 * len(names)), layout="constrained")
     axes = figure.subplots()
     axes.set_title(plot.title, loc="left", fontsize=11)
     axes.set_xscale("log")
-    axes.set_xlim(min(spreads[name].low for name in names) / 2, max(spreads[name].high for name in names) * 2)
-    beyond = [
-        [one.middle - one.low for one in map(spreads.__getitem__, names)],
-        [one.high - one.middle for one in map(spreads.__getitem__, names)],
-    ]
-    colours = [COLOURS[name in OURS] for name in names]
-    axes.barh(names, middles, xerr=beyond, color=colours, ecolor="#444444", capsize=2)
-    for place, name in enumerate(names):
+    axes.set_xlim(min(one.low for one in measured) / 2, max(one.high for one in measured) * 2)
+    axes.barh(
+        names,
+        [one.middle for one in measured],
+        xerr=[[one.middle - one.low for one in measured], [one.high - one.middle for one in measured]],
+        color=[COLOURS[name in OURS] for name in names],
+        ecolor="#444444",
+        capsize=2,
+    )
+    for place, one in enumerate(measured):
+        text = f"{one.middle:,.0f}" if one.middle >= 100 else f"{one.middle:.3g}"
         axes.annotate(
-            f"{spreads[name].middle:,.3g}" if spreads[name].middle < 100 else f"{spreads[name].middle:,.0f}",
-            (spreads[name].high, place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
+            text, (one.high, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9
         )
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

@@ -194,7 +194,10 @@ def claims(samples: int) -> dict[str, Any]:
         begun = time.perf_counter()
         rows = exchange(connection, [], "claims", 1)
         taken.append((time.perf_counter() - begun) * 1e3)
-        exchange(connection, [helper._report(row) for row in rows if row[0] == "task"], "claims", 0)
+        reports = [helper._report(row) for row in rows if row[0] == "task"]
+        if len(reports) != 1:
+            raise RuntimeError(f"one task should have been claimed, not {len(reports)}")
+        exchange(connection, reports, "claims", 0)
     return {"claim_ms": taken}
 
 

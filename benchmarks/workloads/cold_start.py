@@ -12,6 +12,7 @@ import psycopg
 
 from benchmarks.arena import Turn
 from benchmarks.imports import RUNTIME
+from benchmarks.participant import DriverError
 from benchmarks.workloads.base import Metrics
 
 NEWEST = "select r.run_id::text from pgflow.runs r order by r.run_id desc limit 1"
@@ -59,7 +60,10 @@ class ColdStart:
 
 
 def spent(arguments: tuple[str, ...], dsn: str) -> tuple[float, float]:
-    """Run Python with arguments in an empty folder; return milliseconds on the clock and the processor."""
+    """Run Python with arguments in an empty folder; return milliseconds on the clock and the processor.
+
+    Raises DriverError if it fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -72,5 +76,5 @@ def spent(arguments: tuple[str, ...], dsn: str) -> tuple[float, float]:
         seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"bench: failed: python {' '.join(arguments)}")
+        raise DriverError(f"python {' '.join(arguments)} ended with {process.returncode}")
     return seconds * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3
