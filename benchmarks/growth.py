@@ -1,4 +1,4 @@
-"""What many ended steps weigh: `python -m benchmarks.growth --rows 10000000`, about an hour.
+"""What many ended steps weigh: `python -m benchmarks.growth --rows 10000000`; needs some 20 GB of disk.
 
 Runs of three chained steps are started and drained in ten parts, until there are so many steps.  After each
 part: how fast it went, what it wrote, how large the tables are, what vacuum costs.  Then the timers of the
