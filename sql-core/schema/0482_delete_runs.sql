@@ -7,8 +7,8 @@ begin
   delete from pgflow.ready_tasks t where t.run_id in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id));
   with named as (
     select t.ctid as timer from pgflow.timers t
-    where exists (
-      select from unnest(t.run_ids) i (run_id) where i.run_id in (select u.run_id from unnest(_delete_runs.run_ids) u (run_id)))
+    where t.ctid = any (array(
+      select n.ctid from pgflow.timers n, unnest(n.run_ids) i (run_id), unnest(_delete_runs.run_ids) u (run_id) where u.run_id = i.run_id))
     for update skip locked
   ), taken as (
     delete from pgflow.timers t where t.ctid = any (array(select n.timer from named n))
