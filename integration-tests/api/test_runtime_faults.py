@@ -74,6 +74,7 @@ def test_an_api_that_never_comes_back_ends_in_exit_code_1(remote, front):
     assert remote.task(envelope).status == "running"  # and its lease or its timeout ends it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["start", "complete"])
 def test_an_order_to_stop_does_not_wait_for_an_api_that_does_not_answer(remote, front, verb, monkeypatch):
     """The step may take an hour, and so may its report; the process must end before it is killed."""

@@ -12,13 +12,10 @@ from pgflow.plugins import Plugins, configure
 from pgflow_lambda.executor import LambdaExecutor
 from pgflow_testing.aws_lambda import Odds
 
+RUNS, ITEMS = 20, 100
 IN_FLIGHT = 100
+PROCESSES = 12
 SECONDS = 600.0
-
-SIZES = [
-    pytest.param(3, 20, 2, id="60 tasks"),
-    pytest.param(20, 100, 12, id="2000 tasks", marks=pytest.mark.slow),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +30,7 @@ def on_lambda(url: str, report_to: str):
     return replace(instance, max_in_flight=IN_FLIGHT, report_to=ReportTarget("http", report_to))
 
 
-@pytest.mark.parametrize(("runs", "items", "processes"), SIZES)
+@pytest.mark.slow
 async def test_every_task_has_one_accepted_result_amid_duplicates_lost_answers_and_crashes(
     pgflow_database,
     pgflow_connection,
@@ -41,14 +38,11 @@ async def test_every_task_has_one_accepted_result_amid_duplicates_lost_answers_a
     api,
     dispatching,
     tmp_path,
-    runs,
-    items,
-    processes,
 ):
     odds = Odds(1, drop=0.05, duplicate=0.05)
-    function = lambdas(handler="storm_flows.handler", concurrency=processes, faults=odds)
+    function = lambdas(handler="storm_flows.handler", concurrency=PROCESSES, faults=odds)
     trace = str(tmp_path / "trace")
-    numbers = [list(range(run * items, (run + 1) * items)) for run in range(runs)]
+    numbers = [list(range(run * ITEMS, (run + 1) * ITEMS)) for run in range(RUNS)]
     instance = on_lambda(function.endpoint.url, f"http://127.0.0.1:{api.port}")
     async with AsyncClient(pgflow_database) as client, dispatching(pgflow_database, [instance]):
         await client.deploy(storm_flows.storm)
@@ -61,7 +55,7 @@ async def test_every_task_has_one_accepted_result_amid_duplicates_lost_answers_a
         "select count(*) as accepted, count(distinct (run_id, task_index)) as tasks "
         "from pgflow.task_attempts where step_slug = 'square' and outcome = 'completed'"
     ).fetchone()
-    assert (accepted["accepted"], accepted["tasks"]) == (runs * items, runs * items)
+    assert (accepted["accepted"], accepted["tasks"]) == (RUNS * ITEMS, RUNS * ITEMS)
     ran = storm_flows.executions(tmp_path / "trace")
     assert len(set(ran)) == len(ran), "an attempt ran twice"
     crashed = [number for _, number, attempt in ran if attempt == 1 and number % 50 == 7]

@@ -60,6 +60,7 @@ def test_commands_options_and_statuses_are_completed(project):
     assert completed(project, "runs", "--status", "c") == ["completed", "cancelled"]
 
 
+@pytest.mark.slow
 def test_flows_runs_steps_and_executors_are_completed_from_the_database(shop, database):
     with Client(database) as client:
         run_id = str(client.start_by_slug("shop", 1).run_id)
@@ -70,6 +71,7 @@ def test_flows_runs_steps_and_executors_are_completed_from_the_database(shop, da
     assert completed(shop, "pause", "--executor", "") == ["local"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_completes_nothing(project):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -80,6 +82,7 @@ def test_what_cannot_be_asked_completes_nothing(project):
     assert completed(project, "status", "0") == []
 
 
+@pytest.mark.slow
 def test_completing_starts_no_server_but_asks_the_one_that_runs(project):
     assert completed(project, "status", "") == []
     assert not (project.folder / ".pgflow").exists()
@@ -149,6 +152,7 @@ def test_the_tab_key_completes_in_a_shell_that_read_the_script(project, shell, o
     assert "pgflow, version " in said
 
 
+@pytest.mark.slow
 def test_fish_completes_with_what_each_is(project):
     fish = program("fish")
     project.write("script", project.pgflow("completion", "fish").stdout)

@@ -58,6 +58,7 @@ def test_dev_serves_reloads_and_stops_cleanly(asked):
         dev.wait_for("stopped")
 
 
+@pytest.mark.slow
 def test_dev_waits_for_a_mend_when_the_first_deployment_fails(asked):
     asked.write("asking.py", "def broken(:\n")
     with asked.serving("dev", "--json") as dev:
@@ -102,6 +103,7 @@ def test_dispatch_ends_when_its_parent_does(asked, database):
         assert dispatcher.process.wait(SECONDS) == 0
 
 
+@pytest.mark.slow
 def test_a_first_run_needs_no_database_and_a_second_one_finds_it_again(project):
     project.pgflow("init")
     first = project.process("run", "flows.hello:hello", "--wait")

@@ -316,6 +316,7 @@ def of_another_build(server):
         connection.execute("update pgflow.migrations set checksum = repeat('0', 64)")
 
 
+@pytest.mark.slow
 def test_an_embedded_database_of_another_build_is_set_aside(project):
     project.pgflow("migrate")
     folder = project.folder / ".pgflow" / "postgres"
@@ -329,6 +330,7 @@ def test_an_embedded_database_of_another_build_is_set_aside(project):
     assert project.json("runs") == []
 
 
+@pytest.mark.slow
 def test_an_embedded_database_of_another_build_that_is_in_use_is_left_there(project):
     project.pgflow("migrate")
     folder = project.folder / ".pgflow" / "postgres"

@@ -73,6 +73,7 @@ def test_a_command_of_a_plugin_is_one_of_pgflow(pgflow):
     assert pgflow("run", "--help").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -90,6 +91,7 @@ def test_it_answers_as_the_others_do(pgflow, words, code, said):
     assert said in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -9,6 +9,8 @@ import time
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60
 
 FUNCTIONS = {

@@ -252,6 +252,7 @@ async def test_claims_no_more_than_the_executor_has_room_for(
         assert await asyncio.gather(*(handle.result(60) for handle in handles)) == list("012345")
 
 
+@pytest.mark.slow
 async def test_idle_dispatcher_makes_less_than_one_query_a_second(
     pgflow_database, dispatching, aeventually, monkeypatch
 ):

@@ -34,6 +34,7 @@ async def test_tasks_whose_claim_is_on_its_way_are_run_before_the_end(
     assert ended_otherwise(pgflow_database) == []
 
 
+@pytest.mark.slow
 def test_a_dispatcher_stopped_amid_much_work_cuts_nothing_short(
     client, pgflow_database, pgflow_connection, processes, eventually, tmp_path
 ):

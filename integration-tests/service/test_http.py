@@ -149,6 +149,7 @@ def test_a_dispatcher_is_woken_by_whoever_has_the_secret(serve, pgflow_database)
     assert api.wake(WAKE_SECRET) == 404
 
 
+@pytest.mark.slow
 def test_readiness_goes_first_when_a_dispatcher_drains(serve, pgflow_database, tmp_path, eventually):
     gate = Gate(str(tmp_path))
     with Client(pgflow_database) as client:
@@ -169,6 +170,7 @@ def test_readiness_goes_first_when_a_dispatcher_drains(serve, pgflow_database, t
         assert handle.result(SECONDS) == "gate"
 
 
+@pytest.mark.slow
 def test_a_lone_server_follows_the_database_down_and_up(serve, tmp_path, eventually):
     from pgflow_sql import migrate
 

@@ -92,6 +92,7 @@ def test_killed_workers_cost_only_what_they_ran(
     assert dispatcher.terminate() == 0
 
 
+@pytest.mark.slow
 def test_dispatchers_killed_again_and_again_finish_in_the_end(
     client, pgflow_database, pgflow_connection, processes, eventually, marks
 ):
@@ -108,6 +109,7 @@ def test_dispatchers_killed_again_and_again_finish_in_the_end(
     assert survivor.terminate() == 0
 
 
+@pytest.mark.slow
 def test_two_dispatchers_share_the_work(
     client, pgflow_database, pgflow_connection, processes, eventually, marks
 ):
@@ -171,6 +173,7 @@ class TestTermination:
         assert dispatcher.popen.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_frozen_dispatcher_cannot_have_its_late_result_accepted(
     client, pgflow_database, pgflow_connection, processes, eventually, marks
 ):

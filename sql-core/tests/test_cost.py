@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from .support.definitions import chain, map_step, step
 from .support.engine import EPOCH, Engine, complete_report
 from .support.sessions import until
@@ -156,6 +158,7 @@ def cost_of_completions(engine: Engine, tasks: list[Any]) -> int:
     return reads(engine, lambda: engine.report(complete_report(task) for task in tasks))
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_thousand_steps_costs_the_same_at_every_step(engine: Engine) -> None:
     """Rule 38: per-step cost does not grow with the run's size, nor with how far it is."""
     costs: dict[int, list[int]] = {}

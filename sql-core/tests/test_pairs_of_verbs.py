@@ -15,8 +15,10 @@ from .support.scenes import SCENES, Verb
 from .support.stage import Stage
 
 PAIRS = [(scene, first) for scene, (_, verbs) in SCENES.items() for first in verbs]
-# The richest scene has most of the verbs: minutes of sessions that wait for each other.
-MARKED = [pytest.param(*pair, marks=pytest.mark.slow if pair[0] == "running" else ()) for pair in PAIRS]
+# The richest scenes have most of the verbs: minutes of sessions that wait for each other.
+MARKED = [
+    pytest.param(*pair, marks=pytest.mark.slow if pair[0] in {"running", "ended"} else ()) for pair in PAIRS
+]
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import os
 import random
 import signal
 
+import pytest
+
 from .support import children, until
 
 TASKS = 5000
@@ -12,6 +14,7 @@ BETWEEN = 400
 """Tasks that end between two kills, so that the load, not the clock, sets the pace."""
 
 
+@pytest.mark.slow
 async def test_tasks_survive_random_kills(local):
     executor = await local(processes=2)
     await executor.hurry()

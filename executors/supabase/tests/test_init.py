@@ -69,6 +69,7 @@ def test_a_project_gets_all_it_needs_and_a_second_call_changes_nothing(tmp_path)
     assert settings["functions"] == {"images": {"verify_jwt": True}, "order": {"verify_jwt": False}}
 
 
+@pytest.mark.slow
 def test_what_is_written_runs(tmp_path):
     init(tmp_path, "--flow", "order")
     made = runpy.run_path(str(tmp_path / "flows/order.py"))

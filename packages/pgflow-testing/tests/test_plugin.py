@@ -108,6 +108,7 @@ def test_xdist_workers_share_a_server_and_a_template(
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_broken_invariant_fails_the_test_that_broke_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -127,6 +128,7 @@ def test_a_broken_invariant_fails_the_test_that_broke_it(pytester: pytest.Pytest
     result.stdout.fnmatch_lines(["*check_invariants() found after the test*"])
 
 
+@pytest.mark.slow
 def test_a_session_that_needs_no_database_starts_no_server(pytester: pytest.Pytester, tmp_path: Path) -> None:
     pytester.makepyfile(
         """
