@@ -61,4 +61,4 @@ async def test_every_task_has_one_accepted_result_amid_duplicates_lost_answers_a
     crashed = [number for _, number, attempt in ran if attempt == 1 and number % 50 == 7]
     assert len(crashed) == len([number for each in numbers for number in each if number % 50 == 7])
     # The faults were there: more copies than requests, and fewer answers.
-    assert len(function.endpoint.deliveries("work")) > len(function.endpoint.requests) > runs * items
+    assert len(function.endpoint.deliveries("work")) > len(function.endpoint.requests) > RUNS * ITEMS
