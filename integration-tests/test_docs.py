@@ -21,6 +21,7 @@ LONG = {
     ROOT / "docs" / page
     for page in (
         "how-to/cancel-and-retry.md",
+        "how-to/commands.md",
         "how-to/deploy.md",
         "how-to/doctor.md",
         "how-to/local-executor.md",
@@ -29,7 +30,10 @@ LONG = {
         "how-to/roles.md",
         "how-to/testing.md",
         "how-to/transactions.md",
+        "how-to/typescript.md",
         "reference/cli.md",
+        "reference/client.md",
+        "reference/config.md",
         "tutorial/first-flow.md",
         "tutorial/write-an-executor.md",
     )
