@@ -204,7 +204,7 @@ def test_what_is_claimed_while_the_client_hangs_up_is_handed_back(api, key, star
         other.rollback()
     watching.close()
     (task,) = api.claim(key, wait_seconds=30).json()["tasks"]
-    # Attempt 1 if the server took the end of the connection as the end of the claim before it had taken anything.
+    # Attempt 1 if the server saw the end of the connection before the claim had taken anything.
     assert (task["run_id"], task["attempt"] <= 2, task["failures"]) == (run_id, True, 0)
 
 
