@@ -316,7 +316,17 @@ MUTANTS = {
         result = await super().launch(attempt)
         return Rejected("permanent", result.reason) if isinstance(result, Rejected) else result
 """,
-        {4, 5, 20},
+        {4, 5},
+    ),
+    "FailsInACrowd": (
+        """
+    launched = 0
+
+    async def launch(self, attempt):
+        self.launched += 1
+        return await super().launch(attempt) if self.launched <= 5 else Rejected("permanent", "too many")
+""",
+        {20},
     ),
 }
 
