@@ -79,7 +79,7 @@ class Project:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def pgflow(self, *arguments: str, text: str | None = None, code: int = 0) -> Result:
+    def pgflow(self, *arguments: str, text: str | bytes | None = None, code: int = 0) -> Result:
         """Run a command in this process, and check its exit code."""
         result = CliRunner().invoke(app, arguments, input=text)
         if result.exception is not None and not isinstance(result.exception, SystemExit):

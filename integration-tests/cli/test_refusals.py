@@ -151,9 +151,23 @@ def test_an_option_that_a_command_does_not_have_is_named(project, name):
 
 
 def test_an_input_that_is_no_text_is_refused(project):
-    (project.folder / "order.json").write_bytes(b'{"item": "caf\xe9"}')
+    order = b'{"item": "caf\xe9"}'
+    (project.folder / "order.json").write_bytes(order)
     refused = told(project.pgflow("run", "x", "--input", "@order.json", code=2))
-    assert refused == ("order.json is not UTF-8 text", "save it as UTF-8")
+    assert refused == ("order.json is not UTF-8 text", "write it as UTF-8")
+    refused = told(project.pgflow("run", "x", "--input", "-", text=order, code=2))
+    assert refused == ("standard input is not UTF-8 text", "write it as UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "--input is nested too deeply"),
+        ("[1e999]", "--input is not JSON: 1e999 is too large a number"),
+    ],
+)
+def test_an_input_that_python_cannot_hold_is_refused(project, text, said):
+    assert told(project.pgflow("run", "x", "--input", text, code=2))[0].startswith(said)
 
 
 @pytest.mark.parametrize("command", [["dispatch", "--http", "127.0.0.1:0"], ["serve"]])

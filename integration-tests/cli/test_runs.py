@@ -88,6 +88,48 @@ def test_a_deployed_flow_is_run_by_its_slug(shop):
     assert shop.json("run", "shop", "--input", ORDER, "--wait", "--dispatch")["result"] == "3 x tea: 30"
 
 
+@pytest.mark.parametrize("flow", ["daily:daily", "daily"])
+def test_a_flow_without_input_is_run_without_one(shop, flow):
+    shop.write(
+        "daily.py",
+        """
+from pgflow import Node, flow, step
+
+def look() -> int:
+    return 7
+
+@flow
+def daily() -> Node[int]:
+    return step(look)
+""",
+    )
+    shop.pgflow("deploy", "daily:daily")
+    assert shop.json("run", flow, "--wait", "--dispatch")["result"] == 7
+
+
+def test_an_input_is_read_as_json_by_the_types_of_the_flow(shop):
+    shop.write(
+        "days.py",
+        """
+from datetime import date
+from typing import Annotated
+from pgflow import Node, flow, step
+from pydantic import PlainSerializer
+
+Day = Annotated[date, PlainSerializer(lambda day: f"{day:%Y-%m-%d}", return_type=str)]
+
+def show(day: Day) -> str:
+    return str(day)
+
+@flow
+def days(day: Node[Day]) -> Node[str]:
+    return step(show, day)
+""",
+    )
+    run = shop.json("run", "days:days", "--input", '"2026-11-22"')
+    assert shop.json("status", run["run_id"])["input"] == "2026-11-22"
+
+
 def test_the_input_comes_from_a_file_or_from_standard_input(shop):
     shop.pgflow("deploy", "shop:shop")
     shop.write("order.json", ORDER)

@@ -375,6 +375,9 @@ class TestFlowInput:
         assert alone.encode_input(None) == "{}"
         with pytest.raises(InputError, match="takes no input: give None"):
             alone.encode_input(3)
+        assert alone.encode_json_input({}) == "{}"
+        with pytest.raises(InputError, match="takes no input: leave it out"):
+            alone.encode_json_input(3)
 
     def test_the_parameter_of_a_flow_is_a_node(self):
         @flow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def read_input(text: str | None) -> Any:
     if text is None:
         return {}
     if text == "-":
-        return _parse(sys.stdin.read(), "standard input")
+        return _parse(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
     if text.startswith("@"):
         return _parse(_read(Path(text[1:])), text[1:])
     return _parse(text, "--input")
@@ -25,7 +26,11 @@ def read_input(text: str | None) -> Any:
 
 def _parse(text: str, source: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise Problem(
+            f"{source} is nested too deeply", mend="give a flatter document", kind="InputError"
+        ) from None
     except ValueError as error:
         shown = text.strip()
         raise Problem(
@@ -37,15 +42,28 @@ def _parse(text: str, source: str) -> Any:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        content = file.read_bytes()
     except OSError as error:
         raise Problem(
             f"{file} cannot be read: {error.strerror}",
             mend="--input @FILE takes a file of JSON",
             kind="InputError",
         ) from None
+    return _decoded(content, str(file))
+
+
+def _decoded(content: bytes, source: str) -> str:
+    try:
+        return content.decode()
     except UnicodeDecodeError:
-        raise Problem(f"{file} is not UTF-8 text", mend="save it as UTF-8", kind="InputError") from None
+        raise Problem(f"{source} is not UTF-8 text", mend="write it as UTF-8", kind="InputError") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _refuse_constant(name: str) -> None:

@@ -49,7 +49,7 @@ def start_run(
     """
     if is_reference(flow):
         loaded = load_flow(flow, session.config)
-        text = loaded.encode_input(value)
+        text = loaded.encode_json_input(value)
         for deployed in deploy(session, Client(connection=connection), [loaded]):
             if deployed.created:
                 print_deployed(session.output.note, deployed)

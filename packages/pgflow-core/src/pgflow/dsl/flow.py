@@ -79,8 +79,22 @@ class Flow(Generic[In, Out]):
         try:
             return self._input_codec.encode(value)
         except CodecError as error:
-            field = ".".join(map(str, error.path))
-            raise InputError(f"the input of flow {self.slug!r} is not valid: {error}", field=field) from error
+            raise self._input_error(error) from error
+
+    def encode_json_input(self, document: object) -> str:
+        """Return plain JSON data, as a command line takes it, as the JSON text of a run's input.
+
+        A flow without input takes an empty object, too.  Raises InputError as `encode_input` does.
+        """
+        if self._input_codec is None:
+            if document not in ({}, None):
+                raise InputError(f"flow {self.slug!r} takes no input: leave it out", field="")
+            return "{}"
+        try:
+            value = self._input_codec.decode(json.dumps(document))
+        except CodecError as error:
+            raise self._input_error(error) from error
+        return self.encode_input(value)
 
     def decode_output(self, outputs: str | Mapping[str, Any] | None) -> Out:
         """Return the flow's value from the outputs of a run's completed steps, step slug -> output.
@@ -105,6 +119,10 @@ class Flow(Generic[In, Out]):
         from pgflow.inline import run_inline
 
         return run_inline(self, value)
+
+    def _input_error(self, error: CodecError) -> InputError:
+        field = ".".join(map(str, error.path))
+        return InputError(f"the input of flow {self.slug!r} is not valid: {error}", field=field)
 
     @cached_property
     def _input_codec(self) -> ValueCodec | None:
