@@ -31,6 +31,8 @@ const ASK_EVERY = 15;
 const REPORTING = 10;
 /** The same for the handshake: this clock may be ahead of the engine's, which alone decides. */
 const STARTING = 30;
+/** Seconds: a timer above 2^31 ms goes off at once. */
+const LONGEST_TIMER = 86_400;
 
 /** Run one attempt and report it; `instance` names this invocation among all that got the same envelope. */
 export async function runAttempt(
@@ -131,7 +133,10 @@ class Running {
   }
 
   #after(seconds: number, act: () => void): void {
-    const timer = setTimeout(act, seconds * 1000);
+    const left = seconds - LONGEST_TIMER;
+    const timer = left > 0
+      ? setTimeout(() => this.#after(left, act), LONGEST_TIMER * 1000)
+      : setTimeout(act, seconds * 1000);
     this.#cleanups.push(() => clearTimeout(timer));
   }
 

@@ -44,6 +44,12 @@ test("whoever comes second to the handshake does not run", async () => {
   assert.equal(engine.calls.length, 1);
 });
 
+test("a timeout of months does not end the attempt at once", async () => {
+  const engine = new Engine();
+  const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(await run(engine, soon, { timeout_seconds: 5_000_000 }), "completed");
+});
+
 test("an error is reported with its type and trace", async () => {
   const engine = new Engine();
   assert.equal(await run(engine, () => Promise.reject(new RangeError("too \0 far"))), "failed");

@@ -139,6 +139,8 @@ class FlowDecorator:
         if not inspect.isfunction(body):
             raise DefinitionError(f"@flow decorates a function, not {body!r}")
         builder = FlowBuilder(body.__name__ if self._slug is None else self._slug, self._options)
+        if inspect.iscoroutinefunction(body):
+            raise DefinitionError("is async, but its body only wires steps: write def", flow=builder.slug)
         count = len(inspect.signature(body).parameters)
         if count > 1:
             raise DefinitionError(

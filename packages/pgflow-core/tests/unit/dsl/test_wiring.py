@@ -277,6 +277,14 @@ def test_the_builder_is_left_when_the_body_fails():
         step(zero)
 
 
+def test_the_body_of_a_flow_is_no_coroutine():
+    with pytest.raises(DefinitionError, match="flow 'wrong': is async, but its body only wires steps"):
+
+        @flow
+        async def wrong(n: Node[int]) -> Node[int]:
+            return step(double, n)
+
+
 def test_a_flow_has_one_input_at_most():
     with pytest.raises(DefinitionError, match="takes 2 parameters: a flow has one input at most"):
 
