@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pgflow import DefinitionError, InputError, Node, flow, step
+from pgflow import DefinitionError, Node, flow, step
 from pgflow.codec import CodecError, Field, ObjectCodec, ValueCodec, handler_types, to_json_value
 from pydantic import BaseModel, computed_field
 from pydantic import Field as ModelField
@@ -305,91 +305,6 @@ def test_plain_json_of_any_value():
         "a": {"text": "x", "score": 0.0, "seen": None},
         "b": "red",
     }
-
-
-@dataclass
-class Source:
-    url: str
-    pages: list[Page] = field(default_factory=list)
-
-
-def visit(source: Source) -> int:
-    return len(source.pages)
-
-
-def visit_model(source: Model) -> int:
-    return source.page_count
-
-
-@flow
-def crawl(source: Node[Source]) -> Node[int]:
-    return step(visit, source)
-
-
-@flow
-def crawl_model(source: Node[Model]) -> Node[int]:
-    return step(visit_model, source)
-
-
-class TestFlowInput:
-    def test_the_schema_is_that_of_the_input_type(self):
-        schema = crawl.definition.input_schema
-        assert schema["required"] == ["url"]
-        assert schema["properties"]["url"]["type"] == "string"
-        assert crawl_model.definition.input_schema["required"] == ["pageCount"]
-
-    def test_an_input_without_annotation_has_no_schema(self):
-        @flow
-        def anything(source):
-            return step(visit, source)
-
-        assert anything.definition.input_schema is None
-        assert anything.encode_input({"url": 3}) == '{"url":3}'
-
-    def test_a_good_input_is_encoded(self):
-        assert crawl.encode_input(Source("u")) == '{"url":"u","pages":[]}'
-        assert json.loads(crawl_model.encode_input(Model(pageCount=1)))["pageCount"] == 1
-
-    @pytest.mark.parametrize(
-        ("value", "path"),
-        [
-            (Source(3), "url"),
-            (Source("u", [Page(1)]), "pages.0.text"),
-            ({"pages": []}, "url"),
-            ("u", ""),
-            (None, ""),
-            (Source("\x00"), ""),
-        ],
-    )
-    def test_a_bad_input_names_the_field(self, value, path):
-        with pytest.raises(InputError, match="the input of flow 'crawl' is not valid") as caught:
-            crawl.encode_input(value)
-        assert caught.value.field == path
-        assert path in str(caught.value)
-
-    def test_a_flow_without_input_takes_none(self):
-        @flow
-        def alone():
-            return step(plain_result)
-
-        assert alone.encode_input(None) == "{}"
-        with pytest.raises(InputError, match="takes no input: give None"):
-            alone.encode_input(3)
-        assert alone.encode_json_input({}) == "{}"
-        with pytest.raises(InputError, match="takes no input: leave it out"):
-            alone.encode_json_input(3)
-
-    def test_the_parameter_of_a_flow_is_a_node(self):
-        @flow
-        def wrong(source: Source) -> Node[int]:
-            return step(visit, source)
-
-        with pytest.raises(DefinitionError, match=r"parameter 'source' must be a Node\[...\]"):
-            _ = wrong.definition
-
-
-def plain_result():
-    return 1
 
 
 def opaque_parameter(a: Opaque) -> int: ...
