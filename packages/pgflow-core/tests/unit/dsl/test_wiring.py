@@ -278,7 +278,7 @@ def test_the_body_of_a_flow_is_no_coroutine():
 
         @flow
         async def wrong(n: Node[int]) -> Node[int]:
-            return step(double, n)
+            return step(one, n)
 
 
 def test_a_flow_has_one_input_at_most():
