@@ -106,9 +106,8 @@ class _Lines:
                 continue
             self._seen[step.step_slug] = after
             if after[2] > before[2] and step.step_slug in failures:
-                self._console.print(
-                    f"[yellow]↻ {escape(step.step_slug)}[/] {self._failed(failures[step.step_slug])}"
-                )
+                failed = self._failed(step, failures[step.step_slug])
+                self._console.print(f"[yellow]↻ {escape(step.step_slug)}[/] {failed}")
             for line in self._news(step, before, after):
                 self._console.print(line)
 
@@ -116,8 +115,8 @@ class _Lines:
         self._console.print(f"  {escape(text)}")
 
     @staticmethod
-    def _failed(attempt: AttemptRow) -> str:
-        item = f"item {attempt.task_index}, " if attempt.task_index else ""
+    def _failed(step: StepProgress, attempt: AttemptRow) -> str:
+        item = f"item {attempt.task_index}, " if step.step_type == "map" else ""
         return escape(item + describe_attempt(attempt))
 
     @staticmethod
