@@ -42,18 +42,27 @@ def make_attempt(options=None, **changes) -> Attempt:
     return Attempt(**{**fields, **changes})
 
 
-def condition(kind, reason="", message="", status="True"):
-    return {"type": kind, "status": status, "reason": reason, "message": message}
+def condition(kind, reason="", message="", status="True", age=0.0):
+    about = {"type": kind, "status": status, "reason": reason, "message": message}
+    return {**about, "lastTransitionTime": ago(age)}
 
 
-def make_job(*conditions, suspend=False, uid="job-uid"):
+def make_job(*conditions, suspend=False, uid="job-uid", age=None, deadline=None):
+    """A Job that began `age` seconds ago."""
     spec = {"suspend": True} if suspend else {}
-    return {"metadata": {"name": NAME, "uid": uid}, "spec": spec, "status": {"conditions": list(conditions)}}
+    if deadline is not None:
+        spec["activeDeadlineSeconds"] = deadline
+    status = {"conditions": list(conditions)}
+    if age is not None:
+        status["startTime"] = ago(age)
+    return {"metadata": {"name": NAME, "uid": uid}, "spec": spec, "status": status}
 
 
-def make_pod(phase="Running", state=None, *conditions, age=0.0, name="p", init=None, **status):
-    """A pod whose container `task` is in a state, such as {"running": {}}."""
-    created = (NOW - timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
+def make_pod(phase="Running", state=None, *conditions, age=0.0, name="p", init=None, deleted=None, **status):
+    """A pod whose container `task` is in a state, such as {"running": {}}; `deleted` says how long ago."""
+    about = {"name": name, "creationTimestamp": ago(age)}
+    if deleted is not None:
+        about |= {"deletionTimestamp": ago(deleted - 30), "deletionGracePeriodSeconds": 30}
     containers = (
         []
         if state is None
@@ -61,7 +70,7 @@ def make_pod(phase="Running", state=None, *conditions, age=0.0, name="p", init=N
     )
     inits = [] if init is None else [{"name": "fetch", "state": init}]
     return {
-        "metadata": {"name": name, "creationTimestamp": created},
+        "metadata": about,
         "spec": {"restartPolicy": "Never"},
         "status": {
             "phase": phase,
@@ -73,8 +82,14 @@ def make_pod(phase="Running", state=None, *conditions, age=0.0, name="p", init=N
     }
 
 
-def ended(code, reason="Error", message=""):
-    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+def ago(seconds):
+    """A time as the API server writes it."""
+    return (NOW - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def ended(code, reason="Error", message="", age=0.0):
+    about = {"exitCode": code, "reason": reason, "message": message, "finishedAt": ago(age)}
+    return {"terminated": about}
 
 
 def waiting(reason, message=""):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from pgflow.executor import Phase
-from pgflow_kubernetes.diagnosis import diagnose, pod_of
+from pgflow_kubernetes.diagnosis import diagnose
+from pgflow_kubernetes.pods import pod_of
 
 from .support import NOW, condition, ended, make_job, make_pod, waiting
 
@@ -123,10 +124,188 @@ ROWS = {
     "pod deleted": (FAILED, [], ERROR, "POD_LOST", None),
     "pod being deleted": (FAILED, [make_pod("Running", {"running": {}})], ERROR, "POD_LOST", True),
     "failed and mute": (FAILED, [make_pod("Failed")], ERROR, "POD_LOST", False),
+    "its node knows no container": (
+        FAILED,
+        [make_pod("Failed", ended(137, "ContainerStatusUnknown"))],
+        ERROR,
+        "POD_LOST",
+        True,
+    ),
+    "a side-car that was an init container ended after it": (
+        FAILED,
+        [make_pod("Failed", ended(3), init=ended(143))],
+        ERROR,
+        "EXIT_CODE",
+        True,
+    ),
 }
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+TIMED = make_job(age=100, deadline=90)
+"""Its deadline passed ten seconds ago."""
+
+IN_TIME = make_job(age=100, deadline=3600)
+GOING = make_job(condition("FailureTarget", "DeadlineExceeded"), age=100, deadline=90)
+
+
+def limit(age, deadline=90):
+    """A Job that took the pod which it had killed for one that failed."""
+    failed = condition("Failed", "BackoffLimitExceeded", age=age)
+    return make_job(failed, age=100, deadline=deadline)
+
+
+SIGTERM, RUNS = ended(143, age=8), {"running": {}}
+DISRUPTED = condition("DisruptionTarget", "DeletionByTaintManager")
+
+# Kubernetes deletes a pod, then its container ends, then the pod is gone; the Job's verdict comes at any
+# time after the deletion, and may be a wrong one.
+STOPPED = {
+    "deadline, pod ends": (TIMED, [make_pod("Running", RUNS, deleted=9)], RUNNING, None, True),
+    "deadline, pod killed": (TIMED, [make_pod("Failed", SIGTERM, deleted=9)], ERROR, "TIMEOUT", True),
+    "deadline, pod killed, Job is about to fail": (
+        GOING,
+        [make_pod("Failed", SIGTERM, deleted=9)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, container killed": (
+        TIMED,
+        [make_pod("Running", ended(137, age=8), deleted=9)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, it heeds SIGTERM": (
+        TIMED,
+        [make_pod("Succeeded", ended(0, age=8), deleted=9)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, to the second": (
+        TIMED,
+        [make_pod("Failed", ended(143, age=10), deleted=10)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, pod gone": (TIMED, [], PENDING, None, None),
+    "deadline, wrong verdict, pod killed": (
+        limit(8),
+        [make_pod("Failed", SIGTERM, deleted=9)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, wrong verdict, pod ends": (
+        limit(8),
+        [make_pod("Running", RUNS, deleted=9)],
+        ERROR,
+        "TIMEOUT",
+        True,
+    ),
+    "deadline, wrong verdict, pod gone": (limit(8), [], ERROR, "TIMEOUT", None),
+    "failed by itself before the deadline": (
+        limit(11),
+        [make_pod("Failed", ended(3, age=12))],
+        ERROR,
+        "EXIT_CODE",
+        True,
+    ),
+    "failed by itself after the deadline, and was not deleted": (
+        TIMED,
+        [make_pod("Failed", ended(3, age=8))],
+        ERROR,
+        "EXIT_CODE",
+        True,
+    ),
+    "failed by itself, deleted later": (
+        limit(11),
+        [make_pod("Failed", ended(3, age=12), deleted=5)],
+        ERROR,
+        "EXIT_CODE",
+        True,
+    ),
+    "out of memory, deleted later": (
+        IN_TIME,
+        [make_pod("Failed", ended(137, "OOMKilled", age=12), deleted=5)],
+        ERROR,
+        "OUT_OF_MEMORY",
+        True,
+    ),
+    "init failed, deleted later": (
+        IN_TIME,
+        [make_pod("Failed", waiting("PodInitializing"), init=ended(2, age=12), deleted=5)],
+        ERROR,
+        "INIT_FAILED",
+        False,
+    ),
+    "deleted by somebody, ends": (IN_TIME, [make_pod("Running", RUNS, deleted=9)], RUNNING, None, True),
+    "deleted by somebody, killed": (IN_TIME, [make_pod("Failed", SIGTERM, deleted=9)], RUNNING, None, True),
+    "deleted by somebody, heeded SIGTERM": (
+        IN_TIME,
+        [make_pod("Succeeded", ended(0, age=8), deleted=9)],
+        RUNNING,
+        None,
+        True,
+    ),
+    "deleted by somebody, gone": (IN_TIME, [], PENDING, None, None),
+    "deleted by somebody, Job failed": (
+        limit(8, 3600),
+        [make_pod("Failed", SIGTERM, deleted=9)],
+        ERROR,
+        "POD_LOST",
+        True,
+    ),
+    "deleted by somebody, Job failed, gone": (limit(8, 3600), [], ERROR, "POD_LOST", None),
+    "deleted before it ran": (
+        IN_TIME,
+        [make_pod("Pending", waiting("ContainerCreating"), deleted=9)],
+        PENDING,
+        None,
+        None,
+    ),
+    "disrupted, ends": (IN_TIME, [make_pod("Running", RUNS, DISRUPTED, deleted=9)], RUNNING, None, True),
+    "disrupted, killed": (
+        IN_TIME,
+        [make_pod("Failed", SIGTERM, DISRUPTED, deleted=9)],
+        ERROR,
+        "DISRUPTED",
+        True,
+    ),
+    "evicted, deleted later": (
+        IN_TIME,
+        [make_pod("Failed", SIGTERM, reason="Evicted", deleted=5)],
+        ERROR,
+        "EVICTED",
+        True,
+    ),
+    "node lost: deleted, and there for ever": (
+        IN_TIME,
+        [make_pod("Running", RUNS, deleted=90)],
+        ERROR,
+        "POD_LOST",
+        True,
+    ),
+    "node lost: disrupted, and there for ever": (
+        IN_TIME,
+        [make_pod("Running", RUNS, DISRUPTED, deleted=90)],
+        ERROR,
+        "DISRUPTED",
+        True,
+    ),
+    "no verdict though the pod was killed long ago": (
+        IN_TIME,
+        [make_pod("Failed", SIGTERM, deleted=90)],
+        ERROR,
+        "POD_LOST",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("row", [*ROWS.values(), *STOPPED.values()], ids=[*ROWS, *STOPPED])
 def test_what_is_seen_means_one_thing(row):
     job, pods, phase, code, started = row
     found = diagnose(job, pods, now=NOW, grace=GRACE)

@@ -9,10 +9,21 @@ from typing import Final
 
 from pgflow.executor import Phase
 
-from pgflow_kubernetes.manifest import CONTAINER
-from pgflow_kubernetes.objects import Object, condition, part, parts, text
+from pgflow_kubernetes.objects import Object, condition, moment, part, parts, text
+from pgflow_kubernetes.pods import (
+    NEVER_RAN,
+    end_of,
+    exit_code,
+    failed_init,
+    has_ended,
+    has_run,
+    has_succeeded,
+    pod_of,
+    task_state,
+)
+from pgflow_kubernetes.stopping import is_overdue, is_past_deadline, stopped_at
 
-__all__ = ["Finding", "diagnose", "pod_of", "task_state"]
+__all__ = ["Finding", "diagnose"]
 
 _HOPELESS: Final = {"InvalidImageName"}
 _UNABLE: Final = {
@@ -28,7 +39,6 @@ _UNABLE: Final = {
 }
 """Why a container waits, and what it is called if it waits for too long."""
 
-_NEVER_RAN: Final = {"StartError", "ContainerCannotRun", "RunContainerError"}
 _DISRUPTIONS: Final = {
     "NodeLost",
     "NodeShutdown",
@@ -37,9 +47,14 @@ _DISRUPTIONS: Final = {
     "Terminated",
     "UnexpectedAdmissionError",
 }
+_UNKNOWN: Final = "ContainerStatusUnknown"
+"""The node has no container to tell of; the exit code is made up."""
+
 _KILLED: Final = 137
 _NOT_COUNTED: Final = "pull QPS exceeded"
 """The node's own limit: it goes on by itself."""
+
+_TOO_LONG: Final = "it ran until the deadline of its Job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +74,28 @@ def diagnose(
     if job is None:
         return Finding(Phase.NOT_FOUND)
     pod = pod_of(pods)
-    started = None if pod is None else _has_run(pod)
+    started = None if pod is None else has_run(pod)
     failed = condition(job, "Failed")
     if failed is not None:
-        return _failed_job(failed, pod, started)
+        return _failed_job(job, failed, pod, started)
     if condition(job, "Complete") is not None:
         return Finding(Phase.EXITED_OK, started=True)
     if pod is None:
         waits = "the Job is suspended" if job["spec"].get("suspend") else "the Job has no pod yet"
         return Finding(Phase.PENDING, detail=f"{waits}: {events}" if events else waits)
-    return _live_pod(pod, started, now, grace)
+    return _live_pod(job, pod, started, now, grace)
 
 
-def pod_of(pods: Sequence[Object]) -> Object | None:
-    """Return the latest pod: an old server replaces one that was deleted."""
-    return max(pods, key=lambda pod: text(part(pod, "metadata"), "creationTimestamp"), default=None)
-
-
-def _live_pod(pod: Object, started: bool | None, now: datetime, grace: timedelta) -> Finding:
-    status = part(pod, "status")
-    state = task_state(pod)
-    if status.get("phase") == "Failed":
-        return _failed_pod(pod, started)
-    if status.get("phase") == "Succeeded":
-        return Finding(Phase.EXITED_OK, started=True)
-    if "terminated" in state:
-        # Side-cars may go on; the attempt does not.
-        return (
-            _failed_pod(pod, started)
-            if state["terminated"]["exitCode"]
-            else Finding(Phase.EXITED_OK, started=True)
-        )
-    if "running" in state:
+def _live_pod(job: Object, pod: Object, started: bool | None, now: datetime, grace: timedelta) -> Finding:
+    """Judge a pod whose Job has no verdict yet."""
+    overdue = is_overdue(pod, now)
+    if overdue or has_ended(pod):
+        found = _ended_pod(job, pod, started)
+        if found.code == "POD_LOST" and not overdue:
+            # Who deleted it is about to be seen: the Job ends or goes, or an old server replaces the pod.
+            return Finding(Phase.RUNNING, detail=found.detail, started=started)
+        return found
+    if "running" in task_state(pod):
         return Finding(Phase.RUNNING, started=True)
     return _waiting(pod, now, grace)
 
@@ -112,20 +117,43 @@ def _waiting(pod: Object, now: datetime, grace: timedelta) -> Finding:
     return Finding(Phase.PENDING)
 
 
-def _failed_job(failed: Object, pod: Object | None, started: bool | None) -> Finding:
+def _failed_job(job: Object, failed: Object, pod: Object | None, started: bool | None) -> Finding:
     reason, message = text(failed, "reason"), text(failed, "message")
     said = f"{reason}: {message}"
     if reason == "DeadlineExceeded":
         return Finding(Phase.EXITED_ERROR, "TIMEOUT", said, started)
-    if pod is not None and _has_ended(pod):
-        return _failed_pod(pod, started)
+    if pod is not None and (has_ended(pod) or stopped_at(pod) is not None):
+        return _ended_pod(job, pod, started)
     if reason == "PodFailurePolicy":
         return Finding(Phase.EXITED_ERROR, "DISRUPTED", said, started)
+    if is_past_deadline(job, moment(failed, "lastTransitionTime")):
+        # A Job controller that meets the pod it has just killed takes it for one that failed.
+        return Finding(Phase.EXITED_ERROR, "TIMEOUT", f"{_TOO_LONG}; {said}", started)
     return Finding(Phase.EXITED_ERROR, "POD_LOST", f"its pod is gone; {said}", started)
 
 
-def _failed_pod(pod: Object, started: bool | None) -> Finding:
-    """Say why a pod failed: the place first, then the code in it."""
+def _ended_pod(job: Object, pod: Object, started: bool | None) -> Finding:
+    """Say why a pod ended: what Kubernetes says of it, then who stopped it, then its exit code."""
+    stopped = stopped_at(pod)
+    if stopped is None and has_succeeded(pod):
+        # Side-cars may go on; the attempt does not.
+        return Finding(Phase.EXITED_OK, started=True)
+    found = _explained(pod, started)
+    if found is not None:
+        return found
+    if is_past_deadline(job, stopped):
+        return Finding(Phase.EXITED_ERROR, "TIMEOUT", _TOO_LONG, started)
+    if stopped is not None:
+        return Finding(Phase.EXITED_ERROR, "POD_LOST", "its pod was deleted while it ran", started)
+    failed = failed_init(pod)
+    if failed is not None:
+        detail = f"the init container {failed['name']} ended with exit code {exit_code(failed)}"
+        return Finding(Phase.EXITED_ERROR, "INIT_FAILED", detail, started=False)
+    return _exit(pod, started)
+
+
+def _explained(pod: Object, started: bool | None) -> Finding | None:
+    """Return the reason that Kubernetes gives for the end of a pod."""
     status = part(pod, "status")
     reason, message = text(status, "reason"), text(status, "message")
     disrupted = condition(pod, "DisruptionTarget")
@@ -138,19 +166,18 @@ def _failed_pod(pod: Object, started: bool | None) -> Finding:
         return Finding(Phase.EXITED_ERROR, "TIMEOUT", message, started)
     if reason in _DISRUPTIONS:
         return Finding(Phase.EXITED_ERROR, "DISRUPTED", f"{reason}: {message}", started)
-    for init in parts(pod, "status", "initContainerStatuses"):
-        ended = part(init, "state", "terminated")
-        if ended.get("exitCode"):
-            detail = f"the init container {init['name']} ended with exit code {ended['exitCode']}"
-            return Finding(Phase.EXITED_ERROR, "INIT_FAILED", detail, started=False)
-    return _exit(task_state(pod).get("terminated"), started)
+    return None
 
 
-def _exit(ended: Object | None, started: bool | None) -> Finding:
-    if ended is None:
-        return Finding(Phase.EXITED_ERROR, "POD_LOST", "its pod failed and does not say why", started)
-    reason, code = text(ended, "reason"), int(ended["exitCode"])
-    if reason in _NEVER_RAN:
+def _exit(pod: Object, started: bool | None) -> Finding:
+    ended = end_of(pod)
+    reason = text(ended, "reason")
+    if not ended or reason == _UNKNOWN:
+        detail = ": ".join(filter(None, (text(part(pod, "status"), key) for key in ("reason", "message"))))
+        detail = detail or "its pod failed and does not say why"
+        return Finding(Phase.EXITED_ERROR, "POD_LOST", detail, started)
+    code = int(ended["exitCode"])
+    if reason in NEVER_RAN:
         detail = f"{reason}: {ended.get('message', '')}"
         return Finding(Phase.EXITED_ERROR, "CANNOT_START", detail, started=False)
     if reason == "OOMKilled":
@@ -170,24 +197,6 @@ def _all_waiting(pod: Object) -> Iterator[Object]:
             waiting = part(container, "state", "waiting")
             if waiting:
                 yield waiting
-
-
-def task_state(pod: Object) -> Object:
-    """Return the state of the container that runs the attempt."""
-    for container in parts(pod, "status", "containerStatuses"):
-        if container["name"] == CONTAINER:
-            return part(container, "state")
-    return {}
-
-
-def _has_run(pod: Object) -> bool:
-    state = task_state(pod)
-    ended = part(state, "terminated")
-    return "running" in state or (bool(ended) and ended.get("reason") not in _NEVER_RAN)
-
-
-def _has_ended(pod: Object) -> bool:
-    return part(pod, "status").get("phase") == "Failed" or "terminated" in task_state(pod)
 
 
 def _since(pod: Object) -> datetime:

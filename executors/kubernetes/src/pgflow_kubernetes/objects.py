@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
-__all__ = ["Object", "condition", "owner_uids", "part", "parts", "text", "uid_of"]
+__all__ = ["Object", "condition", "moment", "owner_uids", "part", "parts", "text", "uid_of"]
 
 Object = Mapping[str, Any]
 
@@ -26,6 +27,12 @@ def parts(item: Object, *path: str) -> Sequence[Object]:
 def text(item: Object, key: str) -> str:
     """Return a text; an empty one where there is none."""
     return str(item.get(key) or "")
+
+
+def moment(item: Object, key: str) -> datetime | None:
+    """Return a time; None where there is none."""
+    written = text(item, key)
+    return datetime.fromisoformat(written) if written else None
 
 
 def condition(item: Object, kind: str, status: str = "True") -> Object | None:

@@ -13,10 +13,11 @@ from pgflow.executor import HandleRef, Observation, Phase
 
 from pgflow_kubernetes.answers import REMOTE
 from pgflow_kubernetes.cluster import BATCH, CORE, Cluster, Refused
-from pgflow_kubernetes.diagnosis import Finding, diagnose, pod_of, task_state
+from pgflow_kubernetes.diagnosis import Finding, diagnose
 from pgflow_kubernetes.manifest import CONTAINER
 from pgflow_kubernetes.naming import attempt_of, selector
 from pgflow_kubernetes.objects import Object, owner_uids, part, parts, text, uid_of
+from pgflow_kubernetes.pods import pod_of, task_state
 from pgflow_kubernetes.redacting import redacted
 
 __all__ = ["Looker"]
