@@ -12,7 +12,7 @@ from botocore.exceptions import ParamValidationError
 from botocore.stub import Stubber
 from pgflow.executor import Accepted, Rejected, Unknown
 from pgflow_lambda.answers import judge
-from pgflow_lambda.invoking import Call, Invoker, _request
+from pgflow_lambda.invoking import Call, Invoker
 from pgflow_lambda.settings import LambdaSettings, Target
 
 from .support import QUEUED, Server, failure, response
@@ -105,7 +105,7 @@ def invoke(server, invoker):
     def invoke(answer, mode="Event"):
         server.asked.clear()
         server.answer = lambda _: answer
-        invoked = invoker.invoke(Call(Target("images", None), mode, b"{}"))
+        invoked = invoker.invoke(Call.of(Target("images", None), mode, b"{}"))
         assert len(server.asked) == 1
         return invoked
 
@@ -215,9 +215,9 @@ def test_a_log_that_cannot_be_read_is_none(invoke):
 
 
 CALLS = [
-    (Call(Target("images", None), "Event", b"{}"), {"FunctionName": "images", "InvocationType": "Event"}),
+    (Call.of(Target("images", None), "Event", b"{}"), {"FunctionName": "images", "InvocationType": "Event"}),
     (
-        Call(Target("images", "live"), "RequestResponse", b"{}"),
+        Call.of(Target("images", "live"), "RequestResponse", b"{}"),
         {
             "FunctionName": "images",
             "Qualifier": "live",
@@ -226,7 +226,7 @@ CALLS = [
         },
     ),
     (
-        Call(Target("images", "$LATEST"), "Event", b"{}", "pgf-1-1"),
+        Call.of(Target("images", "$LATEST"), "Event", b"{}", "pgf-1-1"),
         {
             "FunctionName": "images",
             "Qualifier": "$LATEST",
@@ -245,7 +245,7 @@ def test_the_model_of_boto3_takes_each_request(call, expected):
         stub.add_response(
             "invoke", {"StatusCode": 202 if call.mode == "Event" else 200}, {**expected, "Payload": b"{}"}
         )
-        client.invoke(**_request(call))
+        client.invoke(**call.arguments, Payload=call.payload)
         stub.assert_no_pending_responses()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
 from pgflow.envelope import Envelope
@@ -219,6 +220,98 @@ async def test_a_durable_launch_bears_the_name_of_the_attempt(server, launch):
     assert "x-amz-durable-execution-name" not in server.asked[-1].headers
     assert Capability.IDEMPOTENT_LAUNCH in DurableLambdaExecutor.capabilities
     assert Capability.IDEMPOTENT_LAUNCH not in LambdaExecutor.capabilities
+
+
+STOPPED = {"StopTimestamp": 1}
+DURABLE = {"v": 1, "durable_arn": f"{ARN}:1/durable-execution/{EXTERNAL_ID}/1"}
+
+
+def durable(handle):
+    return HandleRef(make_attempt(None).run_id, "resize", 0, 1, EXTERNAL_ID, handle)
+
+
+async def test_a_durable_execution_is_stopped(server, started, caplog):
+    server.answer = lambda _: response(200, STOPPED)
+    async with started(use="lambda-durable") as executor:
+        await executor.cancel(durable(DURABLE), timedelta())
+        (asked,) = server.asked
+        method, path, _ = asked.line.split()
+        assert (method, unquote(path)) == (
+            "POST",
+            f"/2025-12-01/durable-executions/{DURABLE['durable_arn']}/stop",
+        )
+        assert json.loads(asked.body)["ErrorType"] == "Cancelled"
+        server.answer = lambda _: failure(404, "ResourceNotFoundException")
+        await executor.cancel(durable(DURABLE), timedelta())
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("handle", [None, {"v": 1, "durable_name": EXTERNAL_ID}])
+async def test_an_execution_whose_arn_nobody_knows_is_left_to_its_heartbeats(server, started, handle):
+    async with started(use="lambda-durable") as executor:
+        await executor.cancel(durable(handle), timedelta())
+    await executor.cancel(durable(DURABLE), timedelta())
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (failure(403, "AccessDeniedException", "not authorized"), "403 AccessDeniedException not authorized"),
+        (b"", "ConnectionClosedError"),
+        (None, "ReadTimeoutError"),
+    ],
+)
+async def test_an_execution_that_cannot_be_stopped_is_said(server, started, caplog, answer, said):
+    server.answer = lambda _: answer
+    async with started(use="lambda-durable", response_timeout=0.2) as executor:
+        await executor.cancel(durable(DURABLE), timedelta())
+    assert f"execution {EXTERNAL_ID} was not stopped: {said}" in caplog.text
+    assert len(server.asked) == 1
+
+
+async def test_without_credentials_nothing_is_stopped(server, started, caplog, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    async with started(use="lambda-durable") as executor:
+        await executor.cancel(durable(DURABLE), timedelta())
+    assert "was not stopped: no credentials" in caplog.text
+    assert not server.asked
+
+
+async def test_plugins_edit_the_arguments_but_not_the_envelope(server, started):
+    seen = []
+
+    def edited(attempt, body):
+        seen.append((attempt.step_slug, dict(body)))
+        sent = {**body, "FunctionName": "other", "TenantId": "blue", "Payload": b"theirs"}
+        sent["InvocationType"] = "RequestResponse"
+        del sent["Qualifier"]
+        return sent
+
+    async with started(edited=edited, qualifier="live") as executor:
+        assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
+    arguments = {"FunctionName": "images", "Qualifier": "live", "InvocationType": "Event"}
+    assert seen == [("resize", arguments)]
+    (asked,) = server.asked
+    assert asked.line.split()[1] == "/2015-03-31/functions/other/invocations"
+    assert asked.headers["x-amz-invocation-type"] == "Event"
+    assert asked.headers["x-amz-tenant-id"] == "blue"
+    assert Envelope.parse(asked.body.decode()).attempt_token == TOKEN
+    assert any("/functions/other/event-invoke-config" in each.line for each in server.read)
+
+
+async def test_a_durable_name_is_not_for_plugins_to_change(server, started):
+    edited = lambda _, body: {**body, "DurableExecutionName": "theirs"}  # noqa: E731
+    async with started(use="lambda-durable", edited=edited) as executor:
+        await executor.launch(make_attempt(executor.StepOptions()))
+    assert server.asked[0].headers["x-amz-durable-execution-name"] == EXTERNAL_ID
+
+
+async def test_what_boto3_does_not_take_of_a_plugin_fails_the_task(server, started):
+    async with started(edited=lambda _, body: {**body, "Memory": 512}) as executor:
+        result = await executor.launch(make_attempt(executor.StepOptions()))
+    assert (result.kind, "Memory" in result.reason) == ("permanent", True)
+    assert not server.asked
 
 
 async def test_an_executor_that_does_not_run_launches_nothing():

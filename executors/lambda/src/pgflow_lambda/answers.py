@@ -65,7 +65,8 @@ def judge(error: Exception) -> LaunchResult:
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError):
         return Rejected("transient", f"nothing was sent: {said(error)}")
     if isinstance(error, ParamValidationError):
-        return Rejected("permanent", said(error))
+        # Its first line says nothing; the payload, always bytes, is never what it quotes below.
+        return Rejected("permanent", _plain(" ".join(str(error).split())))
     if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return Rejected(
             "operator", f"nothing was sent: {said(error)}; mend the certificates, or AWS_CA_BUNDLE"
@@ -93,7 +94,11 @@ def said(error: Exception) -> str:
     else:
         text = f"{type(error).__name__} {error}"
     first, *_ = text.strip().splitlines()
-    return _UNFIT.sub(" ", first)[:_QUOTED].strip()
+    return _plain(first)
+
+
+def _plain(text: str) -> str:
+    return _UNFIT.sub(" ", text)[:_QUOTED].strip()
 
 
 def _refused(error: ClientError) -> LaunchResult:

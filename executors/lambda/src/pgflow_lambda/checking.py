@@ -43,8 +43,10 @@ class Examiner:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def found(self, target: Target, launch_timeout: float, *, events: bool) -> Sequence[Hindrance]:
-        """Return what there is to say of a function."""
+    async def found(
+        self, target: Target, *, events: bool, launch_timeout: float | None = None
+    ) -> Sequence[Hindrance]:
+        """Return what there is to say of a function; of the age of events, if a launch's timeout is known."""
         await self.close()  # what it would write to the log is returned
 
         def look() -> list[Hindrance]:
@@ -91,7 +93,7 @@ def _invocable(clients: Clients, target: Target) -> Iterator[Hindrance]:
         yield Hindrance(target.function, f"it cannot be invoked: {said(error)}", mend)
 
 
-def _asynchronous(clients: Clients, target: Target, launch_timeout: float) -> Iterator[Hindrance]:
+def _asynchronous(clients: Clients, target: Target, launch_timeout: float | None) -> Iterator[Hindrance]:
     """Compare what Lambda does with events that fail or wait with what the core does with launches.
 
     Raises botocore's errors if it may not be read.
@@ -115,6 +117,8 @@ def _asynchronous(clients: Clients, target: Target, launch_timeout: float) -> It
             f"{mend} --maximum-retry-attempts 0",
             "warning",
         )
+    if launch_timeout is None:
+        return
     longest = max(_LEAST_EVENT_AGE, round(launch_timeout))
     if age > longest:
         yield Hindrance(

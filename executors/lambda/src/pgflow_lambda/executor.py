@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from pgflow.envelope import Envelope, ReportTarget
@@ -14,6 +16,7 @@ from pgflow.executor import (
     API_VERSION,
     Attempt,
     Capability,
+    DeployedStep,
     ExecutorContext,
     HandleRef,
     Hindrance,
@@ -27,6 +30,7 @@ from pydantic import BaseModel
 
 from pgflow_lambda.endings import Endings
 from pgflow_lambda.settings import LambdaSettings, LambdaStepOptions, Mode, Target
+from pgflow_lambda.steps import check_limits, event_targets, targets_of
 from pgflow_lambda.threads import Abandoned, NotBegun, Threads
 
 if TYPE_CHECKING:
@@ -75,7 +79,9 @@ class LambdaExecutor:
     name: ClassVar[str] = "lambda"
     Settings: ClassVar[type[BaseModel]] = LambdaSettings
     StepOptions: ClassVar[type[BaseModel]] = LambdaStepOptions
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHECK, Capability.LOGS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.CHECK, Capability.CHECK_STEPS, Capability.LOGS}
+    )
     api_version: ClassVar[int] = API_VERSION
     launches_at_once: ClassVar[int] = _CONNECTIONS
 
@@ -131,14 +137,30 @@ class LambdaExecutor:
             running.invoker.forget()
 
     async def check(self) -> Sequence[Hindrance]:
-        """Ask Lambda whether the instance's function may be invoked, and how it treats events."""
+        """Ask Lambda whether the instance's function may be invoked, and whether it tries events again."""
         running = self._running
         target = None if running is None else Target.of(running.settings, LambdaStepOptions())
         if running is not None and running.failures is not None:
             await running.failures.close()  # its messages are for dispatchers
         if running is None or target is None:
             return []
-        return await running.examiner.found(target, _LAUNCH_TIMEOUT, events=running.settings.mode == "Event")
+        return await running.examiner.found(target, events=running.settings.mode == "Event")
+
+    async def check_steps(self, steps: Sequence[DeployedStep]) -> Sequence[Hindrance]:
+        """Compare steps with the limits of functions, and ask Lambda of each function that they name."""
+        said = await self.check()
+        running = self._running
+        if running is None:
+            return []
+        patience = event_targets(running.settings, steps)
+        told = await asyncio.gather(
+            *(
+                running.examiner.found(target, events=target in patience, launch_timeout=patience.get(target))
+                for target in sorted(targets_of(running.settings, steps), key=str)
+            )
+        )
+        news = [each for found in told for each in found if each not in said]
+        return [*check_limits(running.settings, steps), *news]
 
     async def launch(self, attempt: Attempt) -> LaunchResult:
         """Invoke the function once."""
@@ -170,7 +192,7 @@ class LambdaExecutor:
         try:
             invoked = await running.threads.run(limit, running.invoker.invoke, call)
         except NotBegun:
-            return Rejected("throttled", "not sent: the dispatcher stops", timedelta())
+            return Rejected("throttled", "not sent: no thread was free, or the dispatcher stops", timedelta())
         except Abandoned:
             return Unknown("no answer yet, and the dispatcher stops")
         except TimeoutError:
@@ -200,7 +222,8 @@ class LambdaExecutor:
                 f"the envelope of step {attempt.step_slug!r} has {len(payload):,} bytes, and Lambda takes "
                 f"{_LARGEST[mode]:,} in the mode {mode}: hand large values from step to step, not by const()",
             )
-        return Call(target, mode, payload, self._durable_name(attempt))
+        call = Call.of(target, mode, payload, self._durable_name(attempt))
+        return call.edited(partial(running.ctx.edited, attempt))
 
 
 class DurableLambdaExecutor(LambdaExecutor):
@@ -210,6 +233,20 @@ class DurableLambdaExecutor(LambdaExecutor):
     capabilities: ClassVar[frozenset[Capability]] = LambdaExecutor.capabilities | {
         Capability.IDEMPOTENT_LAUNCH
     }
+
+    async def cancel(self, ref: HandleRef, grace: timedelta) -> None:
+        """Stop the execution that the launch told of; any other hears of it at its next heartbeat."""
+        running, arn = self._running, (ref.handle or {}).get("durable_arn")
+        if running is None or not isinstance(arn, str):
+            return
+        settings = running.settings
+        limit = settings.connect_timeout + settings.response_timeout + _MARGIN
+        try:
+            refusal = await running.threads.run(limit, running.invoker.stop, arn)
+        except (Abandoned, NotBegun, TimeoutError):
+            refusal = "no answer in time"
+        if refusal is not None:
+            running.ctx.logger.warning("execution %s was not stopped: %s", ref.external_id, refusal)
 
     def _durable_name(self, attempt: Attempt) -> str | None:
         return attempt.external_id

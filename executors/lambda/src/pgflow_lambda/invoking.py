@@ -7,8 +7,9 @@ import binascii
 import contextlib
 import json
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -20,29 +21,60 @@ from botocore.exceptions import (
 )
 from pgflow.executor import Accepted, LaunchResult, Rejected, Unknown
 
-from pgflow_lambda.answers import judge, unsent
+from pgflow_lambda.answers import judge, said, unsent
 from pgflow_lambda.clients import Clients, NoCredentials
 from pgflow_lambda.endings import Ending, ending_of
 from pgflow_lambda.settings import LambdaSettings, Mode, Target
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda.type_defs import InvocationRequestTypeDef, InvocationResponseTypeDef
+    from mypy_boto3_lambda.type_defs import (
+        ErrorObjectTypeDef,
+        InvocationRequestTypeDef,
+        InvocationResponseTypeDef,
+    )
 
 __all__ = ["Call", "Invoked", "Invoker"]
 
 _MOST_OF_A_PAYLOAD: Final = 65_536
+_OURS: Final = ("InvocationType", "DurableExecutionName")
+"""Arguments on which it depends what an answer means."""
+
 _STATUS: Final = {"Event": 202, "RequestResponse": 200, "DryRun": 204}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to invoke, and how."""
+    """One invocation: the arguments that boto3 gets, and the envelope beside them."""
 
-    target: Target
-    mode: Mode
+    arguments: Mapping[str, Any]
     payload: bytes = field(repr=False)
-    durable_name: str | None = None
-    """What makes one durable execution of all invocations that bear it."""
+
+    @classmethod
+    def of(cls, target: Target, mode: Mode, payload: bytes, durable_name: str | None = None) -> Call:
+        """Make one; `durable_name` makes one durable execution of all invocations that bear it."""
+        arguments: dict[str, Any] = {**target.parameters(), "InvocationType": mode}
+        if mode == "RequestResponse":
+            arguments["LogType"] = "Tail"
+        if durable_name is not None:
+            arguments["DurableExecutionName"] = durable_name
+        return cls(arguments, payload)
+
+    @property
+    def mode(self) -> Mode:
+        """How it is invoked."""
+        return cast("Mode", self.arguments["InvocationType"])
+
+    @property
+    def target(self) -> Target:
+        """What is invoked."""
+        return Target(self.arguments["FunctionName"], self.arguments.get("Qualifier"))
+
+    def edited(self, edit: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Call:
+        """Let plugins have the last word on the arguments; the envelope and the kind of launch stay."""
+        asked = edit(self.arguments)
+        theirs = {name: value for name, value in asked.items() if name not in {*_OURS, "Payload"}}
+        ours = {name: self.arguments[name] for name in _OURS if name in self.arguments}
+        return Call({"FunctionName": self.arguments["FunctionName"], **theirs, **ours}, self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +139,8 @@ class Invoker:
             return Invoked(unsent(error))
         client = clients.event if call.mode == "Event" else clients.sync
         try:
-            response = client.invoke(**_request(call))
+            request = cast("InvocationRequestTypeDef", {**call.arguments, "Payload": call.payload})
+            response = client.invoke(**request)
         except Exception as error:
             result = _conflict(call, error) or judge(error)
             if isinstance(result, Rejected) and result.kind == "operator":
@@ -115,29 +148,29 @@ class Invoker:
             return Invoked(result)
         return _answered(call, response)
 
-
-def _request(call: Call) -> InvocationRequestTypeDef:
-    request: InvocationRequestTypeDef = {
-        "FunctionName": call.target.function,
-        "InvocationType": call.mode,
-        "Payload": call.payload,
-    }
-    if call.target.qualifier is not None:
-        request["Qualifier"] = call.target.qualifier
-    if call.mode == "RequestResponse":
-        request["LogType"] = "Tail"
-    if call.durable_name is not None:
-        request["DurableExecutionName"] = call.durable_name
-    return request
+    def stop(self, durable_arn: str) -> str | None:
+        """End a durable execution that may go on; returns why that failed, and never raises."""
+        reason: ErrorObjectTypeDef = {"ErrorType": "Cancelled", "ErrorMessage": "PGFlow stopped this attempt"}
+        try:
+            self.ready().event.stop_durable_execution(DurableExecutionArn=durable_arn, Error=reason)
+        except NoCredentials as error:
+            return unsent(error.reason).reason
+        except Exception as error:
+            return None if _code(error) == "ResourceNotFoundException" else said(error)
+        return None
 
 
 def _conflict(call: Call, error: Exception) -> Accepted | None:
     """Take a durable execution of this name for ours: the name is that of the attempt."""
-    if call.durable_name is None or not isinstance(error, ClientError):
+    name = call.arguments.get("DurableExecutionName")
+    if name is None or _code(error) != "DurableExecutionAlreadyStartedException":
         return None
-    if error.response.get("Error", {}).get("Code") == "DurableExecutionAlreadyStartedException":
-        return Accepted({"v": 1, "durable_name": call.durable_name}, adopted=True)
-    return None
+    return Accepted({"v": 1, "durable_name": name}, adopted=True)
+
+
+def _code(error: Exception) -> str | None:
+    """Return what Lambda calls its refusal."""
+    return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
 
 
 def _answered(call: Call, response: InvocationResponseTypeDef) -> Invoked:

@@ -21,7 +21,7 @@ class Abandoned(Exception):
 
 
 class NotBegun(Exception):
-    """The threads were closed before the call began."""
+    """The call was taken back before a thread began it: time was up, or the threads were closed."""
 
 
 class Threads:
@@ -34,21 +34,23 @@ class Threads:
 
     async def run(self, limit: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the call returns; raises TimeoutError after `limit` seconds, Abandoned or NotBegun."""
-        made = asyncio.wrap_future(self._pool.submit(call, *args, **kwargs))
+        job = self._pool.submit(call, *args, **kwargs)
+        made = asyncio.wrap_future(job)
         self._under_way.add(made)
         made.add_done_callback(self._under_way.discard)
         closed = asyncio.ensure_future(self._closed.wait())
         either: list[asyncio.Future[Any]] = [made, closed]
         try:
-            async with asyncio.timeout(limit):
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
-        if made.cancelled():
+            # What still waits for a thread would be done later, for nobody.
+            withdrawn = job.cancel()
+        if withdrawn:
             raise NotBegun
-        if not made.done():
-            raise Abandoned
-        return made.result()
+        if made.done():
+            return made.result()
+        raise Abandoned if self._closed.is_set() else TimeoutError
 
     async def close(self) -> None:
         """Begin no more calls, and end; a thread whose call takes longer ends with it."""
