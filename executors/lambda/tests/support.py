@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -103,6 +104,13 @@ class Server:
         else:
             for part in [answer] if isinstance(answer, bytes) else answer:
                 connection.sendall(part)
+
+
+async def settled(condition: Callable[[], object]) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110  logs, bells and servers tell nobody
+            await asyncio.sleep(0.01)
 
 
 def make_attempt(options, **changes) -> Attempt:

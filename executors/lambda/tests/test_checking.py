@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
 import zipfile
+from datetime import timedelta
 
 import boto3
 import pytest
 from moto import mock_aws
-from pgflow.executor import Accepted
+from pgflow.executor import Accepted, DeployedStep
 
-from .support import GOOD_CONFIG, failure, make_attempt, response
+from .support import GOOD_CONFIG, failure, make_attempt, response, settled
 
 UNCONFIGURED = failure(404, "ResourceNotFoundException", "The function has no EventInvokeConfig")
 ROLE = "arn:aws:iam::123456789012:role/dispatcher"
@@ -44,12 +44,6 @@ def refused_by_sts(status, code, message):
     return response(status, f"<ErrorResponse>{error}</ErrorResponse>".encode(), content_type="text/xml")
 
 
-async def settled(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110  a log tells nobody
-            await asyncio.sleep(0.01)
-
-
 async def test_a_function_as_it_should_be_gives_nothing_to_say(server, started, caplog):
     server.answer = lambda _: response(204, b"")
     async with started(qualifier="live") as executor:
@@ -61,18 +55,69 @@ async def test_a_function_as_it_should_be_gives_nothing_to_say(server, started, 
     assert not [record for record in caplog.records if record.name == "lambda"]
 
 
+MENDS = "aws lambda put-function-event-invoke-config --function-name images --qualifier live"
+
+
 @pytest.mark.parametrize("config", [UNCONFIGURED, response(200, {"FunctionArn": "arn"})])
 async def test_what_lambda_does_by_itself_is_told_with_the_mend(server, started, config):
     server.answer, server.event_config = lambda _: response(204, b""), config
     async with started(qualifier="live") as executor:
-        retries, age = await executor.check()
+        (retries,) = await executor.check()
+        # What `check` says is not said again.
+        (age,) = await executor.check_steps([deployed(executor, launch=300), deployed(executor, launch=900)])
     assert {retries.subject, age.subject} == {"images"}
     assert {retries.severity, age.severity} == {"warning"}
     assert "an event that failed 2 more times" in retries.finding
-    command = "aws lambda put-function-event-invoke-config --function-name images --qualifier live"
-    assert retries.mend == f"{command} --maximum-retry-attempts 0"
+    assert retries.mend == f"{MENDS} --maximum-retry-attempts 0"
     assert "for 21600 s, and a launch has 300 s" in age.finding
-    assert age.mend == f"{command} --maximum-event-age-in-seconds 300"
+    assert age.mend == f"{MENDS} --maximum-event-age-in-seconds 300"
+
+
+def deployed(executor, *, timeout=60, launch=300, **options):
+    asked = executor.StepOptions(**options)
+    times = [timedelta(seconds=seconds) for seconds in (timeout, launch)]
+    return DeployedStep("thumbnails", "resize", asked, *times, None)
+
+
+async def test_each_function_that_steps_name_is_asked_once(server, started):
+    def answer(asked):
+        if "/other/" in asked.line:
+            return failure(404, "ResourceNotFoundException", "Function not found: other")
+        return response(204, b"")
+
+    server.answer = answer
+    async with started() as executor:
+        assert await executor.check_steps([]) == []
+        server.asked.clear()
+        options = [{}, {"function": "other"}, {"function": "other"}, {"qualifier": "7"}]
+        (found,) = await executor.check_steps([deployed(executor, **each) for each in options])
+    assert (found.subject, found.severity) == ("other", "error")
+    assert "404 ResourceNotFoundException Function not found: other" in found.finding
+    asked = sorted(asked.line.split()[1].partition("functions/")[2] for asked in server.asked)
+    # Once more for `check`, whose findings are left out.
+    assert asked == ["images/invocations"] * 2 + ["images/invocations?Qualifier=7", "other/invocations"]
+
+
+async def test_events_are_looked_at_where_steps_send_them(server, started):
+    server.answer, server.event_config = lambda _: response(204, b""), UNCONFIGURED
+    async with started(mode="RequestResponse") as executor:
+        assert await executor.check_steps([deployed(executor)]) == []
+        retries, age = await executor.check_steps([deployed(executor, mode="Event", launch=30)])
+    assert "2 more times" in retries.finding
+    assert age.mend.endswith("--maximum-event-age-in-seconds 60")
+
+
+async def test_what_a_step_asks_of_lambda_in_vain_is_said(server, started):
+    server.answer = lambda _: response(204, b"")
+    async with started(function=None) as executor:
+        nameless, long = await executor.check_steps(
+            [deployed(executor), deployed(executor, function="images", timeout=899)]
+        )
+        assert await executor.check_steps([deployed(executor, function="images", timeout=898)]) == []
+    assert (nameless.subject, nameless.severity) == ("thumbnails.resize", "error")
+    assert "names no function" in nameless.finding
+    assert (long.subject, long.severity) == ("thumbnails.resize", "warning")
+    assert "its timeout is 899 s, and a function has 898 s" in long.finding
 
 
 REFUSALS = [
@@ -155,12 +200,13 @@ async def test_the_event_age_of_a_short_launch_may_be_as_short_as_lambda_lets_it
 
 async def test_configuration_calls_are_those_that_moto_knows(aws, started):
     async with started(endpoint_url=None) as executor:
-        retries, _ = await executor.check()
+        (retries,) = await executor.check()
         assert "2 more times" in retries.finding
         aws.put_function_event_invoke_config(
             FunctionName="images", MaximumRetryAttempts=0, MaximumEventAgeInSeconds=300
         )
         assert await executor.check() == []
+        assert await executor.check_steps([deployed(executor)]) == []
         assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
 
 

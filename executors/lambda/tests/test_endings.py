@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pgflow_lambda import endings, failures
 from pgflow_lambda.endings import external_id_of
 from pgflow_lambda.failures import failure_in
 
-from .support import REPORT_TO, make_attempt, response
+from .support import REPORT_TO, make_attempt, response, settled
 
 ATTEMPT = replace(make_attempt(None), external_id="pgf-9ba5a0d8a4c4ee8c8fcb5cfd24-1")
 ENVELOPE = json.loads(Envelope.of(ATTEMPT, REPORT_TO, inline_input=False).to_json())
@@ -40,12 +39,6 @@ def queue():
         client = boto3.client("sqs", region_name="eu-west-3")
         client.url = client.create_queue(QueueName="failed")["QueueUrl"]
         yield client
-
-
-async def settled(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  the bell is a plain function
-            await asyncio.sleep(0.01)
 
 
 def test_an_attempt_has_the_name_that_the_engine_gives_it(pgflow_connection):

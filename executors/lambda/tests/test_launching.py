@@ -19,7 +19,7 @@ from pgflow.executor import Accepted, Capability, HandleRef, Phase, Rejected, Un
 from pgflow_lambda import Lambda
 from pgflow_lambda.executor import DurableLambdaExecutor, LambdaExecutor
 
-from .support import ARN, QUEUED, SECRET_KEY, TOKEN, failure, make_attempt, response
+from .support import ARN, QUEUED, SECRET_KEY, TOKEN, failure, make_attempt, response, settled
 
 EXTERNAL_ID = "pgf-0123456789-1"
 
@@ -83,6 +83,7 @@ async def test_what_lambda_would_not_take_is_not_sent(server, launch, mode, most
 async def test_silence_is_unknown_after_one_request(server, launch):
     server.answer = lambda _: None
     assert isinstance(await launch(response_timeout=0.2), Unknown)
+    await settled(lambda: server.asked)
     assert len(server.asked) == 1
 
 
@@ -267,6 +268,7 @@ async def test_an_execution_that_cannot_be_stopped_is_said(server, started, capl
     async with started(use="lambda-durable", response_timeout=0.2) as executor:
         await executor.cancel(durable(DURABLE), timedelta())
     assert f"execution {EXTERNAL_ID} was not stopped: {said}" in caplog.text
+    await settled(lambda: server.asked)
     assert len(server.asked) == 1
 
 
