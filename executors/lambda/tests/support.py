@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pgflow.envelope import ReportTarget
-from pgflow.executor import Attempt
+from pgflow.executor import Attempt, DeployedStep
 
 TOKEN = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 SECRET_KEY = "wJalrXUtnFEMI/canary"
@@ -135,3 +135,9 @@ def make_attempt(options, **changes) -> Attempt:
         "lease_expires_at": datetime.now(UTC) + timedelta(seconds=60),
     }
     return Attempt(**{**fields, **changes})
+
+
+def deployed(executor, *, timeout=60, launch=300, **options) -> DeployedStep:
+    asked = executor.StepOptions(**options)
+    times = [timedelta(seconds=seconds) for seconds in (timeout, launch)]
+    return DeployedStep("thumbnails", "resize", asked, *times, None)

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
-import zipfile
-from datetime import timedelta
 
-import boto3
 import pytest
 from moto import mock_aws
-from pgflow.executor import Accepted, DeployedStep
+from pgflow.executor import Accepted
 
-from .support import GOOD_CONFIG, failure, make_attempt, response, settled
+from .support import GOOD_CONFIG, deployed, failure, make_attempt, response, settled
 
 UNCONFIGURED = failure(404, "ResourceNotFoundException", "The function has no EventInvokeConfig")
 ROLE = "arn:aws:iam::123456789012:role/dispatcher"
-
-
-@pytest.fixture
-def aws():
-    """AWS as moto emulates it, with a function `images`."""
-    with mock_aws(config={"lambda": {"use_docker": False}}):
-        iam = boto3.client("iam", region_name="eu-west-3")
-        role = iam.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            archive.writestr("app.py", "handler = print")
-        client = boto3.client("lambda", region_name="eu-west-3")
-        client.create_function(
-            FunctionName="images",
-            Runtime="python3.12",
-            Role=role["Role"]["Arn"],
-            Handler="app.handler",
-            Code={"ZipFile": packed.getvalue()},
-        )
-        yield client
 
 
 def refused_by_sts(status, code, message):
@@ -71,12 +46,6 @@ async def test_what_lambda_does_by_itself_is_told_with_the_mend(server, started,
     assert retries.mend == f"{MENDS} --maximum-retry-attempts 0"
     assert "for 21600 s, and a launch has 300 s" in age.finding
     assert age.mend == f"{MENDS} --maximum-event-age-in-seconds 300"
-
-
-def deployed(executor, *, timeout=60, launch=300, **options):
-    asked = executor.StepOptions(**options)
-    times = [timedelta(seconds=seconds) for seconds in (timeout, launch)]
-    return DeployedStep("thumbnails", "resize", asked, *times, None)
 
 
 async def test_each_function_that_steps_name_is_asked_once(server, started):
@@ -198,22 +167,12 @@ async def test_the_event_age_of_a_short_launch_may_be_as_short_as_lambda_lets_it
         assert await executor.check() == []
 
 
-async def test_configuration_calls_are_those_that_moto_knows(aws, started):
-    async with started(endpoint_url=None) as executor:
-        (retries,) = await executor.check()
-        assert "2 more times" in retries.finding
-        aws.put_function_event_invoke_config(
-            FunctionName="images", MaximumRetryAttempts=0, MaximumEventAgeInSeconds=300
-        )
-        assert await executor.check() == []
-        assert await executor.check_steps([deployed(executor)]) == []
-        assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
-
-
-async def test_a_role_is_assumed_and_its_credentials_sign(aws, server, started):
+@pytest.mark.slow
+async def test_a_role_is_assumed_and_its_credentials_sign(server, started):
     given = {"role_arn": ROLE, "role_external_id": "agreed"}
-    async with started(**given) as executor:
-        assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
+    with mock_aws():
+        async with started(**given) as executor:
+            assert isinstance(await executor.launch(make_attempt(executor.StepOptions())), Accepted)
     authorization = server.asked[0].headers["authorization"]
     assert "Credential=ASIA" in authorization
     assert "x-amz-security-token" in authorization

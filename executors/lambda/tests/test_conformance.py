@@ -51,8 +51,10 @@ class LambdaHere(FaultBackend):
         self.endpoint.befall(Fault(copies=2))
 
     def kill_task(self, attempt: Attempt) -> None:
-        for delivery in self._deliveries(attempt):
-            os.kill(delivery.pid, signal.SIGKILL)
+        self._signal(attempt, signal.SIGKILL)
+
+    def freeze(self, attempt: Attempt) -> None:
+        self._signal(attempt, signal.SIGSTOP)
 
     def requests(self, attempt: Attempt) -> int:
         return sum(_is_for(attempt, request.body) for request in self.endpoint.requests)
@@ -60,11 +62,20 @@ class LambdaHere(FaultBackend):
     def executions(self, attempt: Attempt) -> int:
         return len(self._deliveries(attempt))
 
+    def reads(self) -> int:
+        # Observing makes no request: there is nothing to ask Lambda for.
+        return 0
+
     def exposed(self) -> str:
         return "\n".join(f"{request.target} {request.headers}" for request in self.endpoint.requests)
 
     def _deliveries(self, attempt: Attempt) -> list[Delivery]:
         return [each for each in self.endpoint.deliveries("kit") if _is_for(attempt, each.payload)]
+
+    def _signal(self, attempt: Attempt, number: signal.Signals) -> None:
+        for delivery in self._deliveries(attempt):
+            if delivery.answer is None:
+                os.killpg(delivery.pid, number)
 
 
 def _is_for(attempt: Attempt, payload: bytes) -> bool:

@@ -63,6 +63,7 @@ async def test_a_message_of_the_queue_has_its_attempt_looked_at(queue, started):
     assert not queue.receive_message(QueueUrl=queue.url).get("Messages")
 
 
+@pytest.mark.slow
 async def test_what_is_no_record_is_deleted_and_the_next_one_read(queue, started, caplog):
     for body in ("no json", "[]", "{}", record(requestPayload={"hello": "world"})):
         queue.send_message(QueueUrl=queue.url, MessageBody=body)
@@ -73,6 +74,7 @@ async def test_what_is_no_record_is_deleted_and_the_next_one_read(queue, started
     assert caplog.text.count("tells of no attempt") == 4
 
 
+@pytest.mark.slow
 async def test_a_queue_that_cannot_be_read_is_said_and_asked_again(queue, started, caplog, monkeypatch):
     monkeypatch.setattr(failures, "_PAUSE", 0.05)
     rung = []
@@ -117,6 +119,7 @@ async def test_a_failed_answer_rings_until_the_core_believes_it_then_is_forgotte
     assert rung == [ATTEMPT.external_id] * 4
 
 
+@pytest.mark.slow
 async def test_the_doctor_leaves_the_queue_to_dispatchers(queue, server, started):
     server.answer = lambda _: response(204, b"")
     queue.send_message(QueueUrl=queue.url, MessageBody=record(responsePayload=CRASH))
@@ -135,6 +138,7 @@ async def test_only_so_much_is_kept(monkeypatch):
     await known.close()
 
 
+@pytest.mark.slow
 async def test_the_queue_is_read_within_its_log_only(queue, started, caplog):
     caplog.set_level(logging.DEBUG)
     queue.send_message(QueueUrl=queue.url, MessageBody=record(responsePayload=CRASH))
