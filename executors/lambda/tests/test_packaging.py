@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def test_the_same_files_make_the_same_bytes(project, tmp_path):
     assert first.path.read_bytes() == second.path.read_bytes()
     names = contents(first.path)
     assert names == sorted(names)
-    assert not [name for name in names if re.search(r"pycache|RECORD|^bin/", name)]
+    assert not [name for name in names if re.search(r"pycache|RECORD", name)]
+    assert "bin/tool" in names
     assert (first.files, first.zipped) == (len(names), first.path.stat().st_size)
 
 
@@ -75,6 +77,34 @@ def test_a_package_goes_along_whole_a_module_alone_and_pgflow_too(project, tmp_p
         "shop/flows.py",
     }
     assert {"pgflow/runtime/aws_lambda.py", "pgflow_lambda/__init__.py"} <= found
+
+
+def test_a_program_that_is_included_stays_one(project, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    tool = project / "bin/tool"
+    tool.chmod(0o755)
+    copy_sources(root, ["lone"], [project], [tool, project / "bin"])
+    made = write_archive(root, tmp_path / "function.zip")
+    with zipfile.ZipFile(made.path) as archive:
+        modes = {name: archive.getinfo(name).external_attr >> 16 for name in ("tool", "bin/tool", "lone.py")}
+    assert modes == {"tool": 0o755, "bin/tool": 0o755, "lone.py": 0o644}
+
+
+def test_commands_of_wheels_are_left_behind(tmp_path, monkeypatch):
+    pip = tmp_path / "pip.py"
+    pip.write_text(
+        "import pathlib, sys\n"
+        "(target,) = [pathlib.Path(each[9:]) for each in sys.argv if each.startswith('--target=')]\n"
+        "for name in ('bin', 'wheel'):\n"
+        "    (target / name).mkdir()\n"
+        "    (target / name / 'it').touch()\n"
+    )
+    monkeypatch.setattr(wheels, "_pip", lambda: [sys.executable, str(pip)])
+    root = tmp_path / "root"
+    root.mkdir()
+    install_wheels(root, Platform("3.13"), [], with_postgres=False)
+    assert [path.name for path in root.iterdir()] == ["wheel"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 _LEVEL: Final = 9
 #: What tools leave behind, and what names this machine's paths.
 _LEFT_OUT: Final = re.compile(
-    r"bin/|.*__pycache__/|.*\.py[co]$|[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
+    r".*__pycache__/|.*\.py[co]$|[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
 )
 
 

@@ -59,4 +59,4 @@ def _copy(source: Path, root: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
     else:
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)  # a program stays one

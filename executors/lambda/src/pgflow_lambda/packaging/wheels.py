@@ -42,6 +42,8 @@ def install_wheels(
         raise InstallFailed(
             f"pip found no wheels for {what}:\n" + "\n".join(said or [done.stderr.strip()[-2000:]])
         )
+    # Commands of the wheels, which name the Python of this machine.
+    shutil.rmtree(root / "bin", ignore_errors=True)
 
 
 def _pip() -> list[str]:
