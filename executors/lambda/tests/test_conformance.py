@@ -111,4 +111,5 @@ class TestEvents(_Served, ExecutorConformance):
 class TestRequestsAndResponses(_Served, BaseFaultyLaunch, BaseStorm):
     """Without the checks whose code waits for what comes after its launch."""
 
+    runs = 30
     settings: ClassVar = {"mode": "RequestResponse", "sync_timeout": 30}
