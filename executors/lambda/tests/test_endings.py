@@ -33,8 +33,9 @@ CRASH = {"errorType": "Runtime.ExitError", "errorMessage": "RequestId: r Error: 
 
 
 @pytest.fixture
-def queue():
+def queue(monkeypatch):
     """A queue as moto emulates it."""
+    monkeypatch.setattr(failures, "_WAIT", 1)
     with mock_aws():
         client = boto3.client("sqs", region_name="eu-west-3")
         client.url = client.create_queue(QueueName="failed")["QueueUrl"]
