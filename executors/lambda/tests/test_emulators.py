@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 from pgflow.executor import Accepted, HandleRef, Phase
 from pgflow_lambda.endings import external_id_of
@@ -39,7 +40,8 @@ class Emulator:
     """None: within this process."""
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION)
+        patient = Config(read_timeout=300, retries={"total_max_attempts": 1})
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=patient)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def localstack() -> Iterator[Emulator]:
     with ExitStack() as stack:
         try:
             container = containers.LocalStackContainer(IMAGE, region_name=REGION)
-            container.with_services("iam", "lambda", "sqs", "sts").with_env("SQS_ENDPOINT_STRATEGY", "path")
+            container.with_env("SQS_ENDPOINT_STRATEGY", "path")
             # It runs functions in containers of their own.
             socket = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
             container.with_volume_mapping(socket, "/var/run/docker.sock", "rw")
@@ -99,6 +101,8 @@ def create_function(emulator: Emulator) -> None:
         Code={"ZipFile": packed.getvalue()},
     )
     client.get_waiter("function_active_v2").wait(FunctionName="images")
+    # The first one may have to fetch an image.
+    client.invoke(FunctionName="images", Payload=b'{"step_slug": "warm"}')
 
 
 async def test_an_emulator_takes_launches_and_tells_how_events_are_treated(emulator, started):
