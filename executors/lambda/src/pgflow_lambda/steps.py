@@ -33,7 +33,7 @@ def targets_of(settings: LambdaSettings, steps: Iterable[DeployedStep]) -> set[T
 
 
 def event_targets(settings: LambdaSettings, steps: Iterable[DeployedStep]) -> Mapping[Target, float]:
-    """Name the functions that events are sent to, with the shortest launch timeout of their steps, in seconds."""
+    """Name the functions that events are sent to, with the seconds of their shortest launch timeout."""
     shortest: dict[Target, float] = {}
     for step in steps:
         target, mode = _target(settings, step), cast("LambdaStepOptions", step.options).mode or settings.mode
