@@ -68,14 +68,13 @@ def started(instance):
     """Start an executor: `async with started(qualifier="live") as executor`."""
 
     @contextlib.asynccontextmanager
-    async def started(*, report_to=REPORT_TO, rung=lambda _: None, edited=None, **settings):
+    async def started(*, report_to=REPORT_TO, rung=lambda _: None, edited=None, max_in_flight=None, **settings):
         chosen = instance(**settings)
         executor = chosen.executor()
         logger = logging.getLogger("lambda")
         plugins = {} if edited is None else {"edited": edited}
-        context = ExecutorContext(
-            chosen.name, "w", chosen.settings, logger, print, report_to=report_to, changed=rung, **plugins
-        )
+        lent = {"report_to": report_to, "changed": rung, "max_in_flight": max_in_flight, **plugins}
+        context = ExecutorContext(chosen.name, "w", chosen.settings, logger, print, **lent)
         await executor.start(context)
         try:
             yield executor

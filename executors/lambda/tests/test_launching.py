@@ -107,18 +107,28 @@ async def test_a_name_that_nobody_knows_is_a_launch_that_never_was(launch):
     assert result.kind == "transient"
 
 
-async def test_launches_wait_for_each_other_neither_here_nor_there(server, started):
-    together = threading.Barrier(40)
+@pytest.mark.parametrize(
+    ("mode", "number"), [("Event", 40), pytest.param("RequestResponse", 300, marks=pytest.mark.slow)]
+)
+async def test_launches_wait_for_each_other_neither_here_nor_there(server, started, mode, number):
+    together = threading.Barrier(number)
 
     def answer(_):
-        together.wait(30)
-        return QUEUED
+        together.wait(60)
+        return QUEUED if mode == "Event" else response(200)
 
     server.answer = answer
-    async with started(response_timeout=30) as executor:
+    async with started(mode=mode, connect_timeout=5, response_timeout=30, sync_timeout=40) as executor:
         options = executor.StepOptions()
-        results = await asyncio.gather(*(executor.launch(make_attempt(options)) for _ in range(40)))
+        results = await asyncio.gather(*(executor.launch(make_attempt(options)) for _ in range(number)))
     assert all(isinstance(result, Accepted) for result in results)
+
+
+@pytest.mark.parametrize(("most", "room"), [(None, 1000), (3, 3), (5000, 5000)])
+async def test_there_is_room_for_as_many_as_the_operator_says(started, most, room):
+    async with started(max_in_flight=most) as executor:
+        assert executor.capacity == room
+    assert executor.capacity == 0
 
 
 async def test_an_executor_that_closes_waits_for_no_answer_for_long(server, started, monkeypatch):

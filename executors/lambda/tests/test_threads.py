@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -52,7 +53,7 @@ async def test_a_call_under_way_may_take_too_long(busy):
     other = Threads("other", 1)
     go = threading.Event()
     with pytest.raises(TimeoutError):
-        await other.run(0.2, go.wait, 60)
+        await other.run(1, go.wait, 60)
     go.set()
     await other.close()
 
@@ -64,3 +65,18 @@ async def test_closing_takes_back_what_waits_and_leaves_what_takes_too_long(busy
     await busy.close()
     ended = await asyncio.gather(busy.under_way, waiting, return_exceptions=True)
     assert [type(each) for each in ended] == [Abandoned, NotBegun]
+
+
+async def test_what_a_call_raises_once_nobody_waits_is_not_logged(caplog):
+    threads, go = Threads("test", 1), threading.Event()
+
+    def fail():
+        assert go.wait(60)
+        raise ValueError
+
+    with pytest.raises(TimeoutError):
+        await threads.run(1, fail)
+    go.set()
+    await threads.close()
+    gc.collect()
+    assert "never retrieved" not in caplog.text

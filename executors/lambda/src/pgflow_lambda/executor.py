@@ -41,10 +41,13 @@ if TYPE_CHECKING:
 __all__ = ["DurableLambdaExecutor", "LambdaExecutor"]
 
 _ROOM: Final = 1000
-"""Attempts under way at once, as many as a region gives an account at first; max_in_flight says less."""
+"""Attempts under way at once unless max_in_flight says: as many as a region gives an account at first."""
 
-_CONNECTIONS: Final = 256
-"""Invocations waited for at once, at most: more in one process would wait for each other."""
+_MOST_WAITED_FOR: Final = 1000
+"""Functions whose end is waited for at once, at most: each takes a thread and a connection."""
+
+_MOST_SENT: Final = 256
+"""Events that are handed over at once, at most: more in one process would wait for each other."""
 
 _PREPARING: Final = 60.0
 """Seconds to import boto3 and to make its clients, for machines that are slow."""
@@ -68,6 +71,8 @@ class _Running:
     report_to: ReportTarget
     invoker: Invoker
     threads: Threads
+    waiting: Threads
+    """For RequestResponse: as many as functions under way."""
     endings: Endings
     examiner: Examiner
     failures: FailureQueue | None
@@ -83,7 +88,7 @@ class LambdaExecutor:
         {Capability.CHECK, Capability.CHECK_STEPS, Capability.LOGS}
     )
     api_version: ClassVar[int] = API_VERSION
-    launches_at_once: ClassVar[int] = _CONNECTIONS
+    launches_at_once: ClassVar[int] = _MOST_WAITED_FOR
 
     def __init__(self) -> None:
         self._running: _Running | None = None
@@ -91,7 +96,7 @@ class LambdaExecutor:
     @property
     def capacity(self) -> int:
         """How many attempts may be under way at once."""
-        return 0 if self._running is None else _ROOM
+        return 0 if self._running is None else self._running.ctx.max_in_flight or _ROOM
 
     @property
     def sends_input(self) -> bool:
@@ -106,11 +111,11 @@ class LambdaExecutor:
                 f"or report_to in [executors.{ctx.name}]"
             )
         settings = cast("LambdaSettings", ctx.settings)
-        connections = min(ctx.max_in_flight or _ROOM, _CONNECTIONS)
-        threads = Threads(f"pgflow {ctx.name}", connections)
+        most = min(ctx.max_in_flight or _ROOM, _MOST_WAITED_FOR)
+        threads = Threads(f"pgflow {ctx.name}", min(most, _MOST_SENT))
         try:
             # boto3 takes a moment to import, and its clients one to be made.
-            invoker = await threads.run(_PREPARING, _invoker, settings, connections)
+            invoker = await threads.run(_PREPARING, _invoker, settings, most)
         except ValueError as error:
             await threads.close()
             raise ConfigError(f"executors.{ctx.name}: {error}; mend `profile` or `region`") from error
@@ -120,7 +125,10 @@ class LambdaExecutor:
         endings, examiner = Endings(ctx.changed), Examiner(invoker, threads, ctx.logger)
         url = settings.on_failure_queue
         failures = None if url is None else FailureQueue(url, invoker, endings, ctx.logger)
-        self._running = _Running(ctx, settings, ctx.report_to, invoker, threads, endings, examiner, failures)
+        waiting = Threads(f"pgflow {ctx.name} waiting", most)
+        self._running = _Running(
+            ctx, settings, ctx.report_to, invoker, threads, waiting, endings, examiner, failures
+        )
         target = Target.of(settings, LambdaStepOptions())
         if target is not None and settings.mode == "Event":
             examiner.examine(target, _LAUNCH_TIMEOUT)
@@ -133,7 +141,7 @@ class LambdaExecutor:
                 await running.failures.close()
             await running.examiner.close()
             await running.endings.close()
-            await running.threads.close()
+            await asyncio.gather(running.threads.close(), running.waiting.close())
             running.invoker.forget()
 
     async def check(self) -> Sequence[Hindrance]:
@@ -186,11 +194,13 @@ class LambdaExecutor:
 
     async def _invoke(self, running: _Running, call: Call, attempt: Attempt) -> LaunchResult:
         """Have a thread send it, and wait for the answer as long as that may take."""
-        settings = running.settings
-        answer = settings.response_timeout if call.mode == "Event" else settings.sync_timeout
+        settings, threads = running.settings, running.threads
+        answer = settings.response_timeout
+        if call.mode == "RequestResponse":
+            threads, answer = running.waiting, settings.sync_timeout
         limit = settings.connect_timeout + answer + _MARGIN
         try:
-            invoked = await running.threads.run(limit, running.invoker.invoke, call)
+            invoked = await threads.run(limit, running.invoker.invoke, call)
         except NotBegun:
             return Rejected("throttled", "not sent: no thread was free, or the dispatcher stops", timedelta())
         except Abandoned:

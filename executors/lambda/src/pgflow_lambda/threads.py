@@ -37,7 +37,7 @@ class Threads:
         job = self._pool.submit(call, *args, **kwargs)
         made = asyncio.wrap_future(job)
         self._under_way.add(made)
-        made.add_done_callback(self._under_way.discard)
+        made.add_done_callback(self._over)
         closed = asyncio.ensure_future(self._closed.wait())
         either: list[asyncio.Future[Any]] = [made, closed]
         try:
@@ -51,6 +51,11 @@ class Threads:
         if made.done():
             return made.result()
         raise Abandoned if self._closed.is_set() else TimeoutError
+
+    def _over(self, made: asyncio.Future[Any]) -> None:
+        self._under_way.discard(made)
+        if not made.cancelled():
+            made.exception()  # nobody may wait for it any more: asyncio would log that
 
     async def close(self) -> None:
         """Begin no more calls, and end; a thread whose call takes longer ends with it."""
