@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from pgflow.executor import Attempt
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
+from pgflow_testing.executor_suite import make_attempt as any_attempt
 
-TOKEN = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+TOKEN = any_attempt(KubernetesStepOptions()).attempt_token
 CREDENTIALS = {"envelope": '{"v":1}', "token": str(TOKEN)}
 NAME = "pgf-0123456789-1"
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -19,27 +19,9 @@ def make_settings(**changes) -> KubernetesSettings:
 
 
 def make_attempt(options=None, **changes) -> Attempt:
-    fields = {
-        "run_id": UUID(int=1),
-        "flow_slug": "training",
-        "flow_version": 1,
-        "step_slug": "train",
-        "step_type": "single",
-        "task_index": 0,
-        "attempt": 1,
-        "attempt_token": TOKEN,
-        "handler": "shop:train",
-        "params": None,
-        "input": None,
-        "options": KubernetesStepOptions(**(options or {})),
-        "timeout": timedelta(seconds=60),
-        "heartbeat_timeout": None,
-        "max_attempts": 3,
-        "failures": 0,
-        "external_id": NAME,
-        "lease_expires_at": NOW + timedelta(seconds=60),
-    }
-    return Attempt(**{**fields, **changes})
+    mine = {"flow_slug": "training", "step_slug": "train", "handler": "shop:train", "external_id": NAME}
+    mine["lease_expires_at"] = NOW + timedelta(seconds=60)
+    return any_attempt(KubernetesStepOptions(**(options or {})), **{**mine, **changes})
 
 
 def condition(kind, reason="", message="", status="True", age=0.0):

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import threading
 from collections.abc import Iterator
 
 import botocore.loaders
@@ -15,8 +14,9 @@ import pytest
 from pgflow.executor import ExecutorContext
 from pgflow.plugins import Plugins, configure
 from pgflow_lambda.plugin import pgflow_register_executors
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import REPORT_TO, SECRET_KEY, Server, make_attempt
+from .support import REPORT_TO, SECRET_KEY, LambdaApi
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -40,14 +40,9 @@ def credentials(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    yield server
-    server.close()
-    thread.join(30)
-    assert not thread.is_alive()
+def server() -> Iterator[LambdaApi]:
+    with LambdaApi() as server:
+        yield server
 
 
 @pytest.fixture
@@ -68,7 +63,9 @@ def started(instance):
     """Start an executor: `async with started(qualifier="live") as executor`."""
 
     @contextlib.asynccontextmanager
-    async def started(*, report_to=REPORT_TO, rung=lambda _: None, edited=None, max_in_flight=None, **settings):
+    async def started(
+        *, report_to=REPORT_TO, rung=lambda _: None, edited=None, max_in_flight=None, **settings
+    ):
         chosen = instance(**settings)
         executor = chosen.executor()
         logger = logging.getLogger("lambda")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import boto3
@@ -14,8 +13,9 @@ from pgflow.executor import Accepted, Rejected, Unknown
 from pgflow_lambda.answers import judge
 from pgflow_lambda.invoking import Call, Invoker
 from pgflow_lambda.settings import LambdaSettings, Target
+from pgflow_testing.answering import response
 
-from .support import QUEUED, Server, failure, response
+from .support import QUEUED, LambdaApi, failure
 
 ROWS = """
 throttled  429 TooManyRequestsException
@@ -82,12 +82,8 @@ TABLE = [line.split() for line in ROWS.strip().splitlines()]
 
 @pytest.fixture(scope="module")
 def server(models):
-    server = Server()
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    yield server
-    server.close()
-    thread.join(30)
+    with LambdaApi() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

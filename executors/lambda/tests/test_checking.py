@@ -7,8 +7,10 @@ import logging
 import pytest
 from moto import mock_aws
 from pgflow.executor import Accepted
+from pgflow_testing.answering import response
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import GOOD_CONFIG, deployed, failure, make_attempt, response, settled
+from .support import GOOD_CONFIG, deployed, failure, settled
 
 UNCONFIGURED = failure(404, "ResourceNotFoundException", "The function has no EventInvokeConfig")
 ROLE = "arn:aws:iam::123456789012:role/dispatcher"

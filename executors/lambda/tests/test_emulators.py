@@ -17,9 +17,10 @@ from botocore.config import Config
 from moto import mock_aws
 from pgflow.executor import Accepted, HandleRef, Phase
 from pgflow_lambda.endings import external_id_of
+from pgflow_testing.executor_suite import make_attempt
 from pgflow_testing.servers import docker_answers
 
-from .support import deployed, make_attempt, settled
+from .support import deployed, settled
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,10 @@ from pgflow.executor import Accepted, HandleRef, Phase
 from pgflow_lambda import endings, failures
 from pgflow_lambda.endings import external_id_of
 from pgflow_lambda.failures import failure_in
+from pgflow_testing.answering import response
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import REPORT_TO, make_attempt, response, settled
+from .support import REPORT_TO, settled
 
 ATTEMPT = replace(make_attempt(None), external_id="pgf-9ba5a0d8a4c4ee8c8fcb5cfd24-1")
 ENVELOPE = json.loads(Envelope.of(ATTEMPT, REPORT_TO, inline_input=False).to_json())

@@ -18,8 +18,10 @@ from pgflow.errors import ConfigError
 from pgflow.executor import Accepted, Capability, HandleRef, Phase, Rejected, Unknown
 from pgflow_lambda import Lambda
 from pgflow_lambda.executor import DurableLambdaExecutor, LambdaExecutor
+from pgflow_testing.answering import response
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import ARN, QUEUED, SECRET_KEY, TOKEN, failure, make_attempt, response, settled
+from .support import ARN, QUEUED, SECRET_KEY, TOKEN, failure, settled
 
 EXTERNAL_ID = "pgf-0123456789-1"
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
 from pgflow.executor import ExecutorContext
 from pgflow.plugins import Plugins, configure
 from pgflow_supabase.executor import SupabaseExecutor
+from pgflow_testing.answering import Server
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import KEY, REPORT_TO, SECRET, Server, make_attempt
+from .support import KEY, REPORT_TO, SECRET, accept
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    yield server
-    # `close` alone does not wake the thread that accepts.
-    with contextlib.suppress(OSError):
-        server.listener.shutdown(socket.SHUT_RDWR)
-    server.listener.close()
-    thread.join(30)
-    assert not thread.is_alive()
+    with Server(accept) as server:
+        yield server
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 from pgflow.envelope import ReportTarget
 from pgflow.executor import Capability, DeployedStep, ExecutorContext
+from pgflow_testing.answering import response
 
-from .support import REPORT_TO, response
+from .support import REPORT_TO
 
 HERE = ReportTarget("http", "http://127.0.0.1:8080")
 

@@ -17,8 +17,10 @@ from pgflow_supabase import Edge
 from pgflow_supabase.executor import SupabaseExecutor
 from pgflow_supabase.plugin import pgflow_register_executors
 from pgflow_supabase.signature import sign
+from pgflow_testing.answering import response
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import KEY, SECRET, TOKEN, accept, make_attempt, response
+from .support import KEY, SECRET, TOKEN, accept
 
 ATTEMPT = "pgf-0123456789-1"
 

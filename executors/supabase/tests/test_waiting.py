@@ -8,8 +8,10 @@ import pytest
 from pgflow.errors import DefinitionError
 from pgflow.executor import Accepted, Rejected, Unknown
 from pgflow_supabase import Edge
+from pgflow_testing.answering import response
+from pgflow_testing.executor_suite import make_attempt
 
-from .support import TOKEN, accept, make_attempt, response
+from .support import TOKEN, accept
 
 SYNC = {"function": "images", "mode": "sync"}
 

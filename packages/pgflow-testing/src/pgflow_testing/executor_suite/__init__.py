@@ -14,6 +14,7 @@ Each `Base...` class can be had alone.  What a check asks is in `CHECKS`.
 
 from __future__ import annotations
 
+from pgflow_testing.executor_suite.attempt import make_attempt
 from pgflow_testing.executor_suite.backend import FaultBackend
 from pgflow_testing.executor_suite.bench import Bench, Launched, configured
 from pgflow_testing.executor_suite.contract import CHECKS
@@ -43,6 +44,7 @@ __all__ = [
     "Launched",
     "Marks",
     "configured",
+    "make_attempt",
 ]
 
 
