@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 from pgflow.errors import DefinitionError
+from pgflow.jsontext import DEEPEST, is_too_deep
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -33,6 +34,7 @@ __all__ = [
 
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _SHOWN_ERRORS: Final = 3
+_TOO_DEEP: Final = f"refers to itself, or is nested more than {DEEPEST} levels deep"
 
 
 class CodecError(ValueError):
@@ -64,9 +66,12 @@ class ValueCodec:
             raise CodecError("holds NaN or Infinity, which JSON cannot say: use None or a text instead")
         if b"\\u0000" in encoded and _NUL.search(encoded):
             raise CodecError("holds a NUL character (\\x00), which PostgreSQL cannot store")
+        text = encoded.decode()
+        if is_too_deep(text):
+            raise CodecError(_TOO_DEEP)
         if self._is_checked:
-            self._validate(encoded)
-        return encoded.decode()
+            self._validate(text)
+        return text
 
     def decode(self, text: str) -> Any:
         """Return the value that JSON text stands for; raises CodecError."""
@@ -205,8 +210,8 @@ def _encode_problem(error: Exception) -> str:
     text = str(error)
     if "surrogates not allowed" in text:
         return "holds a lone surrogate (half of a character), which PostgreSQL cannot store"
-    if isinstance(error, RecursionError) or "Circular reference" in text:
-        return "refers to itself, or is nested too deeply"
+    if isinstance(error, RecursionError) or "Circular reference" in text or "depth exceeded" in text:
+        return _TOO_DEEP
     return f"has no JSON form: {text}"
 
 

@@ -8,7 +8,11 @@ from typing import Any, Final
 
 from pgflow.jsonb import is_object
 
-__all__ = ["load", "members", "storable"]
+__all__ = ["DEEPEST", "is_too_deep", "load", "members", "storable"]
+
+DEEPEST: Final = 190
+"""Levels of nesting that a value may have: it is read inside of others, and pydantic reads 200."""
+_AROUND: Final = 200 - DEEPEST
 
 _BETWEEN: Final = re.compile(r"[\s,:]*")
 
@@ -36,6 +40,19 @@ def members(text: str) -> dict[str, str]:
         found[key] = text[start:end]
         at = _after(text, end)
     return found
+
+
+def is_too_deep(text: str) -> bool:
+    """Tell whether JSON text is nested deeper than it could be read again."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    from pydantic_core import from_json  # loaded by whoever has such a text, not by `import pgflow`
+
+    try:
+        from_json("[" * _AROUND + text + "]" * _AROUND)
+    except ValueError as error:
+        return "recursion limit" in str(error)
+    return False
 
 
 def storable(text: str) -> str:

@@ -4,8 +4,8 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from pgflow import InputError, flow, step
-from pgflow.client import requests
+from pgflow import DatabaseError, InputError, flow, step
+from pgflow.client import RunDetail, requests
 from pgflow.database.statement import Statement, scalar
 
 
@@ -58,6 +58,19 @@ def test_no_inputs_send_nothing():
 def test_value_that_is_not_json_is_an_input_error(value):
     with pytest.raises(InputError, match="not JSON"):
         requests.start_by_slug("f", value, {})
+
+
+def test_value_that_is_nested_too_deeply_is_an_input_error():
+    value: list[object] = [1]
+    for _ in range(190):
+        value = [value]
+    with pytest.raises(InputError, match="nested more than 190 levels deep"):
+        requests.start_by_slug("f", value, {})
+
+
+def test_a_run_that_holds_what_is_nested_too_deeply_says_so():
+    with pytest.raises(DatabaseError, match="nested more than 190 levels deep: read it by SQL"):
+        RunDetail.from_json('{"output": ' + "[" * 300 + "]" * 300 + "}")
 
 
 def test_statement_shows_no_parameters():

@@ -155,6 +155,22 @@ def test_what_refers_to_itself_is_refused():
         ValueCodec(Any, "it").encode(endless)
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("type_", [Any, list[Any]])
+def test_what_is_nested_too_deeply_to_be_read_again_is_refused(type_):
+    codec = ValueCodec(type_, "it")
+    assert codec.decode(codec.encode(nested(190))) == nested(190)
+    for levels in (191, 230, 5000):
+        with pytest.raises(CodecError, match="nested more than 190 levels deep"):
+            codec.encode(nested(levels))
+
+
 def test_a_null_beside_finite_numbers_is_fine():
     assert (
         ValueCodec(Any, "it").encode({"a": None, "b": {1.5}, "c": Decimal("NaN")})

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from pgflow.api.problems import Problem
 from pgflow.api.settings import ApiSettings
+from pgflow.jsontext import DEEPEST, is_too_deep
 
 __all__ = ["Body", "read_body", "read_key", "read_token"]
 
@@ -66,10 +67,12 @@ async def read_body(request: Request, settings: ApiSettings) -> Body:
         raise Problem("BODY_INVALID", "the client went away") from None
     try:
         text = raw.decode()
+        if is_too_deep(text):
+            raise Problem("BODY_INVALID", f"the body is nested more than {DEEPEST} levels deep")
         return Body(text, _DECODER.decode(text))
     except UnicodeDecodeError as error:
         raise Problem("BODY_INVALID", f"the body is not UTF-8 (byte {error.start})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Problem("BODY_INVALID", f"the body is not JSON: {error}") from None
 
 

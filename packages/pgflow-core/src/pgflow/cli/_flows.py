@@ -31,6 +31,8 @@ def load_flow(reference: str, config: Config) -> Flow[Any, Any]:
         raise Problem(
             f"{reference!r} is not a flow reference", mend="write MODULE:flow, as in `flows.hello:hello`"
         )
+    if "/" in module_name:
+        raise Problem(f"{reference!r} names a file", mend=f"write its module: {_module_of(reference)}")
     module = _import(module_name, reference, config)
     found = getattr(module, attribute, None)
     if isinstance(found, Flow):
@@ -73,14 +75,24 @@ def _import(name: str, reference: str, config: Config) -> ModuleType:
         ) from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            looked = ", ".join(str(path) for path in config.pythonpath)
-            raise Problem(
-                f"there is no module {error.name!r}, which {reference!r} names",
-                mend=f"check the spelling, or `pythonpath` in pgflow.toml (looked in {looked} and sys.path)",
-            ) from error
+            raise _missing(error.name, reference, config) from error
         raise _broken(error, name) from error
     except (Exception, SystemExit) as error:
         raise _broken(error, name) from error
+
+
+def _missing(name: str, reference: str, config: Config) -> Problem:
+    looked = ", ".join(str(path) for path in config.pythonpath)
+    mend = f"check the spelling, or `pythonpath` in pgflow.toml (looked in {looked} and sys.path)"
+    if reference.partition(":")[0].endswith(".py"):
+        mend = f"write the module, not its file: {_module_of(reference)}"
+    return Problem(f"there is no module {name!r}, which {reference!r} names", mend=mend)
+
+
+def _module_of(reference: str) -> str:
+    """Write the reference of a flow in a file of the project as a module's."""
+    path, _, attribute = reference.partition(":")
+    return f"`{path.removesuffix('.py').strip('./').replace('/', '.')}:{attribute}`"
 
 
 def _broken(error: BaseException, module: str) -> Problem:

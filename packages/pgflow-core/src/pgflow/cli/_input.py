@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pgflow.cli._problems import Problem
+from pgflow.jsontext import DEEPEST, is_too_deep
 
 __all__ = ["read_input"]
 
@@ -25,12 +26,14 @@ def read_input(text: str | None) -> Any:
 
 
 def _parse(text: str, source: str) -> Any:
+    if is_too_deep(text):
+        raise Problem(
+            f"{source} is nested more than {DEEPEST} levels deep",
+            mend="give a flatter document",
+            kind="InputError",
+        )
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError:
-        raise Problem(
-            f"{source} is nested too deeply", mend="give a flatter document", kind="InputError"
-        ) from None
     except ValueError as error:
         shown = text.strip()
         raise Problem(

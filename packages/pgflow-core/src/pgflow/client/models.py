@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
+
+from pgflow.errors import DatabaseError
+from pgflow.jsontext import DEEPEST, is_too_deep
 
 __all__ = [
     "Deployed",
@@ -24,6 +27,8 @@ __all__ = [
     "StepProgress",
     "StepStatus",
 ]
+
+T = TypeVar("T")
 
 RunStatus = Literal["running", "completed", "failed", "cancelled"]
 StepStatus = Literal["pending", "running", "completed", "failed", "skipped", "cancelled"]
@@ -69,7 +74,7 @@ class RunPage(list[Run]):
     @classmethod
     def from_json(cls, text: str) -> RunPage:
         """Read what `pgflow.list_runs` answers."""
-        page = _PAGE.validate_json(text)
+        page = _read(_PAGE, text)
         return cls(page["runs"], page["next"])
 
 
@@ -132,7 +137,7 @@ class RunProgress:
     @classmethod
     def from_json(cls, text: str) -> RunProgress:
         """Read what `pgflow.get_progress` answers."""
-        return _RUN_PROGRESS.validate_json(text)
+        return _read(_RUN_PROGRESS, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,7 @@ class RunDetail:
     @classmethod
     def from_json(cls, text: str) -> RunDetail:
         """Read what `pgflow.get_run` answers."""
-        return _RUN_DETAIL.validate_json(text)
+        return _read(_RUN_DETAIL, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,18 @@ class LogEntry:
     attempt: int
     log_tail: str
     recorded_at: datetime
+
+
+def _read(adapter: TypeAdapter[T], text: str) -> T:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError:
+        if not is_too_deep(text):
+            raise
+        raise DatabaseError(
+            f"the run holds a value that is nested more than {DEEPEST} levels deep: read it by SQL, "
+            "`select pgflow.get_run(...)`"
+        ) from None
 
 
 _RUN_DETAIL: Final = TypeAdapter(RunDetail)

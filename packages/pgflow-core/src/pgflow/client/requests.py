@@ -16,6 +16,7 @@ from pgflow.database.statements import runs
 from pgflow.database.statements.definitions import DefinedFlow, FlowVersion
 from pgflow.database.statements.runs import LogRow, Started, StartedMany
 from pgflow.errors import InputError, RunNotFound
+from pgflow.jsontext import DEEPEST, is_too_deep
 
 if TYPE_CHECKING:
     from pgflow.dsl import Flow
@@ -218,9 +219,12 @@ def _chunks(inputs: Sequence[str]) -> Iterator[slice]:
 
 def _json(value: object) -> str:
     try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", field="") from error
+    if is_too_deep(text):
+        raise InputError(f"nested more than {DEEPEST} levels deep", field="")
+    return text
 
 
 def _log_entry(row: LogRow) -> LogEntry:
