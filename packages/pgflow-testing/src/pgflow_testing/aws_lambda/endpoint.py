@@ -17,7 +17,7 @@ from pgflow_testing.aws_lambda.environment import Invocation
 from pgflow_testing.aws_lambda.faults import NOTHING, Fault, Refusal
 from pgflow_testing.aws_lambda.function import Function
 from pgflow_testing.aws_lambda.service import Delivery, Service
-from pgflow_testing.aws_lambda.wire import Listener, Request, Response
+from pgflow_testing.wire import Listener, Request, Response
 
 __all__ = ["LambdaEndpoint"]
 

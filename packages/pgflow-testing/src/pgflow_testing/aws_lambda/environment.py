@@ -17,7 +17,7 @@ from typing import Any, Final
 from pgflow_testing.aws_lambda.function import Function
 from pgflow_testing.aws_lambda.log import Log
 from pgflow_testing.aws_lambda.runtime_client import only_the_client
-from pgflow_testing.aws_lambda.wire import Listener, Request, Response
+from pgflow_testing.wire import Listener, Request, Response
 
 __all__ = ["Answer", "Environment", "Invocation"]
 

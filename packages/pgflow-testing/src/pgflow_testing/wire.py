@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
 
@@ -31,6 +31,11 @@ class Request:
         """The path, decoded."""
         return unquote(urlsplit(self.target).path)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters; of those that come twice, the last."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -39,6 +44,8 @@ class Response:
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    stream: AsyncIterator[bytes] | None = field(default=None, repr=False)
+    """In the place of a body: parts that are sent as they come, until the client has left."""
 
 
 Handle = Callable[[Request], Awaitable[Response | None]]
@@ -81,8 +88,11 @@ class Listener:
             response = await self._handle(request)
             if response is None:
                 return
-            writer.write(_encoded(connection, response))
-            await writer.drain()
+            if response.stream is None:
+                writer.write(_encoded(connection, response))
+                await writer.drain()
+            else:
+                await _send_parts(connection, response, response.stream, reader, writer)
             if connection.our_state is not h11.DONE:
                 return
             connection.start_next_cycle()
@@ -109,6 +119,38 @@ async def _read(
             return Request(head.method.decode(), head.target.decode(), headers, bytes(body))
         else:
             return None
+
+
+async def _send_parts(
+    connection: h11.Connection,
+    response: Response,
+    parts: AsyncIterator[bytes],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    headers = [*response.headers.items(), ("Transfer-Encoding", "chunked")]
+    writer.write(connection.send(h11.Response(status_code=response.status, headers=headers)) or b"")
+
+    async def send() -> None:
+        async for part in parts:
+            writer.write(connection.send(h11.Data(data=part)) or b"")
+            await writer.drain()
+        writer.write(connection.send(h11.EndOfMessage()) or b"")
+        await writer.drain()
+
+    # Who waits for parts sends nothing: what comes meanwhile is the end of the connection.
+    sending, leaving = asyncio.create_task(send()), asyncio.create_task(reader.read(_CHUNK))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not sending.done():
+            raise ConnectionResetError("the client has left")
+        sending.result()
+        if leaving.done():
+            connection.receive_data(leaving.result())
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
 
 
 def _encoded(connection: h11.Connection, response: Response) -> bytes:
