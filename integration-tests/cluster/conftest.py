@@ -1,4 +1,4 @@
-"""A real API server and controller manager, pods as local processes, and dispatchers that launch Jobs."""
+"""Clusters, a namespace for each test, and dispatchers that launch Jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from pgflow.plugins import ExecutorInstance, Plugins, configure
 from pgflow_kubernetes.executor import KubernetesExecutor
 
 from ..api.conftest import Server
-from .control_plane import Missing, shared
+from .clusters import CLUSTERS, LOCAL, Cluster
+from .control_plane import Missing
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "project"
@@ -48,8 +49,10 @@ class Namespace:
 
     name: str
     kubeconfig: Path
-    plain: Path
+    plain: Path | None
     """The credentials of somebody who may do nothing unless a Role says so."""
+    shell: str
+    """An image with a shell."""
 
     def __post_init__(self) -> None:
         configuration = kubernetes.client.Configuration()
@@ -89,24 +92,32 @@ class Namespace:
         return replace(made, report_to=ReportTarget("http", report_to))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have each test meet every cluster that it can be run against: `CLUSTERS = ("double",)` in a module."""
+    if "control_plane" in metafunc.fixturenames:
+        names = getattr(metafunc.module, "CLUSTERS", LOCAL)
+        metafunc.parametrize("control_plane", names, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory) -> Iterator[Path]:
-    """The folder with the kubeconfigs of this session's control plane."""
+def control_plane(request, tmp_path_factory) -> Iterator[Cluster]:
+    """A cluster of this session; the real control plane is shared with other processes of it."""
     base = tmp_path_factory.getbasetemp()
-    folder = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    if request.param == "real" and os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
     with contextlib.ExitStack() as stack:
         try:
-            data = stack.enter_context(shared(folder / "kubernetes"))
+            cluster = stack.enter_context(CLUSTERS[request.param](base / f"kubernetes-{request.param}"))
         except Missing as missing:
             pytest.skip(f"no Kubernetes: {missing}")
-        yield data
+        yield cluster
 
 
 @pytest.fixture
 def namespace(control_plane) -> Iterator[Namespace]:
     """An empty namespace."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    made = Namespace(name, control_plane / "kubeconfig", control_plane / "plain.kubeconfig")
+    made = Namespace(name, control_plane.kubeconfig, control_plane.plain, control_plane.shell)
     made.core.create_namespace({"metadata": {"name": name}})
     yield made
     with contextlib.suppress(ApiException):

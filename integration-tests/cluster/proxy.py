@@ -30,7 +30,7 @@ class Asked:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Speaks HTTP to the executor and HTTPS to the server of a kubeconfig."""
+    """Speaks HTTP to the executor, and to the server of a kubeconfig what that speaks."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -39,15 +39,24 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         config = json.loads(kubeconfig.read_text())
         cluster = config["clusters"][0]["cluster"]
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        self.tls = ssl.create_default_context(cadata=authority)
         self.upstream = urlsplit(cluster["server"])
+        self._tls: ssl.SSLContext | None = None
+        if self.upstream.scheme == "https":
+            authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+            self._tls = ssl.create_default_context(cadata=authority)
         self.asked: list[Asked] = []
         self.spoil: Spoil = None
         self._config = config
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Connect to the server."""
+        host, port, seconds = self.upstream.hostname, self.upstream.port, SECONDS * 10
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=seconds)
+        return http.client.HTTPSConnection(host, port, context=self._tls, timeout=seconds)
 
     def kubeconfig(self, folder: Path) -> Path:
         """Write a kubeconfig that leads here."""
@@ -95,10 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(spoil, tuple):
             self._answer(*spoil)
             return
-        upstream = self.server.upstream
-        connection = http.client.HTTPSConnection(
-            upstream.hostname, upstream.port, context=self.server.tls, timeout=SECONDS * 10
-        )
+        connection = self.server.connect()
         with contextlib.closing(connection):
             kept = {"authorization", "content-type", "accept", "user-agent"}
             headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
@@ -118,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self._relay(response)
 
-    def _copy(self, connection: http.client.HTTPSConnection, job: Any, headers: dict[str, str]) -> None:
+    def _copy(self, connection: http.client.HTTPConnection, job: Any, headers: dict[str, str]) -> None:
         """Start a second pod of a Job, as Kubernetes now and then does."""
         pod = {"metadata": {"generateName": "copy-"}, "spec": job["spec"]["template"]["spec"]}
         path = f"/api/v1/namespaces/{job['metadata']['namespace']}/pods"

@@ -175,7 +175,7 @@ class JobController:
         if count != status["failed"]:
             since = time
             self._failures[uid] = (status["failed"], since)
-        pause = min(_FIRST_PAUSE * 2.0 ** (status["failed"] - 1), _LONGEST_PAUSE) - (time - since)
+        pause: float = min(_FIRST_PAUSE * 2.0 ** (status["failed"] - 1), _LONGEST_PAUSE) - (time - since)
         if pause > 0:
             self._later(job["metadata"], pause)
         return pause > 0
