@@ -83,10 +83,11 @@ class Container:
             self._end(code if code >= 0 else 128 - code, "Error" if code else "Completed")
 
     def signal(self, number: signal.Signals, *, reaped: bool = False) -> None:
-        """Signal all processes of it."""
+        """Signal its first process; SIGKILL is for all that it has started, too."""
         if self._process is not None and (reaped or self._process.returncode is None):
+            send = os.killpg if number is signal.SIGKILL else os.kill
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+                send(self._process.pid, number)
 
     def _end(self, code: int, reason: str, message: str = "") -> None:
         ended: Object = {

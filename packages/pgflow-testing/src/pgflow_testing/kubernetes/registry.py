@@ -51,6 +51,7 @@ class Registry:
         if not about.get("name") and about.get("generateName"):
             about["name"] = about["generateName"] + "".join(random.choices(_SUFFIX, k=5))
         item.pop("status", None)
+        _drop_empty(about)
         if kind is NAMESPACE:
             item["status"] = {"phase": "Active"}
             item["spec"] = {"finalizers": ["kubernetes"]}
@@ -90,6 +91,7 @@ class Registry:
                 about[key] = copy.deepcopy(was[key])
             else:
                 about.pop(key, None)
+        _drop_empty(about)
         if sub == "status":
             item = {**copy.deepcopy(before), "status": part(item, "status"), "metadata": about}
         elif "status" in before:
@@ -178,6 +180,13 @@ class Registry:
                 "the object has been modified; please apply your changes to the latest version and try again"
             )
             raise _conflict(kind, name, modified)
+
+
+def _drop_empty(about: Object) -> None:
+    """Make no difference between an empty map and none."""
+    for key in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if not about.get(key):
+            about.pop(key, None)
 
 
 def _place(kind: Kind, about: Object, namespace: str) -> None:
