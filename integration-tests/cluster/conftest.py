@@ -62,6 +62,12 @@ class Namespace:
         self.core = kubernetes.client.CoreV1Api(self.client)
         self.rbac = kubernetes.client.RbacAuthorizationV1Api(self.client)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it knows `suspend` and `podFailurePolicy` of Jobs."""
+        version = kubernetes.client.VersionApi(self.client).get_code()
+        return (int(version.major), int(version.minor.rstrip("+"))) >= (1, 26)
+
     def jobs(self) -> list[Any]:
         return self.batch.list_namespaced_job(self.name).items
 

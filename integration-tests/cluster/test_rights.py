@@ -170,7 +170,11 @@ async def test_the_role_of_the_guide_is_enough(namespace, tmp_path):
 async def test_the_doctor_says_what_an_old_server_lacks(namespace):
     instance = namespace.instance()
     async with running(instance) as executor:
-        suspend, policy = await executor.check()
+        found = await executor.check()
+    if namespace.is_new:
+        assert found == []
+        return
+    suspend, policy = found
     assert {suspend.subject, policy.subject} == {"Kubernetes v1.20.2"}
     assert ("`suspend`" in suspend.finding, "`podFailurePolicy`" in policy.finding) == (True, True)
     assert {suspend.severity, policy.severity} == {"warning"}

@@ -13,7 +13,7 @@ from pgflow_testing.kubernetes.objects import Object, part, parts
 from pgflow_testing.kubernetes.quotas import check_quotas
 from pgflow_testing.kubernetes.refusals import Refusal, invalid
 from pgflow_testing.kubernetes.resources import EVENT, JOB, NAMESPACE, POD, Kind
-from pgflow_testing.kubernetes.store import Store, now
+from pgflow_testing.kubernetes.store import Store, is_through, now
 
 __all__ = ["FOREGROUND", "ORPHAN", "Registry"]
 
@@ -120,7 +120,7 @@ class Registry:
         if kind is NAMESPACE:
             draft["status"] = {"phase": "Terminating"}
             about["finalizers"] = ["kubernetes"]
-        return self.store.replace(kind, draft)
+        return self.store.remove(kind, item) if is_through(kind, draft) else self.store.replace(kind, draft)
 
     def tell(self, about: Object, kind: str, reason: str, message: str, source: str) -> None:
         """Write an Event about an object; one that was told before is counted."""

@@ -21,7 +21,7 @@ from pgflow_testing.kubernetes.objects import Object
 from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.resources import POD, Kind
 
-__all__ = ["Change", "Page", "Store", "now"]
+__all__ = ["Change", "Page", "Store", "is_through", "now"]
 
 _HISTORY: Final = 20_000
 _FIRST_VERSION: Final = 100
@@ -137,7 +137,7 @@ class Store:
         if item.get("spec") != before.get("spec"):
             item["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
         held = self._put(kind, before, item)
-        return self.remove(kind, held) if _has_ended(kind, held) else held
+        return self.remove(kind, held) if is_through(kind, held) else held
 
     def amend(self, kind: Kind, item: Object, change: Callable[[Any], object]) -> Object | None:
         """Change the latest version of an object in place; None if it is gone."""
@@ -195,7 +195,8 @@ def _place(item: Object) -> tuple[str, str]:
     return about.get("namespace") or "", about["name"]
 
 
-def _has_ended(kind: Kind, item: Object) -> bool:
+def is_through(kind: Kind, item: Object) -> bool:
+    """Say whether nothing stands between an object that is to go and its end."""
     about = item["metadata"]
     if "deletionTimestamp" not in about or about.get("finalizers"):
         return False
