@@ -53,7 +53,7 @@ FAILURES = [
         {"images": ["registry.invalid/*"], "pull_grace": 0},
         "launch_failed",
         "IMAGE_UNAVAILABLE",
-        'cannot pull image "registry.invalid/task:missing"',
+        'image "registry.invalid/task:missing"',
     ),
 ]
 

@@ -94,8 +94,7 @@ def discover(path: str, version: str) -> Object | None:
     found: Object | None = None
     match path.strip("/").split("/"):
         case ["version"]:
-            major, minor = version.removeprefix("v").split(".")[:2]
-            found = {"major": major, "minor": minor, "gitVersion": version, "platform": "process/nodes"}
+            found = _version(version)
         case ["api"]:
             found = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["apis"]:
@@ -110,6 +109,12 @@ def discover(path: str, version: str) -> Object | None:
         case _:
             pass
     return found
+
+
+def _version(version: str) -> Object:
+    major, minor = version.removeprefix("v").split(".")[:2]
+    unknown = dict.fromkeys(("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion"), "")
+    return {**unknown, "major": major, "minor": minor, "gitVersion": version, "platform": "processes"}
 
 
 def _group(group: str, version: str) -> Object:
