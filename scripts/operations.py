@@ -1,4 +1,4 @@
-"""Check the files that operators copy out of the documentation, and the double of a cluster, with the tools they use.
+"""Check what operators copy out of the documentation, and the double of a cluster, with the tools they use.
 
 promtool and kubectl are the installed ones, else those of Debian's packages, unpacked into a cache folder
 without being installed.  Where one cannot be had, its tests are skipped and the reason is printed.
