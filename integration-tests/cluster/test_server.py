@@ -15,6 +15,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from .clusters import CLUSTERS as EVERY
+from .clusters import SHELL
 from .conftest import until
 
 pytestmark = pytest.mark.slow
@@ -250,11 +251,11 @@ class TestLists:
             watch=True,
             resource_version=version,
             allow_watch_bookmarks=True,
-            timeout_seconds=3,
+            timeout_seconds=5,
             _preload_content=False,
         )
         events = [json.loads(line) for line in response.data.splitlines()]
-        assert [each["type"] for each in events] == ["BOOKMARK"] * len(events)
+        assert {each["type"] for each in events} == {"BOOKMARK"}
         assert all(int(each["object"]["metadata"]["resourceVersion"]) >= int(version) for each in events)
 
 
@@ -289,6 +290,8 @@ class TestJobs:
         assert (told["exitCode"], told["reason"], told["message"]) == (3, "Error", "last words\n")
 
     async def test_a_signal_is_128_more(self, namespace):
+        if namespace.shell == SHELL:
+            pytest.skip("the first process of a container cannot kill itself")
         create(namespace, "one", "kill -9 $$$$")
         await end_of(namespace, "one")
         (pod,) = pods_of(namespace, "one")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pgflow_testing.kubernetes.job_status import set_condition
 from pgflow_testing.kubernetes.node import Node
-from pgflow_testing.kubernetes.objects import Object, is_object, part
+from pgflow_testing.kubernetes.objects import Object, is_object, part, place
 from pgflow_testing.kubernetes.patching import patched
 from pgflow_testing.kubernetes.refusals import Refusal, unknown_format
 from pgflow_testing.kubernetes.registry import Registry
@@ -152,18 +152,18 @@ class Api:
         return answer(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
     def _update(self, asked: Asked) -> Response:
-        place = (asked.kind, asked.namespace, asked.name)
-        return answer(200, self._registry.update(*place, _object(asked), asked.part, dry_run=asked.is_dry))
+        where = (asked.kind, asked.namespace, asked.name)
+        return answer(200, self._registry.update(*where, _object(asked), asked.part, dry_run=asked.is_dry))
 
     def _patch(self, asked: Asked) -> Response:
-        place = (asked.kind, asked.namespace, asked.name)
-        after = patched(self._registry.get(*place), asked.body, asked.content_type)
-        return answer(200, self._registry.update(*place, after, asked.part, dry_run=asked.is_dry))
+        where = (asked.kind, asked.namespace, asked.name)
+        after = patched(self._registry.get(*where), asked.body, asked.content_type)
+        return answer(200, self._registry.update(*where, after, asked.part, dry_run=asked.is_dry))
 
     def _delete(self, asked: Asked) -> Response:
-        place = (asked.kind, asked.namespace, asked.name)
-        deleted = self._registry.delete(*place, _options(asked), dry_run=asked.is_dry)
-        if asked.kind is POD or self._store.get(*place) is not None:
+        where = (asked.kind, asked.namespace, asked.name)
+        deleted = self._registry.delete(*where, _options(asked), dry_run=asked.is_dry)
+        if asked.kind is POD or self._store.get(*where) is not None:
             return answer(200, deleted)
         details = {"name": asked.name, "kind": asked.kind.plural, "uid": deleted["metadata"]["uid"]}
         return answer(200, {"kind": "Status", "apiVersion": "v1", "status": "Success", "details": details})
@@ -172,9 +172,7 @@ class Api:
         is_wanted = selecting(asked.query.get("labelSelector", ""), asked.query.get("fieldSelector", ""))
         for item in self._store.all(asked.kind, asked.namespace):
             if is_wanted(item):
-                about, options = item["metadata"], _options(asked)
-                place = (about.get("namespace") or "", about["name"])
-                self._registry.delete(asked.kind, *place, options, dry_run=asked.is_dry)
+                self._registry.delete(asked.kind, *place(item), _options(asked), dry_run=asked.is_dry)
         return answer(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
 

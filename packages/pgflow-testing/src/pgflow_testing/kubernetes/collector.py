@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pgflow_testing.kubernetes.objects import Object, parts
+from pgflow_testing.kubernetes.objects import Object, parts, place, take_off
 from pgflow_testing.kubernetes.registry import FOREGROUND, ORPHAN, Registry
 from pgflow_testing.kubernetes.resources import KINDS, NAMESPACE, Kind
 from pgflow_testing.kubernetes.store import Change
@@ -27,7 +27,7 @@ class Collector:
         if change.after is None:
             self._bereave(change.item)
             return
-        item = self._store.get(change.kind, *_place(change.item))
+        item = self._store.get(change.kind, *place(change.item))
         if item is None:
             return
         finalizers: list[str] = parts(item, "metadata", "finalizers")
@@ -84,16 +84,16 @@ class Collector:
         for kind in KINDS:
             for item in self._store.all(kind, name) if kind.namespaced else ():
                 self._delete(kind, item)
-                left += self._store.get(kind, *_place(item)) is not None
+                left += self._store.get(kind, *place(item)) is not None
         if not left:
             self._let_go(NAMESPACE, namespace, _NAMESPACE)
 
     def _delete(self, kind: Kind, item: Object) -> None:
         if "deletionTimestamp" not in item["metadata"]:
-            self._registry.delete(kind, *_place(item), {"propagationPolicy": "Background"})
+            self._registry.delete(kind, *place(item), {"propagationPolicy": "Background"})
 
     def _let_go(self, kind: Kind, item: Object, finalizer: str) -> None:
-        self._store.amend(kind, item, lambda draft: _take_off(draft, finalizer))
+        self._store.amend(kind, item, lambda draft: take_off(draft, finalizer))
 
     def _dependents(self, owner: Object) -> Iterator[tuple[Kind, Object]]:
         uid, namespace = owner["metadata"]["uid"], owner["metadata"].get("namespace") or ""
@@ -101,10 +101,6 @@ class Collector:
             for item in self._store.all(kind, namespace) if kind.namespaced else ():
                 if any(each["uid"] == uid for each in parts(item, "metadata", "ownerReferences")):
                     yield kind, item
-
-
-def _place(item: Object) -> tuple[str, str]:
-    return item["metadata"].get("namespace") or "", item["metadata"]["name"]
 
 
 def _is_in_foreground(item: Object) -> bool:
@@ -123,8 +119,3 @@ def _disown(draft: Object, owner: Object) -> None:
     about["ownerReferences"] = [
         each for each in about["ownerReferences"] if each["uid"] != owner["metadata"]["uid"]
     ]
-
-
-def _take_off(draft: Object, finalizer: str) -> None:
-    about = draft["metadata"]
-    about["finalizers"] = [each for each in parts(about, "finalizers") if each != finalizer]

@@ -19,7 +19,7 @@ from pgflow_testing.kubernetes.job_status import (
     set_condition,
     tally,
 )
-from pgflow_testing.kubernetes.objects import Object, part, parts
+from pgflow_testing.kubernetes.objects import Object, part, parts, place, take_off
 from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.registry import Registry
 from pgflow_testing.kubernetes.resources import JOB, POD, QUOTA
@@ -141,7 +141,7 @@ class JobController:
         if condition(job, target) is None:
             set_condition(status, target, verdict.reason, verdict.message)
         self._delete(active)
-        still = [pod for pod in active if self._store.get(POD, *_place(pod)) is not None]
+        still = [pod for pod in active if self._store.get(POD, *place(pod)) is not None]
         if still:
             return
         set_condition(status, verdict.kind, verdict.reason, verdict.message)
@@ -207,13 +207,13 @@ class JobController:
     def _delete(self, pods: Sequence[Object]) -> None:
         for pod in pods:
             if "deletionTimestamp" not in pod["metadata"]:
-                self._registry.delete(POD, *_place(pod))
+                self._registry.delete(POD, *place(pod))
 
     def _let_go(self, pods: Sequence[Object]) -> None:
         """Take off what keeps counted pods."""
         for pod in pods:
             if TRACKING in parts(pod, "metadata", "finalizers"):
-                self._store.amend(POD, pod, _take_off)
+                self._store.amend(POD, pod, lambda draft: take_off(draft, TRACKING))
 
     def _expire(self, job: Object) -> None:
         ttl = job["spec"].get("ttlSecondsAfterFinished")
@@ -228,17 +228,9 @@ class JobController:
         self._registry.delete(JOB, about["namespace"], about["name"], {"propagationPolicy": "Foreground"})
 
 
-def _take_off(pod: Object) -> None:
-    pod["metadata"]["finalizers"] = [each for each in pod["metadata"]["finalizers"] if each != TRACKING]
-
-
 def _is_owned(pod: Object, uid: str) -> bool:
     owners: list[str] = [owner["uid"] for owner in parts(pod, "metadata", "ownerReferences")]
     return uid in owners
-
-
-def _place(item: Object) -> tuple[str, str]:
-    return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def _age(time: str) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pgflow_testing.kubernetes.containers import Container
 from pgflow_testing.kubernetes.images import Images
 from pgflow_testing.kubernetes.job_status import condition, set_condition
-from pgflow_testing.kubernetes.objects import Object, part, parts
+from pgflow_testing.kubernetes.objects import Object, part, parts, place
 from pgflow_testing.kubernetes.pods import PodRun
 from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.registry import Registry
@@ -65,7 +65,7 @@ class Node:
                 run.stop(0)
                 self._forget_later(uid)
             return
-        pod = self._store.get(POD, *_place(change.after))
+        pod = self._store.get(POD, *place(change.after))
         if pod is None or pod["metadata"]["uid"] != uid:
             return
         about = pod["metadata"]
@@ -180,7 +180,3 @@ def _end_unscheduled(pod: Object) -> None:
     pod["metadata"]["deletionGracePeriodSeconds"] = 0
     if pod["status"].get("phase") == "Pending":
         pod["status"]["phase"] = "Failed"
-
-
-def _place(item: Object) -> tuple[str, str]:
-    return item["metadata"]["namespace"], item["metadata"]["name"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard, cast
 
-__all__ = ["Object", "is_object", "part", "parts"]
+__all__ = ["Object", "is_object", "part", "parts", "place", "take_off"]
 
 Object = dict[str, Any]
 
@@ -25,3 +25,15 @@ def parts(item: Object, *path: str) -> list[Any]:
     """Return the list at a path; an empty one where there is none."""
     *above, last = path
     return cast("list[Any]", part(item, *above).get(last) or [])
+
+
+def place(item: Object) -> tuple[str, str]:
+    """Return its namespace, if it has one, and its name."""
+    about = item["metadata"]
+    return about.get("namespace") or "", about["name"]
+
+
+def take_off(item: Object, finalizer: str) -> None:
+    """Take a finalizer off, in place."""
+    about = item["metadata"]
+    about["finalizers"] = [each for each in parts(about, "finalizers") if each != finalizer]

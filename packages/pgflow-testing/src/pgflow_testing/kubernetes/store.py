@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from pgflow_testing.kubernetes.objects import Object
+from pgflow_testing.kubernetes.objects import Object, place
 from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.resources import POD, Kind
 
 __all__ = ["Change", "Page", "Store", "is_through", "now"]
 
 _HISTORY: Final = 20_000
+_PAGES: Final = 1_000
 _FIRST_VERSION: Final = 100
 
 
@@ -112,6 +113,8 @@ class Store:
         told = {"rv": version, "v": "meta.k8s.io/v1", "number": next(self._numbers)}
         token = base64.b64encode(json.dumps(told).encode()).decode()
         self._pages[token] = (version, items[limit:])
+        if len(self._pages) > _PAGES:
+            del self._pages[next(iter(self._pages))]
         return Page(version, items[:limit], token, len(items) - limit)
 
     def forget(self) -> None:
@@ -129,7 +132,7 @@ class Store:
 
     def replace(self, kind: Kind, item: Object) -> Object:
         """Hold another version of an object; what ends thereby is removed."""
-        before = self._objects[kind][_place(item)]
+        before = self._objects[kind][place(item)]
         item = copy.deepcopy(item)
         item["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
         if item == before:
@@ -141,7 +144,7 @@ class Store:
 
     def amend(self, kind: Kind, item: Object, change: Callable[[Any], object]) -> Object | None:
         """Change the latest version of an object in place; None if it is gone."""
-        held = self.get(kind, *_place(item))
+        held = self.get(kind, *place(item))
         if held is None or held["metadata"]["uid"] != item["metadata"]["uid"]:
             return None
         draft = copy.deepcopy(held)
@@ -150,7 +153,7 @@ class Store:
 
     def remove(self, kind: Kind, item: Object) -> Object:
         """Hold an object no more."""
-        before = self._objects[kind].pop(_place(item))
+        before = self._objects[kind].pop(place(item))
         self.version += 1
         last = copy.deepcopy(before)
         last["metadata"]["resourceVersion"] = str(self.version)
@@ -160,7 +163,7 @@ class Store:
     def _put(self, kind: Kind, before: Object | None, item: Object) -> Object:
         self.version += 1
         item["metadata"]["resourceVersion"] = str(self.version)
-        self._objects[kind][_place(item)] = item
+        self._objects[kind][place(item)] = item
         self._tell(Change(self.version, kind, before, item))
         return item
 
@@ -188,11 +191,6 @@ class Store:
                     yield change
         finally:
             stop()
-
-
-def _place(item: Object) -> tuple[str, str]:
-    about = item["metadata"]
-    return about.get("namespace") or "", about["name"]
 
 
 def is_through(kind: Kind, item: Object) -> bool:
