@@ -75,3 +75,6 @@ CLUSTERS: Mapping[str, Callable[[Path], contextlib.AbstractContextManager[Cluste
 }
 LOCAL = ("double", "real")
 """Those whose pods are processes of this machine: they import what is installed here."""
+
+ONE = ("real",) if "KUBEBUILDER_ASSETS" in os.environ else ("double",)
+"""The most real of them, for tests that take minutes."""

@@ -16,9 +16,12 @@ import pytest
 from cluster_flows import held, increment
 from pgflow import AsyncClient
 
+from .clusters import ONE
 from .conftest import PROJECT, SECONDS, until
 
 pytestmark = pytest.mark.slow
+
+CLUSTERS = ONE
 
 DISPATCH = Path(__file__).with_name("dispatch.py")
 TASKS = int(os.environ.get("PGFLOW_TEST_TASKS", "200"))
