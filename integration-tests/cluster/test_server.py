@@ -297,6 +297,22 @@ class TestJobs:
         (pod,) = pods_of(namespace, "one")
         assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
 
+    @pytest.mark.parametrize(("code", "end"), [(0, "Complete"), (4, "Failed")])
+    async def test_init_containers_come_first(self, namespace, code, end):
+        body = manifest(namespace, "one", "echo main")
+        pod = body["spec"]["template"]["spec"]
+        pod["initContainers"] = [
+            {"name": "fetch", "image": namespace.shell, "command": ["sh", "-c", f"echo init; exit {code}"]}
+        ]
+        namespace.batch.create_namespaced_job(namespace.name, body)
+        assert (await end_of(namespace, "one"))["type"] == end
+        (pod,) = pods_of(namespace, "one")
+        assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+        log = namespace.core.read_namespaced_pod_log
+        assert log(pod["metadata"]["name"], namespace.name, container="fetch") == "init\n"
+        (main,) = pod["status"]["containerStatuses"]
+        assert ("terminated" in main["state"]) is (code == 0)
+
     async def test_a_deadline_ends_the_pod(self, namespace):
         create(namespace, "one", "sleep 600", activeDeadlineSeconds=1, grace=0)
         end = await end_of(namespace, "one")
