@@ -1,7 +1,7 @@
-"""Check what operators copy out of the documentation, and the double of a cluster, with the tools they use.
+"""Check the files that operators copy out of the documentation, with the tools they are read by.
 
-promtool and kubectl are the installed ones, else those of Debian's packages, unpacked into a cache folder
-without being installed.  Where one cannot be had, its tests are skipped and the reason is printed.
+promtool is the installed one, else that of Debian's package `prometheus`, unpacked into a cache folder
+without being installed.  Where it cannot be had, its tests are skipped and the reason is printed.
 """
 
 import os
@@ -11,32 +11,25 @@ import sys
 
 from debian import CACHE, unpack
 
-_TESTS = [
-    "integration-tests/test_operations.py",
-    "integration-tests/test_image.py",
-    "packages/pgflow-testing/tests/test_kubernetes.py",
-]
-_PACKAGES = {"promtool": "prometheus", "kubectl": "kubernetes-client"}
-"""Debian's package of each tool."""
+_TESTS = ["integration-tests/test_operations.py", "integration-tests/test_image.py"]
 
 
 def main() -> int:
     """Run the tests; the exit code is pytest's."""
     environment = dict(os.environ)
-    for tool, package in _PACKAGES.items():
-        try:
-            environment[f"PGFLOW_{tool.upper()}"] = shutil.which(tool) or fetch(tool, package)
-        except (OSError, subprocess.CalledProcessError) as error:
-            sys.stdout.write(f"{tool} is not installed, and its package cannot be had: {error}\n")
+    try:
+        environment["PGFLOW_PROMTOOL"] = shutil.which("promtool") or fetch()
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.stdout.write(f"promtool is not installed, and its package cannot be had: {error}\n")
     pytest = [sys.executable, "-m", "pytest", "-m", "slow or not slow", *_TESTS, *sys.argv[1:]]
     return subprocess.run(pytest, env=environment, check=False).returncode
 
 
-def fetch(tool: str, package: str) -> str:
+def fetch() -> str:
     """Unpack Debian's package, and return the program."""
-    program = CACHE / package / "usr" / "bin" / tool
+    program = CACHE / "prometheus" / "usr" / "bin" / "promtool"
     if not program.exists():
-        unpack(CACHE / package, package)
+        unpack(CACHE / "prometheus", "prometheus")
     return str(program)
 
 

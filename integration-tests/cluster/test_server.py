@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import kubernetes
@@ -387,6 +388,20 @@ class TestDeletion:
         await until(lambda: namespace.core.read_namespaced_pod_log(pod, namespace.name) == "up\n")
         namespace.batch.delete_namespaced_job("one", namespace.name, propagation_policy="Foreground")
         await until(lambda: not namespace.jobs() and not namespace.pods())
+
+    async def test_a_pod_says_when_it_is_due(self, namespace):
+        create(namespace, "one", "trap '' TERM; while :; do sleep 0.1; done", grace=600)
+        pod = (await running_pod(namespace, "one"))["metadata"]
+        delete = namespace.core.delete_namespaced_pod
+        due = []
+        for seconds in (None, 60):
+            asked = raw(delete, pod["name"], namespace.name, grace_period_seconds=seconds)["metadata"]
+            time = datetime.fromisoformat(asked["deletionTimestamp"])
+            due.append(time - timedelta(seconds=asked["deletionGracePeriodSeconds"]))
+            assert asked["deletionGracePeriodSeconds"] == (seconds or 600)
+        # However its grace is cut, it tells when it was deleted first.
+        assert due[0] == due[1] >= datetime.fromisoformat(pod["creationTimestamp"])
+        delete(pod["name"], namespace.name, grace_period_seconds=0)
 
     async def test_in_the_foreground_the_job_stays_until_its_pod_is_gone(self, namespace):
         create(namespace, "one", "trap '' TERM; while :; do sleep 0.1; done", grace=3)

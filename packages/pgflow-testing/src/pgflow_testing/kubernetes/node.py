@@ -17,7 +17,7 @@ from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.registry import Registry
 from pgflow_testing.kubernetes.resources import NODE, POD
 from pgflow_testing.kubernetes.selectors import matches
-from pgflow_testing.kubernetes.store import Change
+from pgflow_testing.kubernetes.store import Change, give_grace
 
 __all__ = ["Node"]
 
@@ -177,6 +177,6 @@ def _cut(text: bytes, query: Mapping[str, str]) -> bytes:
 
 
 def _end_unscheduled(pod: Object) -> None:
-    pod["metadata"]["deletionGracePeriodSeconds"] = 0
+    give_grace(pod["metadata"], 0)
     if pod["status"].get("phase") == "Pending":
         pod["status"]["phase"] = "Failed"

@@ -16,7 +16,7 @@ from pgflow_testing.kubernetes.objects import Object
 from pgflow_testing.kubernetes.pod_status import final_phase, has_run, write_status
 from pgflow_testing.kubernetes.registry import Registry
 from pgflow_testing.kubernetes.resources import POD
-from pgflow_testing.kubernetes.store import now
+from pgflow_testing.kubernetes.store import give_grace, now
 
 __all__ = ["PodRun"]
 
@@ -179,7 +179,7 @@ class PodRun:
         if self._reason is not None:
             draft["status"]["reason"], draft["status"]["message"] = self._reason
         if "deletionTimestamp" in draft["metadata"]:
-            draft["metadata"]["deletionGracePeriodSeconds"] = 0
+            give_grace(draft["metadata"], 0)
 
     def _publish(self, phase: str) -> None:
         self._amend(lambda draft: write_status(draft, phase, self._states, self._restarts))

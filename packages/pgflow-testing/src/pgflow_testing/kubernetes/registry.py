@@ -13,7 +13,7 @@ from pgflow_testing.kubernetes.objects import Object, part, parts
 from pgflow_testing.kubernetes.quotas import check_quotas
 from pgflow_testing.kubernetes.refusals import Refusal, invalid
 from pgflow_testing.kubernetes.resources import EVENT, JOB, NAMESPACE, POD, Kind
-from pgflow_testing.kubernetes.store import Store, is_through, now
+from pgflow_testing.kubernetes.store import Store, give_grace, is_through, now
 
 __all__ = ["FOREGROUND", "ORPHAN", "Registry"]
 
@@ -113,8 +113,7 @@ class Registry:
             return item
         draft = copy.deepcopy(item)
         about = draft["metadata"]
-        about.setdefault("deletionTimestamp", now())
-        about["deletionGracePeriodSeconds"] = _grace(kind, draft, options)
+        give_grace(about, _grace(kind, draft, options))
         if added is not None and added not in parts(about, "finalizers"):
             about["finalizers"] = [*parts(about, "finalizers"), added]
         if kind is NAMESPACE:

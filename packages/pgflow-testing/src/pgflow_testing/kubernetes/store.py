@@ -14,14 +14,14 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from pgflow_testing.kubernetes.objects import Object, place
 from pgflow_testing.kubernetes.refusals import Refusal
 from pgflow_testing.kubernetes.resources import POD, Kind
 
-__all__ = ["Change", "Page", "Store", "is_through", "now"]
+__all__ = ["Change", "Page", "Store", "give_grace", "is_through", "now"]
 
 _HISTORY: Final = 20_000
 _PAGES: Final = 1_000
@@ -30,7 +30,19 @@ _FIRST_VERSION: Final = 100
 
 def now() -> str:
     """The time, as objects tell it."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _told(datetime.now(UTC))
+
+
+def give_grace(about: Object, seconds: int) -> None:
+    """Write into metadata that an object is to go: its deletion was asked for that long before it is due."""
+    due, grace = about.get("deletionTimestamp"), about.get("deletionGracePeriodSeconds") or 0
+    asked = datetime.now(UTC) if due is None else datetime.fromisoformat(due) - timedelta(seconds=grace)
+    about["deletionTimestamp"] = _told(asked + timedelta(seconds=seconds))
+    about["deletionGracePeriodSeconds"] = seconds
+
+
+def _told(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
