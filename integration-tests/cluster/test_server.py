@@ -146,7 +146,7 @@ class TestObjects:
         delete = namespace.batch.delete_namespaced_job
         status, told = refused(delete, "one", namespace.name, body=wrong)
         assert (status, told["reason"]) == (409, "Conflict")
-        assert "UID in precondition" in told["message"]
+        assert f"the UID in the precondition ({wrong['preconditions']['uid']})" in told["message"]
 
     def test_a_dry_run_leaves_nothing(self, namespace):
         body = manifest(namespace, "one", "true")

@@ -200,10 +200,15 @@ def _place(kind: Kind, about: Object, namespace: str) -> None:
 
 def _check_preconditions(kind: Kind, item: Object, wanted: Object) -> None:
     about = item["metadata"]
-    for key, told in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    for key, told, since in (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    ):
         if wanted.get(key) not in {None, about[key]}:
-            reason = f"{told} in precondition: {wanted[key]}, {told} in object meta: {about[key]}"
-            raise _conflict(kind, about["name"], f"Precondition failed: {reason}")
+            differ = f"the {told} in the precondition ({wanted[key]}) does not match the {told} in record"
+            raise _conflict(
+                kind, about["name"], f"{differ} ({about[key]}). The object might have been {since}"
+            )
 
 
 def _conflict(kind: Kind, name: str, why: str) -> Refusal:
