@@ -1076,6 +1076,29 @@ exception when data_exception then
 end
 $$;
 COMMENT ON FUNCTION pgflow._clean_tasks(tasks jsonb) IS 'References to attempts, with an empty object in the place of each that has a bad shape: one must not cost the others theirs.';
+CREATE FUNCTION pgflow._clear_over(tasks jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- skip locked: a launch that somebody looks at is cleared by the next heartbeat, and this one waits for nobody.
+  with alive as (
+    select l.ctid as place
+    from jsonb_to_recordset(_clear_over.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
+      -- offset 0: a row is found by its whole key, whatever the statistics.
+      cross join lateral (
+        select x.attempt, x.is_live, x.token_hash from pgflow._tasks x
+        where x.run_id = r.run_id and x.step_slug = r.step_slug and x.task_index = r.task_index offset 0) t
+      join pgflow.launches l
+        on l.run_id = r.run_id and l.step_slug = r.step_slug and l.task_index = r.task_index and l.attempt = t.attempt
+    where l.over_since is not null and t.is_live and t.token_hash = pgflow._token_hash(r.attempt_token)
+    for no key update of l skip locked
+  )
+  update pgflow.launches l set over_since = null
+  from alive a where l.ctid = a.place;
+end
+$$;
+COMMENT ON FUNCTION pgflow._clear_over(tasks jsonb) IS 'Believe these attempts that they are alive, whatever was seen of them, if they are current.';
 CREATE FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4324,6 +4347,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if exists (select from pgflow.launches l where l.over_since is not null) then
+    perform pgflow._clear_over(v_tasks);
+  end if;
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;
@@ -5081,6 +5107,10 @@ begin
     return query select 'conflict', null::jsonb, null::timestamptz;
     return;
   end if;
+  -- Another copy of it may have been seen to end.
+  update pgflow.launches l set over_since = null
+  where l.run_id = v_task.run_id and l.step_slug = v_task.step_slug and l.task_index = v_task.task_index and l.attempt = v_task.attempt
+    and l.over_since is not null;
   select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
   v_lease := v_task.lease_expires_at;
   if v_task.task_started_at is null then
@@ -5645,7 +5675,7 @@ COMMENT ON COLUMN pgflow.launches.claimed_at IS 'When it was claimed.';
 COMMENT ON COLUMN pgflow.launches.launch_deadline IS 'Until when it must have started; no launch of it is made after that.';
 COMMENT ON COLUMN pgflow.launches.recorded_at IS 'When its launch was recorded as accepted or unknown; null: nobody has said how it went.';
 COMMENT ON COLUMN pgflow.launches.look_at IS 'When a dispatcher of the executor looks at it next, whichever comes first.';
-COMMENT ON COLUMN pgflow.launches.over_since IS 'Since when it is seen to be over there without having reported; null: it is not.';
+COMMENT ON COLUMN pgflow.launches.over_since IS 'Since when it is seen to be over there without having reported; null: it is not, or was heard of since.';
 COMMENT ON COLUMN pgflow.launches.cancels IS 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
 COMMENT ON COLUMN pgflow.launches.handle IS 'What its executor calls it.';
 CREATE UNLOGGED TABLE pgflow.live_logs (
@@ -6105,6 +6135,8 @@ CREATE UNIQUE INDEX flows_one_active_version ON pgflow.flows USING btree (flow_s
 COMMENT ON INDEX pgflow.flows_one_active_version IS 'One active version a flow.';
 CREATE INDEX launches_by_look ON pgflow.launches USING btree (executor, look_at);
 COMMENT ON INDEX pgflow.launches_by_look IS 'Which launches of an executor are due.';
+CREATE INDEX launches_over ON pgflow.launches USING btree (run_id, step_slug, task_index, attempt) WHERE (over_since IS NOT NULL);
+COMMENT ON INDEX pgflow.launches_over IS 'Which attempts a heartbeat shows to be alive after all: nearly always none.';
 CREATE UNIQUE INDEX runs_idempotency_key ON pgflow.runs USING btree (flow_slug, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 COMMENT ON INDEX pgflow.runs_idempotency_key IS 'One run a flow and key, as long as its row exists.';
 CREATE INDEX runs_with_ids_ahead ON pgflow.runs USING btree (created_at) WHERE id_is_ahead;
@@ -6250,6 +6282,7 @@ REVOKE ALL ON FUNCTION pgflow._clean_launches(launches jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_observations(observations jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_reports(reports jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._clear_over(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;

@@ -607,6 +607,7 @@ create table pgflow.launches (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 create index launches_by_look on pgflow.launches (executor, look_at);
+create index launches_over on pgflow.launches (run_id, step_slug, task_index, attempt) where over_since is not null;
 
 comment on table pgflow.launches is
   'Attempts that were handed on to another place, until it is known that nothing of them is left there: what to look at, or to cancel, when.';
@@ -621,10 +622,11 @@ comment on column pgflow.launches.claimed_at is 'When it was claimed.';
 comment on column pgflow.launches.launch_deadline is 'Until when it must have started; no launch of it is made after that.';
 comment on column pgflow.launches.recorded_at is 'When its launch was recorded as accepted or unknown; null: nobody has said how it went.';
 comment on column pgflow.launches.look_at is 'When a dispatcher of the executor looks at it next, whichever comes first.';
-comment on column pgflow.launches.over_since is 'Since when it is seen to be over there without having reported; null: it is not.';
+comment on column pgflow.launches.over_since is 'Since when it is seen to be over there without having reported; null: it is not, or was heard of since.';
 comment on column pgflow.launches.cancels is 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
 comment on column pgflow.launches.handle is 'What its executor calls it.';
 comment on index pgflow.launches_by_look is 'Which launches of an executor are due.';
+comment on index pgflow.launches_over is 'Which attempts a heartbeat shows to be alive after all: nearly always none.';
 
 create table pgflow.worker_keys (
   key_id uuid not null,
@@ -4816,6 +4818,10 @@ begin
     return query select 'conflict', null::jsonb, null::timestamptz;
     return;
   end if;
+  -- Another copy of it may have been seen to end.
+  update pgflow.launches l set over_since = null
+  where l.run_id = v_task.run_id and l.step_slug = v_task.step_slug and l.task_index = v_task.task_index and l.attempt = v_task.attempt
+    and l.over_since is not null;
   select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
   v_lease := v_task.lease_expires_at;
   if v_task.task_started_at is null then
@@ -4857,6 +4863,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if exists (select from pgflow.launches l where l.over_since is not null) then
+    perform pgflow._clear_over(v_tasks);
+  end if;
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;
@@ -6342,6 +6351,31 @@ from waiting w
 where e.paused_at is null and w.since < pgflow.clock() - interval '5 minutes';
 
 comment on view pgflow._doctor_unclaimed_tasks is 'Executors whose ready tasks have waited for five minutes.';
+
+create function pgflow._clear_over(tasks jsonb) returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  -- skip locked: a launch that somebody looks at is cleared by the next heartbeat, and this one waits for nobody.
+  with alive as (
+    select l.ctid as place
+    from jsonb_to_recordset(_clear_over.tasks) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid)
+      -- offset 0: a row is found by its whole key, whatever the statistics.
+      cross join lateral (
+        select x.attempt, x.is_live, x.token_hash from pgflow._tasks x
+        where x.run_id = r.run_id and x.step_slug = r.step_slug and x.task_index = r.task_index offset 0) t
+      join pgflow.launches l
+        on l.run_id = r.run_id and l.step_slug = r.step_slug and l.task_index = r.task_index and l.attempt = t.attempt
+    where l.over_since is not null and t.is_live and t.token_hash = pgflow._token_hash(r.attempt_token)
+    for no key update of l skip locked
+  )
+  update pgflow.launches l set over_since = null
+  from alive a where l.ctid = a.place;
+end
+$$;
+
+comment on function pgflow._clear_over(jsonb) is 'Believe these attempts that they are alive, whatever was seen of them, if they are current.';
 
 create view pgflow._doctor_missing_handlers as
 select 'error' as severity, coalesce(t.handler, t.step_slug) as subject,

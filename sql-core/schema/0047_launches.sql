@@ -18,6 +18,7 @@ create table pgflow.launches (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
 create index launches_by_look on pgflow.launches (executor, look_at);
+create index launches_over on pgflow.launches (run_id, step_slug, task_index, attempt) where over_since is not null;
 
 comment on table pgflow.launches is
   'Attempts that were handed on to another place, until it is known that nothing of them is left there: what to look at, or to cancel, when.';
@@ -32,7 +33,8 @@ comment on column pgflow.launches.claimed_at is 'When it was claimed.';
 comment on column pgflow.launches.launch_deadline is 'Until when it must have started; no launch of it is made after that.';
 comment on column pgflow.launches.recorded_at is 'When its launch was recorded as accepted or unknown; null: nobody has said how it went.';
 comment on column pgflow.launches.look_at is 'When a dispatcher of the executor looks at it next, whichever comes first.';
-comment on column pgflow.launches.over_since is 'Since when it is seen to be over there without having reported; null: it is not.';
+comment on column pgflow.launches.over_since is 'Since when it is seen to be over there without having reported; null: it is not, or was heard of since.';
 comment on column pgflow.launches.cancels is 'How often its end was carried to the place of launch: twice, since a cancel may overtake the launch.';
 comment on column pgflow.launches.handle is 'What its executor calls it.';
 comment on index pgflow.launches_by_look is 'Which launches of an executor are due.';
+comment on index pgflow.launches_over is 'Which attempts a heartbeat shows to be alive after all: nearly always none.';

@@ -33,6 +33,10 @@ begin
     return query select 'conflict', null::jsonb, null::timestamptz;
     return;
   end if;
+  -- Another copy of it may have been seen to end.
+  update pgflow.launches l set over_since = null
+  where l.run_id = v_task.run_id and l.step_slug = v_task.step_slug and l.task_index = v_task.task_index and l.attempt = v_task.attempt
+    and l.over_since is not null;
   select s.* into v_step from pgflow.steps s where s.step_id = v_task.step_id;
   v_lease := v_task.lease_expires_at;
   if v_task.task_started_at is null then

@@ -20,6 +20,9 @@ begin
   end if;
   v_tasks := pgflow._clean_tasks(heartbeat_step_tasks.tasks);
   perform pgflow._renew_leases(v_tasks, heartbeat_step_tasks.lease_seconds, v_now);
+  if exists (select from pgflow.launches l where l.over_since is not null) then
+    perform pgflow._clear_over(v_tasks);
+  end if;
   if v_tasks @? '$[*].progress' then
     perform pgflow._keep_progress(v_tasks, v_now);
   end if;

@@ -108,7 +108,7 @@ def test_a_record_says_how_it_ended(parts, code):
 async def test_a_failed_answer_rings_until_the_core_believes_it_then_is_forgotten(
     server, started, monkeypatch
 ):
-    monkeypatch.setattr(endings, "_BETWEEN_RINGS", 0.01)
+    monkeypatch.setattr(endings, "_LOOKS", (0.01,) * 4)
     head = {"X_Amz_Function_Error": "Unhandled", "X_Amz_Log_Result": "RU5E"}
     server.answer = lambda _: response(200, CRASH, **head)
     rung = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,14 @@ from pgflow.jsonb import is_object
 __all__ = ["Ending", "Endings", "ending_of", "external_id_of"]
 
 _KEPT: Final = 10_000
-_RINGS: Final = 4
-_BETWEEN_RINGS: Final = 3.0
-"""Seconds.  The core waits five for a report that is on its way, then has to be told once more."""
+_LOOKS: Final = (3.0, 3.0, 3.0, 3.0)
+"""Seconds after each look at an attempt that ended.
+
+The core waits five for a report that is on its way, then has to be told once more.
+"""
+
+_LOOKS_FOR_A_COPY: Final = (2.0, 15.0, 3.0)
+"""The same where another copy of the attempt may go on: it beats every ten seconds, so between two looks."""
 
 _LONGEST_DETAIL: Final = 1000
 
@@ -64,12 +69,12 @@ class Endings:
         self._known: dict[str, Ending] = {}
         self._ringing: set[asyncio.Task[None]] = set()
 
-    def note(self, external_id: str, ending: Ending) -> None:
-        """Keep an ending, and have its attempt looked at."""
+    def note(self, external_id: str, ending: Ending, *, of_a_copy: bool = False) -> None:
+        """Keep an ending, and have its attempt looked at; of a copy: Lambda may have delivered it twice."""
         self._known[external_id] = ending
         while len(self._known) > _KEPT:
             del self._known[next(iter(self._known))]
-        task = asyncio.create_task(self._ring_for(external_id))
+        task = asyncio.create_task(self._ring_for(external_id, _LOOKS_FOR_A_COPY if of_a_copy else _LOOKS))
         self._ringing.add(task)
         task.add_done_callback(self._ringing.discard)
 
@@ -88,8 +93,8 @@ class Endings:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _ring_for(self, external_id: str) -> None:
-        for _ in range(_RINGS):
+    async def _ring_for(self, external_id: str, looks: Sequence[float]) -> None:
+        for pause in looks:
             self._ring(external_id)
-            await asyncio.sleep(_BETWEEN_RINGS)
+            await asyncio.sleep(pause)
         self._known.pop(external_id, None)

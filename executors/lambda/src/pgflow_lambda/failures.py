@@ -55,7 +55,7 @@ class FailureQueue:
                 await asyncio.sleep(_PAUSE)
                 continue
             for external_id, ending in self._failures(bodies):
-                self._endings.note(external_id, ending)
+                self._endings.note(external_id, ending, of_a_copy=True)
 
     def _failures(self, bodies: list[str]) -> Iterator[tuple[str, Ending]]:
         for body in bodies:
