@@ -8,6 +8,7 @@ from uuid import UUID
 
 from .support.definitions import map_step, step
 from .support.engine import EPOCH, Engine, complete_report, reference, refused
+from .support.explained import rows_looked_at
 from .test_cost import reads, settle
 from .test_live_logs import beat as write
 from .test_progress import beat
@@ -181,6 +182,23 @@ def test_pruning_reads_neither_young_runs_nor_what_is_ready(engine: Engine) -> N
     engine.maintain()
     assert reads(engine, engine.maintain) < 60
     assert reads(engine, lambda: prune(engine, 1)) < 60
+
+
+def test_deleted_runs_are_not_compared_with_every_timer(engine: Engine) -> None:
+    """Rule 64: what is under way makes it no dearer, even called by maintain(), which forbids hash joins."""
+    engine.define("f", step("a"))
+    engine.run_many("f", [1] * 500)
+    for _ in range(100):
+        assert len(engine.claim(5, lease=1000)) == 5
+    ids = f"'{{{', '.join(str(UUID(int=number)) for number in range(500))}}}'"
+    maintain = {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "enable_bitmapscan": "off",
+        "enable_seqscan": "off",
+    }
+    assert rows_looked_at(engine, "_delete_runs", "run_ids", ids, maintain) < 10 * (500 + 500 + 100)
 
 
 def test_delete_flow_refuses_while_runs_exist(engine: Engine) -> None:
