@@ -318,6 +318,19 @@ def test_the_lease_after_the_handshake_is_the_heartbeat_timeout_if_there_is_one(
     assert engine.outcomes(run_id, "plain") == [(1, "timed_out")]
 
 
+def test_the_timeout_counts_from_the_handshake_however_far_the_launch_deadline_is(engine: Engine) -> None:
+    """Rule 67: nobody has looked at the task since, nor was due to."""
+    engine.define("f", step("a", timeout=50, launch_timeout=1000))
+    engine.at(0)
+    run_id = engine.run("f")
+    task = engine.take(mode="launch")
+    engine.at(10)
+    engine.begin(task)
+    engine.at(61)
+    engine.maintain()
+    assert engine.outcomes(run_id, "a") == [(1, "timed_out")]
+
+
 def test_a_lease_missed_after_the_handshake_is_lost(remote: Engine) -> None:
     """Rule 65: it did start, so it is a failure and no launch failure."""
     run_id = remote.run("f")

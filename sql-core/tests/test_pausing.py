@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from .support.definitions import chain, map_step, step
 from .support.engine import Engine
 from .test_cost import reads, settle
+
+KINDS = {"single": step("a", timeout=10_000), "map": map_step("a", "run", timeout=10_000)}
 
 
 def pause(engine: Engine, run_id: object) -> None:
@@ -41,6 +45,24 @@ def test_nothing_new_is_claimed_of_a_paused_run(engine: Engine) -> None:
     resume(engine, paused)
     assert engine.get_run(paused)["paused_at"] is None
     assert poll(engine) == ["b", "c", "m", "m"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_that_a_claim_held_while_its_run_was_paused_waits(
+    engine: Engine, open_engine: Callable[[], Engine], kind: str
+) -> None:
+    """Rule 63: pausing waits for no claim, so the entry of one that is undone stays among the ready ones."""
+    engine.define("f", KINDS[kind])
+    run_id = engine.run("f", [1])
+    claimer = open_engine()
+    with claimer.connection.transaction(force_rollback=True):
+        claimer.take("a")
+        pause(engine, run_id)
+    assert engine.value("select count(*) from pgflow.ready_tasks") == 1
+    assert poll(engine) == []
+    assert engine.value("select count(*) from pgflow.parked_tasks") == 1
+    resume(engine, run_id)
+    assert poll(engine) == ["a"]
 
 
 def test_pause_and_resume_are_idempotent(engine: Engine) -> None:
@@ -94,9 +116,6 @@ def test_delays_go_on_after_a_resume(engine: Engine) -> None:
     assert poll(engine) == ["now"]
     engine.at(101)
     assert poll(engine) == ["late"]
-
-
-KINDS = {"single": step("a", timeout=10_000), "map": map_step("a", "run", timeout=10_000)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
