@@ -13,6 +13,7 @@ declare
   v_timers int := 0;
   v_retention interval;
   v_pruned int := 0;
+  v_portion constant int := 500;
 begin
   if not pgflow_locks.try_lock_maintenance() then
     return jsonb_build_object('skipped', true);
@@ -29,12 +30,13 @@ begin
   perform pgflow._forget_live_logs(v_now);
   select s.retention into v_retention from pgflow.settings s;
   if v_retention is not null then
-    v_pruned := pgflow.prune_runs(v_retention, 500);
+    v_pruned := pgflow.prune_runs(v_retention, v_portion);
   end if;
   perform pgflow._notify();
-  return jsonb_build_object('skipped', false, 'timers', v_timers, 'pruned', v_pruned);
+  return jsonb_build_object('skipped', false, 'timers', v_timers, 'pruned', v_pruned, 'more', v_pruned = v_portion);
 end
 $$;
 
 comment on function pgflow.maintain() is
-  'One bounded pass over due timers (delayed tasks, expired leases, deadlines), and up to 500 runs older than the retention. Anybody may call it; one works at a time.';
+  'One bounded pass over due timers (delayed tasks, expired leases, deadlines), and up to 500 runs older than the retention. Anybody may call it; one works at a time.
+Returns {"skipped", "timers", "pruned", "more"}: more is true when it deleted all it may at once, so that another pass may find others.';

@@ -170,6 +170,23 @@ def test_runs_are_kept_for_ever_unless_an_operator_says_how_long(engine: Engine)
             engine.rows("select pgflow.set_retention(%s)", bad)
 
 
+def test_a_pass_deletes_a_bounded_portion_and_says_whether_there_may_be_more(engine: Engine) -> None:
+    """Rule 70: who wants them all gone calls again."""
+    engine.define("f", step("a"))
+    engine.at(0)
+    engine.run_many("f", [1] * 1001)
+    engine.work_off()
+    engine.at(2 * DAY)
+    engine.rows("select pgflow.set_retention('1 day')")
+    passes = [engine.value("select pgflow.maintain()") for _ in range(4)]
+    assert [(done["pruned"], done["more"]) for done in passes] == [
+        (500, True),
+        (500, True),
+        (1, False),
+        (0, False),
+    ]
+
+
 def test_pruning_reads_neither_young_runs_nor_what_is_ready(engine: Engine) -> None:
     """Rule 70: by maintain() as by hand, when nothing is old enough."""
     engine.define("f", step("a"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import secrets
 import signal
 import socket
@@ -17,7 +16,6 @@ from typing import Any, Final
 
 import pluggy
 
-from pgflow.database.statements.operations import maintain
 from pgflow.dispatcher.doorbell import Doorbell
 from pgflow.dispatcher.here import HereLane
 from pgflow.dispatcher.hooks import Hooks
@@ -28,15 +26,13 @@ from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.spans import Spans
 from pgflow.dispatcher.status import DispatcherState, DispatcherStatus, LaneStatus
+from pgflow.dispatcher.upkeep import Upkeep
 from pgflow.dispatcher.waits import WaitSampler
-from pgflow.errors import ConfigError, DatabaseUnreachable, PgflowError
+from pgflow.errors import ConfigError
 from pgflow.executor import Capability, ExecutorContext
 from pgflow.plugins import ExecutorInstance
 
 __all__ = ["Dispatcher"]
-
-_UPKEEP_SECONDS: Final = 10.0
-"""Between two maintenance passes, at most."""
 
 _FLUSH_SECONDS: Final = 10.0
 _FLUSH_SECONDS_IN_A_HURRY: Final = 2.0
@@ -154,7 +150,7 @@ class Dispatcher:
                 self._doorbell.listen(),
                 _on_link(database, keeper.keep),
                 _on_link(database, keeper.show),
-                _on_link(database, self._keep_up),
+                _on_link(database, Upkeep(self._lease, self._problems).keep),
                 *(lane.serve() for lane in lanes.values()),
             ]
             if self._samples_waits:
@@ -217,17 +213,6 @@ class Dispatcher:
             await database.recover(keeper.renew)
             for lane in self._lanes.values():
                 lane.ring()
-
-    async def _keep_up(self, link: Link) -> None:
-        """Call maintain() now and then; every dispatcher does, and they do not get in each other's way."""
-        while True:
-            await asyncio.sleep(min(_UPKEEP_SECONDS, self._lease / 3) * random.uniform(0.75, 1.25))
-            try:
-                await link.run(maintain())
-            except DatabaseUnreachable:
-                continue
-            except PgflowError as error:
-                self._problems.note("MAINTENANCE_FAILED", "maintain", str(error))
 
     async def _drain(self) -> None:
         self._state = "draining"

@@ -70,9 +70,11 @@ def next_wake_in(executor: str) -> Statement[float | None]:
     )
 
 
-def maintain() -> Statement[str]:
-    """Make one bounded pass over leases, deadlines and parked tasks; the answer is JSON text."""
-    return Statement("select pgflow.maintain()::text", parse=scalar, repeatable=True)
+def maintain() -> Statement[bool]:
+    """Make one bounded pass over what is overdue and ended runs; tell whether there may be more to delete."""
+    return Statement(
+        "select coalesce((pgflow.maintain() ->> 'more')::boolean, false)", parse=scalar, repeatable=True
+    )
 
 
 def postpone_lease_expiry(seconds: float) -> Statement[datetime]:
