@@ -122,6 +122,12 @@ def test_a_transaction_pooler_is_noticed_until_there_is_a_way_to_listen(
     (found,) = found_by(project, "pooler")
     assert found["severity"] == "warning"
     assert "listen_dsn" in found["mend"]
+    monkeypatch.setenv("PGFLOW_DISPATCHER__LISTEN_DSN", pgflow_pooler.dsn(pgflow_database))
+    (found,) = found_by(project, "pooler")
+    assert (found["severity"], found["finding"][:10]) == ("warning", "listen_dsn")
+    monkeypatch.setenv("PGFLOW_DISPATCHER__LISTEN_DSN", "host=127.0.0.1 port=1")
+    (found,) = found_by(project, "pooler")
+    assert (found["severity"], found["finding"][:10]) == ("error", "listen_dsn")
     monkeypatch.setenv("PGFLOW_DISPATCHER__LISTEN_DSN", pgflow_database)
     assert found_by(project, "pooler") == []
 

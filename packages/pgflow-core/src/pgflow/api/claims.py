@@ -34,7 +34,7 @@ class Claims:
     def __init__(self, dsn: str, settings: ApiSettings, listen_dsn: str | None = None) -> None:
         self._settings = settings
         self._links = Turns(dsn, settings.connections)
-        self._lines = Lines(listen_dsn or dsn, _LOGGER, self._wake_in)
+        self._lines = Lines(dsn, _LOGGER, self._wake_in, listen_dsn=listen_dsn)
         self._under_way = 0
 
     @asynccontextmanager

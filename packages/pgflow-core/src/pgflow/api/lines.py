@@ -83,9 +83,14 @@ class Lines(ReadyListener):
     """All lines, by executor and key; those whom the doorbell cannot reach are woken by a poll a line."""
 
     def __init__(
-        self, dsn: str, logger: logging.Logger, wake_in: Callable[[str], Awaitable[float | None]]
+        self,
+        dsn: str,
+        logger: logging.Logger,
+        wake_in: Callable[[str], Awaitable[float | None]],
+        *,
+        listen_dsn: str | None,
     ) -> None:
-        super().__init__(dsn, "pgflow claims", logger)
+        super().__init__(dsn, "pgflow claims", logger, listen_dsn=listen_dsn)
         self._wake_in = wake_in
         self._lines: dict[tuple[str, str], Line] = {}
         self._listening: asyncio.Task[None] | None = None

@@ -11,7 +11,8 @@ from typing import Final
 
 import psycopg
 
-from pgflow.database.connection import aconnect, can_listen
+from pgflow.database.connection import aconnect
+from pgflow.database.echo import answers
 from pgflow.database.execute import afetch
 from pgflow.database.statements.operations import listen_ready
 from pgflow.errors import PgflowError
@@ -20,14 +21,26 @@ __all__ = ["ReadyListener"]
 
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 15.0
+_DEAF_DELAY: Final = 600.0
+"""Seconds until a connection that heard nothing is tried, and told of, once more."""
+
+_DEAF: Final = (
+    "LISTEN hears nothing: the connection leads to a pooler in transaction mode, or to another database. "
+    "New tasks are found by polling, so they start later; let listen_dsn in [dispatcher] of pgflow.toml lead "
+    "to the database itself"
+)
 
 
 class ReadyListener(ABC):
-    """One direct connection that waits for notifications; while `hears` is false one must poll."""
+    """One direct connection that waits for notifications; while `hears` is false one must poll.
 
-    def __init__(self, dsn: str, name: str, logger: logging.Logger) -> None:
+    `dsn` is where work comes through; `listen_dsn` leads around a pooler.
+    """
+
+    def __init__(self, dsn: str, name: str, logger: logging.Logger, *, listen_dsn: str | None) -> None:
         self.hears = False
         self._dsn = dsn
+        self._listen_dsn = listen_dsn or dsn
         self._name = name
         self._logger = logger
 
@@ -42,25 +55,29 @@ class ReadyListener(ABC):
     async def listen(self) -> None:
         """Listen until cancelled, connecting again whenever the connection is lost."""
         delay = _FIRST_DELAY
-        reason: Exception | None = None
+        said = ""
         while True:
             try:
                 if not await self._hear():
-                    self._logger.warning("connected through a pooler, where LISTEN hears nothing: polling")
-                    return
+                    self._logger.warning(_DEAF)
+                    await asyncio.sleep(_DEAF_DELAY)
+                    continue
             except (PgflowError, psycopg.Error) as error:
-                reason = error
-            if self.hears:
-                delay = _FIRST_DELAY
-                self._logger.warning("no longer listening, polling meanwhile: %s", reason)
+                if self.hears:
+                    delay = _FIRST_DELAY
+                    self._logger.warning("no longer listening, polling meanwhile: %s", error)
+                elif str(error) != said:
+                    said = str(error)
+                    self._logger.warning("cannot listen, polling meanwhile: %s", said)
             self._tell(hears=False)
             await asyncio.sleep(delay * random.uniform(0.5, 1))
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def _hear(self) -> bool:
-        """Listen until the connection is lost, which raises; False if it is none to listen on."""
-        async with await aconnect(self._dsn, application_name=self._name) as connection:
-            if not can_listen(connection):
+        """Listen until the connection is lost, which raises; False if it hears nothing."""
+        connecting = aconnect(self._listen_dsn, application_name=self._name, check_schema=False)
+        async with await connecting as connection:
+            if not await answers(connection, self._dsn, self._name):
                 return False
             await afetch(connection, listen_ready())
             self._logger.info("listening for ready tasks")

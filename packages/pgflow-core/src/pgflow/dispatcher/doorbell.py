@@ -19,8 +19,16 @@ _LONGEST_POLL_DEAF: Final = 1.5
 class Doorbell(ReadyListener):
     """Rings the lanes that notifications name."""
 
-    def __init__(self, dsn: str, name: str, lanes: Mapping[str, Lane], logger: logging.Logger) -> None:
-        super().__init__(dsn, name, logger)
+    def __init__(
+        self,
+        dsn: str,
+        name: str,
+        lanes: Mapping[str, Lane],
+        logger: logging.Logger,
+        *,
+        listen_dsn: str | None,
+    ) -> None:
+        super().__init__(dsn, name, logger, listen_dsn=listen_dsn)
         self._lanes = lanes
         self.on_change()
 

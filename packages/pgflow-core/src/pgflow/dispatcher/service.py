@@ -72,7 +72,7 @@ class Dispatcher:
             raise ConfigError(f"lease is a number of seconds above 0, not {lease!r}")
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._dsn = dsn
-        self._listen_dsn = listen_dsn or dsn
+        self._listen_dsn = listen_dsn
         self._executors = list(executors)
         self._lease = lease
         self._grace = grace
@@ -143,7 +143,13 @@ class Dispatcher:
         lanes = self._lanes
         here = [lane for lane in lanes.values() if isinstance(lane, HereLane)]
         keeper = LeaseKeeper(here, self._lease, self._problems, self._progressed)
-        self._doorbell = Doorbell(self._listen_dsn, f"pgflow listen {self.worker_id}", lanes, self._logger)
+        self._doorbell = Doorbell(
+            self._dsn,
+            f"pgflow listen {self.worker_id}",
+            lanes,
+            self._logger,
+            listen_dsn=self._listen_dsn,
+        )
         async with asyncio.TaskGroup() as group:
             work: list[Coroutine[Any, Any, None]] = [
                 self._recover(database, keeper),

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from pgflow.cli._doctor import here, there
 from pgflow.cli._doctor.findings import Finding, Severity, look
+from pgflow.cli._doctor.pooler import pooler
 from pgflow.cli._problems import Failure
 from pgflow.cli._session import Session
 from pgflow.config import Config, Embedded
@@ -61,16 +62,17 @@ class Examination:
                 self.session.database() as opened,
                 connect(opened.dsn, application_name="pgflow doctor", check_schema=False) as connection,
             ):
-                self._examine(connection, config)
+                self._examine(connection, config, opened.dsn)
         except (DatabaseUnreachable, ConfigError, Failure) as error:
             mend = getattr(error, "mend", "") or "start the server, or give another DSN"
             yield Finding("connection", "error", "database", str(error), mend)
 
-    def _examine(self, connection: Connection[Any], config: Config) -> None:
+    def _examine(self, connection: Connection[Any], config: Config, dsn: str) -> None:
         schema = self._limited(connection, "schema", there.schema, config)
         self._note("schema", schema)
         if schema:
             return
+        self._note("pooler", look("pooler", pooler, dsn, config))
         for name, check in there.CHECKS.items():
             self._note(name, self._limited(connection, name, check, config))
         for name in fetch(connection, doctor_checks()):

@@ -13,7 +13,6 @@ from pgflow.cli._doctor.findings import Finding
 from pgflow.cli._doctor.handlers import handlers
 from pgflow.cli._doctor.steps import steps
 from pgflow.config import Config
-from pgflow.database.connection import can_listen
 from pgflow.database.execute import fetch
 from pgflow.database.statements.doctor import missing_indexes, read_clock
 from pgflow.database.statements.operations import check_invariants
@@ -50,14 +49,6 @@ def server(connection: Connection[Any], _config: Config) -> Iterator[Finding]:
     if major < _OLDEST_SERVER:
         found = f"this is PostgreSQL {major}, PGFlow needs {_OLDEST_SERVER} or newer"
         yield Finding("server", "error", "PostgreSQL", found, "upgrade the server")
-
-
-def pooler(connection: Connection[Any], config: Config) -> Iterator[Finding]:
-    """The connection goes through a pooler, where LISTEN hears nothing."""
-    if not can_listen(connection) and config.settings.dispatcher.listen_dsn is None:
-        found = "the DSN leads to a pooler in transaction mode: dispatchers poll, and start tasks later"
-        mend = "give dispatchers a direct connection: listen_dsn in [dispatcher] of pgflow.toml"
-        yield Finding("pooler", "warning", "LISTEN", found, mend)
 
 
 def clock(connection: Connection[Any], _config: Config) -> Iterator[Finding]:
@@ -99,7 +90,6 @@ def invariants(connection: Connection[Any], _config: Config) -> Iterator[Finding
 #: Name -> check, in the order they run, on a database whose schema is that of this release.
 CHECKS: Final[Mapping[str, Check]] = {
     "server": server,
-    "pooler": pooler,
     "clock": clock,
     "indexes": indexes,
     "retention": retention,

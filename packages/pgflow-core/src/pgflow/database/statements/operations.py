@@ -11,6 +11,7 @@ __all__ = [
     "Probe",
     "check_invariants",
     "count_prunable",
+    "listen_echo",
     "listen_events",
     "listen_ready",
     "maintain",
@@ -22,7 +23,9 @@ __all__ = [
     "prune_runs",
     "resume_executor",
     "retention",
+    "send_echo",
     "set_retention",
+    "unlisten_echo",
 ]
 
 
@@ -47,6 +50,21 @@ def probe_without_schema() -> Statement[Probe]:
     return Statement(
         "select null::int, pg_backend_pid()", parse=lambda rows: Probe(*only(rows)), repeatable=True
     )
+
+
+def listen_echo() -> Statement[None]:
+    """Hear of what `send_echo` sends."""
+    return Statement("listen pgflow_echo", parse=rest, repeatable=True)
+
+
+def unlisten_echo() -> Statement[None]:
+    """Hear no more of it."""
+    return Statement("unlisten pgflow_echo", parse=rest, repeatable=True)
+
+
+def send_echo(call: str) -> Statement[None]:
+    """Notify those who wait for an echo."""
+    return Statement("select pg_notify('pgflow_echo', %s)", (call,), parse=rest, repeatable=True)
 
 
 def listen_ready() -> Statement[None]:
