@@ -65,6 +65,7 @@ class Local:
         self.reports = defaultdict(list)
         self.count = 0
         self.progress = []
+        self.edited = lambda _, body: dict(body)
         self.log = logging.getLogger("pgflow.test")
 
     async def start(self, settings):
@@ -77,6 +78,7 @@ class Local:
                 report=self.take,
                 progress=lambda attempt, progress: self.progress.append((attempt, progress)),
                 pythonpath=self.pythonpath,
+                edited=lambda attempt, body: self.edited(attempt, body),  # noqa: PLW0108  set by tests later
             )
         )
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pgflow.executor import Rejected
 from pgflow_local import Local
 from pgflow_local.settings import LocalSettings
 from pydantic import ValidationError
@@ -62,6 +63,31 @@ async def test_it_needs_no_python_function(command):
     executor = await command("cat")
     report = await run(executor, "echo", module="command", text="é", number=1.5)
     assert executor.output(report) == {"text": "é", "number": 1.5}
+
+
+async def test_plugins_may_edit_how_it_is_started(command, tmp_path):
+    shown = []
+    executor = await command('echo "\\"$0 $1 $TRACE $PWD\\""', environment={"TRACE": "none"})
+
+    def edited(attempt, body):
+        shown.append((attempt.step_slug, body))
+        body["environment"]["TRACE"] = f"of-{attempt.step_slug}"
+        return {**body, "argv": [*body["argv"], "more"], "cwd": str(tmp_path)}
+
+    executor.edited = edited
+    started = f"{tmp_path}/it.sh more of-deed {tmp_path}"
+    assert executor.output(await run(executor, "it", module="command")) == started
+    assert [(step, sorted(body)) for step, body in shown] == [("deed", ["argv", "cwd", "environment"])]
+
+
+@pytest.mark.parametrize(("change", "named"), [({"argv": []}, "argv"), ({"shell": True}, "shell")])
+async def test_what_plugins_made_of_it_and_cannot_be_started_fails_the_task(command, change, named):
+    executor = await command("exit 0")
+    executor.edited = lambda _, body: {**body, **change}
+    attempt = executor.attempt("it", module="command", options={"command": "it"})
+    result = await executor.executor.launch(attempt)
+    assert isinstance(result, Rejected)
+    assert (result.kind, named in result.reason) == ("permanent", True)
 
 
 async def test_no_output_is_null(command):

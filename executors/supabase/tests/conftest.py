@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pgflow.executor import ExecutorContext
@@ -38,13 +39,14 @@ def instance(server):
 def launch(instance):
     """Launch an attempt with an executor of its own and return what it says."""
 
-    async def launch(*, options=None, attempt=None, report_to=REPORT_TO, report=print, **settings):
+    async def launch(
+        *, options=None, attempt=None, report_to=REPORT_TO, report=print, edited=None, **settings
+    ):
         chosen = instance(**settings)
         executor = chosen.executor()
         logger = logging.getLogger("edge")
-        await executor.start(
-            ExecutorContext(chosen.name, "w", chosen.settings, logger, report, report_to=report_to)
-        )
+        context = ExecutorContext(chosen.name, "w", chosen.settings, logger, report, report_to=report_to)
+        await executor.start(context if edited is None else replace(context, edited=edited))
         try:
             options = chosen.step_options(options or {"function": "images"})
             return await executor.launch(make_attempt(options, **(attempt or {})))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from pgflow_local.settings import CommandSettings, LocalSettings
 from pgflow_local.spawn import matching
 
-__all__ = ["UnknownCommand", "command_for"]
+__all__ = ["UnknownCommand", "command_for", "edited"]
 
 
 class UnknownCommand(LookupError):
@@ -33,6 +35,20 @@ def command_for(name: str | None, settings: LocalSettings, instance: str) -> Map
         "environment": _environment(found),
         "timeout": None if found.timeout is None else found.timeout.total_seconds(),
     }
+
+
+def edited(
+    command: Mapping[str, Any], edit: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Let plugins edit how a command is started; raises ValueError for what cannot be."""
+    shown = {"argv": list(command["argv"]), "cwd": command["cwd"], "environment": command["environment"]}
+    try:
+        made = CommandSettings.model_validate(edit(shown))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ValueError(f"what plugins made of command {command['name']!r} cannot run: {wrong}") from None
+    cwd = None if made.cwd is None else os.fspath(made.cwd)
+    return {**command, "argv": made.argv, "cwd": cwd, "environment": made.environment}
 
 
 def _environment(command: CommandSettings) -> dict[str, str]:

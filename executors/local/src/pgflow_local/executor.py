@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -23,7 +24,7 @@ from pgflow.executor import (
 )
 from pydantic import BaseModel
 
-from pgflow_local.commands import UnknownCommand, command_for
+from pgflow_local.commands import UnknownCommand, command_for, edited
 from pgflow_local.memory import can_measure
 from pgflow_local.pool import Pool
 from pgflow_local.process import Plan
@@ -85,9 +86,13 @@ class LocalExecutor:
         board = self._pool.board
         try:
             command = command_for(options.command, self._pool.settings, self._pool.name)
+            if command is not None:
+                command = edited(command, partial(self._pool.edited, attempt))
         except UnknownCommand as error:
             board.refuse(attempt, str(error))
             return _ACCEPTED
+        except ValueError as error:
+            return Rejected("permanent", str(error))
         adopted = not board.add(attempt, time.monotonic(), command)
         if not self._scheduled:
             self._scheduled = True

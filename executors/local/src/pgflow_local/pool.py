@@ -29,6 +29,7 @@ class Pool:
         self._logger: logging.Logger = ctx.logger
         self.settings = plan.settings
         self.name = ctx.name
+        self.edited = ctx.edited
         self._failed_starts = 0
         self._retry: asyncio.TimerHandle | None = None
         self._starting: set[asyncio.Task[None]] = set()

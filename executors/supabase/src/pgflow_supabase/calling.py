@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -35,13 +37,19 @@ class Functions:
         """Close the connections; what was launched goes on."""
         await self._http.aclose()
 
-    async def post(self, asked: SupabaseStepOptions, body: bytes, attempt: str) -> Answer:
+    async def post(
+        self,
+        asked: SupabaseStepOptions,
+        body: bytes,
+        attempt: str,
+        more_headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """Post a body to the function; a function asked for its result holds the answer back for it."""
         settings = self._settings
         held = _SYNC_SECONDS if asked.mode == "sync" else 0
         most = _MOST_OF_AN_ANSWER + (_MOST_OF_A_RESULT if held else 0)
         url = f"{settings.url}/functions/v1/{asked.function}"
-        headers = _headers(settings, asked, body, attempt)
+        headers = {**more_headers, **_headers(settings, asked, body, attempt)}
         if held:
             headers["prefer"] = f"wait={held}"
         seconds = settings.response_timeout

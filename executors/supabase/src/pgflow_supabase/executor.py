@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final, cast
+from functools import partial
+from typing import Any, ClassVar, Final, cast
 
 import httpx
 from pgflow.envelope import Envelope, ReportTarget
@@ -28,9 +29,10 @@ from pgflow.executor import (
 )
 from pydantic import BaseModel
 
-from pgflow_supabase.answers import judge
+from pgflow_supabase.answers import Answer, judge
 from pgflow_supabase.calling import CONNECTIONS, Functions
 from pgflow_supabase.checking import check_functions, check_settings, check_timeouts
+from pgflow_supabase.editing import Uneditable, edited
 from pgflow_supabase.results import report_in
 from pgflow_supabase.settings import SupabaseSettings, SupabaseStepOptions
 from pgflow_supabase.transport import AddressRefused
@@ -49,6 +51,7 @@ class _Running:
     functions: Functions
     report_to: ReportTarget
     report: Callable[[TaskReport], None]
+    edited: Callable[[Attempt, Mapping[str, Any]], Mapping[str, Any]]
 
 
 class SupabaseExecutor:
@@ -77,7 +80,7 @@ class SupabaseExecutor:
                 f'or report_to = {{kind = "http" or "postgrest", url = ...}} in [executors.{ctx.name}]'
             )
         settings = cast("SupabaseSettings", ctx.settings)
-        self._running = _Running(settings, Functions(settings), ctx.report_to, ctx.report)
+        self._running = _Running(settings, Functions(settings), ctx.report_to, ctx.report, ctx.edited)
 
     async def aclose(self) -> None:
         """Close the connections; what was launched goes on."""
@@ -90,22 +93,15 @@ class SupabaseExecutor:
         running = self._running
         if running is None:
             return Rejected("transient", "the executor is not running")
-        asked = cast("SupabaseStepOptions", attempt.options)
         identity = (
             attempt.external_id
             or f"{attempt.run_id}-{attempt.step_slug}-{attempt.task_index}-{attempt.attempt}"
         )
-        body = Envelope.of(attempt, running.report_to, inline_input=False).to_json().encode()
-        try:
-            answer = await running.functions.post(asked, body, identity)
-        except AddressRefused as error:
-            return Rejected("operator", f"{error}; mend `url`")
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Rejected("transient", f"nothing was sent: {_name(error)}")
-        except (httpx.HTTPError, TimeoutError) as error:
-            return Unknown(f"no answer: {_name(error)}")
+        answer = await _post(running, attempt, identity)
+        if not isinstance(answer, Answer):
+            return answer
         result = judge(answer, identity)
-        if asked.mode == "sync" and isinstance(result, Accepted):
+        if cast("SupabaseStepOptions", attempt.options).mode == "sync" and isinstance(result, Accepted):
             try:
                 report = report_in(answer.body, attempt)
             except ValueError as error:
@@ -133,6 +129,23 @@ class SupabaseExecutor:
             return []
         unanswered = await check_functions(running.functions, steps)
         return [*check_timeouts(running.settings, steps), *unanswered]
+
+
+async def _post(running: _Running, attempt: Attempt, identity: str) -> Answer | Rejected | Unknown:
+    """Post the attempt as plugins leave it; return the answer, or why there is none."""
+    body = Envelope.of(attempt, running.report_to, inline_input=False).to_json().encode()
+    asked = cast("SupabaseStepOptions", attempt.options)
+    try:
+        call = edited(asked, partial(running.edited, attempt))
+        return await running.functions.post(call.asked, body, identity, call.headers)
+    except Uneditable as error:
+        return Rejected("permanent", str(error))
+    except AddressRefused as error:
+        return Rejected("operator", f"{error}; mend `url`")
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        return Rejected("transient", f"nothing was sent: {_name(error)}")
+    except (httpx.HTTPError, TimeoutError) as error:
+        return Unknown(f"no answer: {_name(error)}")
 
 
 def _name(error: Exception) -> str:
