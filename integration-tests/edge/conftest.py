@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,21 +22,13 @@ from pgflow.plugins import Plugins, configure
 from pgflow_supabase.executor import SupabaseExecutor
 
 from ..api.conftest import Server, postgrest  # noqa: F401  `postgrest` is a fixture
+from ..dispatching import SECONDS, running
 
 HERE = Path(__file__).parent
 SECRET = "a signing secret of the tests"
 KEY = "sb_secret_tests"
-SECONDS = 60.0
 
 sys.path.insert(0, str(HERE / "project"))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait, in an event loop, until a condition holds; fails the test after a minute."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        await asyncio.sleep(0.02)
 
 
 class Gateway:
@@ -97,22 +88,13 @@ def api(pgflow_database) -> Iterator[str]:
 def dispatching(pgflow_database):
     """Launch from this process: `async with dispatching(gateway_url, api_url) as dispatcher`."""
 
-    @contextlib.asynccontextmanager
-    async def serve(url: str, report_to: str | ReportTarget, **settings) -> AsyncIterator[Dispatcher]:
+    def serve(url: str, report_to: str | ReportTarget, **settings) -> AbstractAsyncContextManager[Dispatcher]:
         given = {"url": url, "key": KEY, "signing_secret": SECRET, **settings}
         plugins = Plugins(executors={"supabase": SupabaseExecutor})
         instance = configure(plugins, "supabase", "supabase", given)
         if isinstance(report_to, str):
             report_to = ReportTarget("http", report_to)
         instance = replace(instance, report_to=report_to)
-        dispatcher = Dispatcher(pgflow_database, [instance], grace=5.0)
-        task = asyncio.create_task(dispatcher.run())
-        try:
-            await until(lambda: task.done() or dispatcher.status().state == "running")
-            yield dispatcher
-        finally:
-            dispatcher.request_stop()
-            async with asyncio.timeout(SECONDS):
-                await task
+        return running(Dispatcher(pgflow_database, [instance], grace=5.0))
 
     return serve

@@ -13,7 +13,8 @@ from pgflow.envelope import ReportTarget
 from pgflow_testing.postgrest import token_for
 
 from ..api.conftest import Server
-from .conftest import HERE, KEY, SECRET, until
+from ..dispatching import until
+from .conftest import HERE, KEY, SECRET
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import json
 import os
@@ -12,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from pgflow.runtime.call import run_handler
 from pgflow.runtime.failures import failure_of
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from ..dispatching import SECONDS, running, until
+
 PROJECT = Path(__file__).parent / "project"
-SECONDS = 60.0
 
 sys.path[:0] = [str(PROJECT), str(PROJECT.parents[1] / "chaos")]
 
@@ -44,15 +45,6 @@ def eventually():
         return found
 
     return wait
-
-
-async def until(condition: Callable[[], object], seconds: float = SECONDS) -> object:
-    """Wait, in an event loop, until a condition holds; fails the test after a minute."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"never came true: {inspect.getsource(condition).strip()}"
-        await asyncio.sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -106,18 +98,11 @@ def worker(pgflow_database) -> Iterator[Worker]:
 def dispatching():
     """Serve a database from this process: `async with dispatching(dsn, lease=...) as dispatcher`."""
 
-    @contextlib.asynccontextmanager
-    async def serve(dsn: str, executors=None, *, settings=None, **options) -> AsyncIterator[Dispatcher]:
+    def serve(
+        dsn: str, executors=None, *, settings=None, **options
+    ) -> AbstractAsyncContextManager[Dispatcher]:
         chosen = executors or [configure(load_plugins(), "local", "local", settings or {"processes": 1})]
-        dispatcher = Dispatcher(dsn, chosen, pythonpath=[PROJECT], **{"grace": 5.0, **options})
-        task = asyncio.create_task(dispatcher.run())
-        try:
-            await until(lambda: task.done() or dispatcher.status().state == "running")
-            yield dispatcher
-        finally:
-            dispatcher.request_stop()
-            async with asyncio.timeout(SECONDS):
-                await task
+        return running(Dispatcher(dsn, chosen, pythonpath=[PROJECT], **{"grace": 5.0, **options}))
 
     return serve
 
@@ -199,3 +184,36 @@ def proxied(pgflow_database, proxy) -> str:
 def pooled(pgflow_database, pgflow_pooler) -> str:
     """The test's database through PgBouncer with transaction pooling."""
     return pgflow_pooler.dsn(pgflow_database)
+
+
+@pytest.fixture
+async def remote(pgflow_database):
+    """The code of attempts that are launched elsewhere."""
+    from trial_executors import Remote
+
+    remote = Remote(pgflow_database)
+    yield remote
+    async with asyncio.timeout(60):
+        await asyncio.gather(*remote.running)
+
+
+@pytest.fixture
+def brisk(monkeypatch):
+    """Look often after what was launched."""
+    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL_IDLE", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL", 0.1)
+    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL_IDLE", 0.1)
+
+
+@pytest.fixture
+def hasten(pgflow_connection):
+    """Let time pass for what was launched, and for what is seen to be over."""
+
+    def launches() -> None:
+        pgflow_connection.execute(
+            "update pgflow.launches set look_at = clock_timestamp(), "
+            "claimed_at = claimed_at - interval '10 minutes', over_since = over_since - interval '1 minute'"
+        )
+
+    return launches

@@ -32,6 +32,8 @@ from trial import (
     unstorable,
 )
 
+from ..dispatching import problems
+
 
 @pytest.fixture
 async def client(pgflow_database):
@@ -41,10 +43,6 @@ async def client(pgflow_database):
 
 def scalar(connection, query: str, *parameters: object):
     return next(iter(connection.execute(query, parameters).fetchone().values()))
-
-
-def problems(dispatcher: Dispatcher) -> dict[str, str]:
-    return {problem.kind: problem.message for problem in dispatcher.status().problems}
 
 
 async def test_flow_runs_to_its_typed_result(client, pgflow_database, dispatching):

@@ -9,7 +9,9 @@ import pytest
 from pgflow import AsyncClient, RunFailed
 from pgflow.executor import Accepted, HandleRef, Rejected, Unknown
 from trial import chain, single
-from trial_executors import Elsewhere, Here, Remote, complete
+from trial_executors import Elsewhere, Here, complete
+
+from ..dispatching import problems
 
 NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
 
@@ -19,18 +21,6 @@ async def client(pgflow_database):
     async with AsyncClient(pgflow_database) as client:
         await client.deploy(single)
         yield client
-
-
-@pytest.fixture
-async def remote(pgflow_database):
-    remote = Remote(pgflow_database)
-    yield remote
-    async with asyncio.timeout(60):
-        await asyncio.gather(*remote.running)
-
-
-def problems(dispatcher) -> dict[str, str]:
-    return {problem.kind: problem.message for problem in dispatcher.status().problems}
 
 
 async def step_of(client, handle):

@@ -1,19 +1,20 @@
-"""What the dispatcher makes of launches: refused, unknown, throttled, observed, cancelled."""
+"""What the dispatcher makes of launches: refused, unknown, throttled, waited for."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from datetime import timedelta
 
 import pytest
 from pgflow import AsyncClient, RunFailed
 from pgflow.errors import ConfigError
-from pgflow.executor import Accepted, HandleRef, Observation, Phase, Rejected, Unknown
+from pgflow.executor import Accepted, Rejected, Unknown
 from trial import chain, single
-from trial_executors import Elsewhere, Here, Remote, Repeatable, complete
+from trial_executors import Elsewhere, Here, Repeatable, accept, complete
 
-NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
+from ..dispatching import problems
+
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 @pytest.fixture
@@ -21,44 +22,6 @@ async def client(pgflow_database):
     async with AsyncClient(pgflow_database) as client:
         await client.deploy(single)
         yield client
-
-
-@pytest.fixture
-async def remote(pgflow_database):
-    remote = Remote(pgflow_database)
-    yield remote
-    async with asyncio.timeout(60):
-        await asyncio.gather(*remote.running)
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch, pgflow_connection):
-    """Look often; and, in this database, let nothing that is seen to be over have time to report."""
-    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL", 0.1)
-    monkeypatch.setattr("pgflow.dispatcher.observer._INTERVAL_IDLE", 0.1)
-    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL", 0.1)
-    monkeypatch.setattr("pgflow.dispatcher.watch._INTERVAL_IDLE", 0.1)
-
-
-@pytest.fixture
-def hasten(pgflow_connection):
-    """Make every launched attempt due, and what is over be so for a minute already; or one probe be due."""
-
-    def launches() -> None:
-        pgflow_connection.execute(
-            "update pgflow.launches set look_at = clock_timestamp(), "
-            "claimed_at = claimed_at - interval '10 minutes', over_since = over_since - interval '1 minute'"
-        )
-
-    return launches
-
-
-def problems(dispatcher) -> dict[str, str]:
-    return {problem.kind: problem.message for problem in dispatcher.status().problems}
-
-
-async def accept(executor, attempt):
-    return Accepted({"job": attempt.external_id})
 
 
 async def ended(client, handle):
@@ -210,148 +173,6 @@ class TestUnknown:
         handle = await client.start(single, 1)
         async with dispatching(pgflow_database, [Elsewhere(act).instance]):
             assert await handle.result(60) == 1
-
-
-class TestObserved:
-    """Attempts that are looked at in the place they were launched to."""
-
-    async def test_an_attempt_that_died_without_a_word_is_failed_and_tried_again(
-        self, client, remote, pgflow_database, dispatching, aeventually, hasten
-    ):
-        async def act(executor, attempt):
-            if len(executor.launched) > 1:
-                executor.phases.clear()
-                return await remote.accept(executor, attempt)
-            await remote.run(attempt, finish=False)
-            executor.phases[attempt.run_id] = Observation(
-                NOBODY, Phase.EXITED_ERROR, code="OOM", detail="killed \0 \ud800", log_tail="last words"
-            )
-            return Accepted()
-
-        executor = Elsewhere(act)
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [executor.instance]):
-            while len(executor.launched) < 2:
-                hasten()
-                await asyncio.sleep(0.1)
-            await handle.result(60)
-        assert [attempt.failures for attempt in executor.launched] == [0, 1]
-        (entry,) = await client.logs(handle.run_id)
-        assert entry.log_tail == "last words"
-        assert executor.cancelled == []
-
-    async def test_an_attempt_that_vanished_before_it_started_costs_no_attempt(
-        self, client, remote, pgflow_database, dispatching, hasten
-    ):
-        async def act(executor, attempt):
-            if len(executor.launched) > 1:
-                executor.phases.clear()
-                return await remote.accept(executor, attempt)
-            executor.phases[attempt.run_id] = Observation(NOBODY, Phase.NOT_FOUND)
-            return Accepted()
-
-        executor = Elsewhere(act)
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [executor.instance]):
-            while len(executor.launched) < 2:
-                hasten()
-                await asyncio.sleep(0.1)
-            await handle.result(60)
-        assert [attempt.failures for attempt in executor.launched] == [0, 0]
-
-    async def test_an_event_has_its_attempt_observed_at_once(
-        self, client, pgflow_database, pgflow_connection, dispatching, aeventually
-    ):
-        executor = Elsewhere(accept)
-        await client.start_many(single, range(2))
-        recorded = "select count(*) = 2 as both from pgflow.launches where recorded_at is not null"
-        async with dispatching(pgflow_database, [executor.instance]):
-            await aeventually(lambda: pgflow_connection.execute(recorded).fetchone()["both"])
-            executor.context.changed(executor.launched[1].external_id)
-            await aeventually(lambda: executor.observed)
-        (ref,) = executor.observed
-        assert ref.external_id == executor.launched[1].external_id
-        assert ref.handle == {"job": ref.external_id}
-
-    async def test_an_event_is_followed_for_an_executor_that_cannot_be_asked(
-        self, client, pgflow_database, dispatching, aeventually, hasten
-    ):
-        class Hearing(Elsewhere):
-            capabilities = frozenset()
-
-        executor = Hearing(accept)
-        await client.start_many(single, range(2))
-        async with dispatching(pgflow_database, [executor.instance]):
-            await aeventually(lambda: len(executor.launched) == 2)
-            hasten()
-            executor.context.changed(executor.launched[1].external_id)
-            await aeventually(lambda: executor.observed)
-        assert {ref.external_id for ref in executor.observed} == {executor.launched[1].external_id}
-
-    async def test_a_dispatcher_that_comes_after_looks_after_what_another_launched(
-        self, client, pgflow_database, dispatching, aeventually, hasten
-    ):
-        executor, heir = Elsewhere(accept, capacity=5), Elsewhere(accept, capacity=5)
-        await client.start_many(single, range(8))
-        async with dispatching(pgflow_database, [executor.instance]):
-            await aeventually(lambda: len(executor.launched) == 5)
-        async with dispatching(pgflow_database, [heir.instance]) as dispatcher:
-            await aeventually(lambda: dispatcher.status().lanes[0].others == 5)
-            hasten()
-            await aeventually(lambda: len({ref.external_id for ref in heir.observed}) >= 5)
-            assert {attempt.external_id for attempt in executor.launched} <= {
-                ref.external_id for ref in heir.observed
-            }
-            await client.cancel(executor.launched[0].run_id)
-            await aeventually(lambda: heir.cancelled)
-            assert heir.cancelled[0].handle == {"job": executor.launched[0].external_id}
-
-    async def test_max_in_flight_counts_what_others_launched(
-        self, client, pgflow_database, dispatching, aeventually
-    ):
-        executor = Elsewhere(accept, capacity=100, max_in_flight=5)
-        heir = Elsewhere(accept, capacity=100, max_in_flight=5)
-        await client.start_many(single, range(8))
-        async with dispatching(pgflow_database, [executor.instance]):
-            await aeventually(lambda: len(executor.launched) == 5)
-        async with dispatching(pgflow_database, [heir.instance]) as dispatcher:
-            await aeventually(lambda: dispatcher.status().lanes[0].others == 5)
-            for attempt in executor.launched[:2]:
-                await client.cancel(attempt.run_id)
-            await aeventually(lambda: len(heir.launched) == 2)
-            assert dispatcher.status().lanes[0].capacity == 5
-
-    @pytest.mark.parametrize("method", ["observe", "cancel"])
-    async def test_an_executor_that_raises_is_reported_and_looked_through(
-        self, client, pgflow_database, dispatching, aeventually, hasten, method
-    ):
-        executor = Elsewhere(accept)
-
-        async def broken(*_):
-            raise ZeroDivisionError("a bug")
-
-        setattr(executor, method, broken)
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [executor.instance]) as dispatcher:
-            await aeventually(lambda: executor.launched)
-            await aeventually(lambda: dispatcher.status().lanes[0].unsent == 0)
-            hasten()
-            if method == "cancel":
-                await client.cancel(handle.run_id)
-            await aeventually(lambda: f"{method} raised" in problems(dispatcher).get("EXECUTOR_BUG", ""))
-            assert dispatcher.status().ready
-
-    async def test_a_handle_that_is_too_large_is_a_bug_of_the_executor_and_harms_nobody(
-        self, client, remote, pgflow_database, dispatching
-    ):
-        async def act(executor, attempt):
-            await remote.accept(executor, attempt)
-            return Accepted({"job": "x" * 5000})
-
-        handle = await client.start(single, 1)
-        async with dispatching(pgflow_database, [Elsewhere(act).instance]) as dispatcher:
-            assert await handle.result(60) == 1
-            assert "4096" in problems(dispatcher)["EXECUTOR_BUG"]
 
 
 class TestSendingInput:

@@ -26,19 +26,6 @@ async def client(pgflow_database):
         yield client
 
 
-@pytest.fixture
-def hasten(pgflow_connection):
-    """Let time pass for what was launched, and for what is seen to be over."""
-
-    def hasten() -> None:
-        pgflow_connection.execute(
-            "update pgflow.launches set look_at = clock_timestamp(), "
-            "claimed_at = claimed_at - interval '2 minutes', over_since = over_since - interval '1 minute'"
-        )
-
-    return hasten
-
-
 def starts(folder) -> Counter[str]:
     """How often each attempt ran."""
     ran = folder / "ran"

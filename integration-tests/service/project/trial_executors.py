@@ -111,6 +111,11 @@ class Repeatable(Scripted):
     capabilities = Elsewhere.capabilities | {Capability.IDEMPOTENT_LAUNCH}
 
 
+async def accept(executor: Scripted, attempt: Attempt) -> LaunchResult:
+    """Say that it is under way, and no more."""
+    return Accepted({"job": attempt.external_id})
+
+
 async def complete(executor: Scripted, attempt: Attempt) -> LaunchResult:
     """Complete the attempt at once with 1."""
     executor.report(attempt, "complete", output="1")
