@@ -193,10 +193,46 @@ def test_the_deadline_is_a_last_resort(patience, deadline):
     assert build(patience=patience)["spec"]["activeDeadlineSeconds"] == deadline
 
 
-def test_an_envelope_that_no_variable_holds_is_refused():
-    credentials = {**CREDENTIALS, "envelope": "x" * 131_072}
-    with pytest.raises(ValueError, match="131072 bytes, more than a variable holds"):
-        build_job(make_attempt(), make_settings(), credentials, patience=MINUTE)
+@pytest.mark.parametrize(
+    ("way", "size", "said"),
+    [
+        ("env", 131_072, 'more than a variable holds: choose envelope="file"'),
+        ("file", 1_048_576, "more than a Secret holds"),
+    ],
+)
+def test_an_envelope_that_cannot_travel_is_refused(way, size, said):
+    credentials = {**CREDENTIALS, "envelope": "x" * size}
+    with pytest.raises(ValueError, match=said):
+        build_job(make_attempt({"envelope": way}), make_settings(), credentials, patience=MINUTE)
+
+
+def test_the_envelope_as_a_file():
+    envelope = {**CREDENTIALS, "envelope": "x" * 131_072}
+    attempt = make_attempt({"envelope": "file", "volumes": {"/data": {"emptyDir": {}}}})
+    manifest = build_job(attempt, make_settings(), envelope, patience=MINUTE)
+    pod, task = pod_of(manifest), task_of(manifest)
+    assert task["command"] == ["python", "-m", "pgflow.runtime"]
+    assert env_of(manifest) == {
+        "PGFLOW_INSTANCE": {"fieldRef": {"fieldPath": "metadata.uid"}},
+        "PGFLOW_ATTEMPT_TOKEN": {"secretKeyRef": {"name": NAME, "key": "token"}},
+        "PGFLOW_ENVELOPE_FILE": "/var/run/pgflow/envelope",
+    }
+    items = [{"key": "envelope", "path": "envelope"}]
+    secret = {"secretName": NAME, "defaultMode": 0o444, "items": items}
+    assert pod["volumes"] == [{"name": "step-0", "emptyDir": {}}, {"name": "pgflow", "secret": secret}]
+    assert task["volumeMounts"][1] == {"name": "pgflow", "mountPath": "/var/run/pgflow", "readOnly": True}
+
+
+def test_the_envelope_as_standard_input_of_whatever_command_there_is():
+    manifest = build({"envelope": "stdin", "command": ["/bin/x", "a b"]})
+    opened = ["sh", "-c", 'exec "$@" </var/run/pgflow/envelope', "sh"]
+    assert task_of(manifest)["command"] == [*opened, "/bin/x", "a b"]
+    assert env_of(manifest).keys() == {"PGFLOW_INSTANCE", "PGFLOW_ATTEMPT_TOKEN"}
+    usual = task_of(build({"envelope": "stdin"}))
+    assert usual["command"] == [*opened, "python", "-m", "pgflow.runtime"]
+    without = {"spec": {"template": {"spec": {"containers": [{"name": "task", "command": None}]}}}}
+    with pytest.raises(ValueError, match="needs a command"):
+        build({"envelope": "stdin"}, template=without)
 
 
 REFUSED = [
@@ -208,6 +244,7 @@ REFUSED = [
     ({"env": {"LD_PRELOAD": "x"}}, {}, "must not set LD_PRELOAD"),
     ({"env": {"PYTHONPATH": "/data"}}, {}, "must not set PYTHONPATH"),
     ({"volumes": {"/x": {"hostPath": {"path": "/"}}}}, {}, "hostPath at /x is not allowed"),
+    ({"envelope": "file"}, {"credentials": "env"}, 'set `credentials = "secret"`'),
     ({"manifest_patch": {}}, {}, "manifest_patches = true"),
 ]
 
@@ -274,6 +311,11 @@ MERGES = [
         [{"name": "a", "x": 1}, {"name": "b", "y": 2}, {"name": "c"}],
     ),
     ([{"key": "a"}], [{"key": "b"}], [{"key": "b"}]),
+    (
+        [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}],
+        [{"name": "w", "mountPath": "/b"}],
+        [{"name": "v", "mountPath": "/a"}, {"name": "w", "mountPath": "/b"}],
+    ),
     ([{"name": "a"}], [], []),
     ({"a": 1}, "x", "x"),
     (None, {"a": {"b": None}}, {"a": {}}),

@@ -30,8 +30,9 @@ from pgflow_kubernetes.allowed import refusals
 from pgflow_kubernetes.answers import REMOTE
 from pgflow_kubernetes.checking import check_cluster, check_steps
 from pgflow_kubernetes.cluster import BATCH, Cluster, Refused
+from pgflow_kubernetes.delivery import ENVELOPE, TOKEN
 from pgflow_kubernetes.launching import Launcher
-from pgflow_kubernetes.manifest import ENVELOPE, TOKEN, build_job
+from pgflow_kubernetes.manifest import build_job
 from pgflow_kubernetes.observing import Looker
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
 from pgflow_kubernetes.watching import Watcher

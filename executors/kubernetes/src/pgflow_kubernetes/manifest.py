@@ -11,24 +11,19 @@ from typing import Any, Final, cast
 
 from pgflow.executor import Attempt
 
+from pgflow_kubernetes.delivery import Way, check_size, fed, variables, volumes
 from pgflow_kubernetes.merging import merged
 from pgflow_kubernetes.naming import SPEC_HASH, attempt_of, job_name, labels
 from pgflow_kubernetes.objects import Object, part, text
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
 
-__all__ = ["CONTAINER", "ENVELOPE", "TOKEN", "build_job", "same_job"]
+__all__ = ["CONTAINER", "build_job", "same_job"]
 
 CONTAINER: Final = "task"
-ENVELOPE: Final = "envelope"
-TOKEN: Final = "token"  # noqa: S105
-"""Keys of the Secret."""
 
 _RUNTIME: Final = ("python", "-m", "pgflow.runtime")
 _SLACK: Final = timedelta(seconds=60)
 _LONGEST_PATIENCE: Final = timedelta(days=1)
-_VARIABLES: Final = {ENVELOPE: "PGFLOW_ENVELOPE", TOKEN: "PGFLOW_ATTEMPT_TOKEN"}
-_LONGEST_VARIABLE: Final = 131_072
-"""Bytes of NAME=value and its end, the most that Linux hands to a process."""
 
 
 def build_job(
@@ -45,16 +40,18 @@ def build_job(
     ValueError for an envelope that no process could be given.
     """
     asked = cast("KubernetesStepOptions", attempt.options)
-    for key, name in _VARIABLES.items():
-        if len(name) + len(credentials[key].encode()) + 2 > _LONGEST_VARIABLE:
-            raise ValueError(
-                f"the {key} has {len(credentials[key].encode())} bytes, more than a variable holds"
-            )
+    way = asked.envelope or "env"
+    check_size(credentials, way)
     manifest: dict[str, Any] = _defaults(settings)
     for layer in (settings.template, _as_asked(settings, asked), asked.manifest_patch or {}):
         manifest = merged(manifest, layer)
-    ours = _ours(attempt, settings, credentials)
+    ours = _ours(attempt, settings, credentials, way)
     manifest = merged(edited(merged(manifest, ours)), ours)
+    if way == "stdin":
+        (task,) = (
+            each for each in manifest["spec"]["template"]["spec"]["containers"] if each["name"] == CONTAINER
+        )
+        task["command"] = fed(task.get("command"))
     spec_hash = _hash(manifest)
     spec = manifest["spec"]
     patience = min(max(patience, timedelta()), _LONGEST_PATIENCE)
@@ -125,18 +122,25 @@ def _resources(settings: KubernetesSettings, asked: KubernetesStepOptions) -> di
     return {kind: amounts for kind, amounts in resources.items() if amounts} or None
 
 
-def _ours(attempt: Attempt, settings: KubernetesSettings, credentials: Mapping[str, str]) -> dict[str, Any]:
+def _ours(
+    attempt: Attempt, settings: KubernetesSettings, credentials: Mapping[str, str], way: Way
+) -> dict[str, Any]:
     """Return what nobody may change: who it is, that it runs once, and how it reports."""
     name = job_name(attempt)
     marks = labels(settings.installation, name)
-    container = {"name": CONTAINER, "env": _variables(name, settings, credentials)}
+    volume, mount = volumes(name, way)
+    uid = {"name": "PGFLOW_INSTANCE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    env = [uid, *variables(name, credentials, way, plain=settings.credentials == "env")]
+    if settings.handlers is not None:
+        env.append({"name": "PGFLOW_HANDLERS", "value": ",".join(settings.handlers)})
+    container = {"name": CONTAINER, "env": env, **mount}
     disrupted = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     about = {
         "pgflow.dev/flow": attempt.flow_slug,
         "pgflow.dev/step": f"{attempt.step_slug}[{attempt.task_index}]",
         "pgflow.dev/run": str(attempt.run_id),
     }
-    pod = {"restartPolicy": "Never", "containers": [container]}
+    pod = {"restartPolicy": "Never", "containers": [container], **volume}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -156,24 +160,6 @@ def _ours(attempt: Attempt, settings: KubernetesSettings, credentials: Mapping[s
             "template": {"metadata": {"labels": marks, "annotations": about}, "spec": pod},
         },
     }
-
-
-def _variables(
-    name: str, settings: KubernetesSettings, credentials: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
-    variables: list[dict[str, Any]] = [{"name": "PGFLOW_INSTANCE", "valueFrom": uid}]
-    for key, variable in _VARIABLES.items():
-        source = {"secretKeyRef": {"name": name, "key": key}}
-        secret = settings.credentials == "secret"
-        variables.append(
-            {"name": variable, "valueFrom": source}
-            if secret
-            else {"name": variable, "value": credentials[key].replace("$", "$$")}
-        )
-    if settings.handlers is not None:
-        variables.append({"name": "PGFLOW_HANDLERS", "value": ",".join(settings.handlers)})
-    return variables
 
 
 def _hash(manifest: Mapping[str, Any]) -> str:

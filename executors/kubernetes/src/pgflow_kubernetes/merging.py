@@ -11,7 +11,8 @@ __all__ = ["merged"]
 def merged(base: Any, patch: Any) -> Any:
     """Return `base` with `patch` over it; neither is changed.
 
-    A list whose items all have a "name" is merged item by item, any other is replaced.
+    A list whose items all have a "name" is merged item by item, any other is replaced.  Items are the same by
+    their "mountPath", where they have one, as a volume may be mounted twice; else by their "name".
     """
     if _is_object(base) and _is_object(patch):
         whole = dict(base)
@@ -22,11 +23,15 @@ def merged(base: Any, patch: Any) -> Any:
                 whole[key] = merged(whole.get(key), value)
         return whole
     if _are_named(base) and _are_named(patch):
-        by_name = {item["name"]: item for item in base}
+        items = {_key(item): item for item in base}
         for item in patch:
-            by_name[item["name"]] = merged(by_name.get(item["name"]), item)
-        return list(by_name.values())
+            items[_key(item)] = merged(items.get(_key(item)), item)
+        return list(items.values())
     return merged({}, patch) if _is_object(patch) else patch
+
+
+def _key(item: Mapping[str, Any]) -> Any:
+    return item.get("mountPath") or item["name"]
 
 
 def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:

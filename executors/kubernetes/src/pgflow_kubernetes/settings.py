@@ -100,6 +100,9 @@ class KubernetesStepOptions(BaseModel):
     """Volume sources by mount path: `{"/data": {"persistentVolumeClaim": {"claimName": "data"}}}`."""
     command: Annotated[list[str], Field(min_length=1)] | None = None
     """What runs instead of `python -m pgflow.runtime`, if the instance's `commands` allow it."""
+    envelope: Literal["env", "file", "stdin"] | None = None
+    """How the pod reads its envelope: the variable PGFLOW_ENVELOPE, the file that PGFLOW_ENVELOPE_FILE names,
+    or that file as standard input, for which the image needs `sh`; `"env"`, unless set."""
     manifest_patch: dict[str, Any] | None = None
     """Merged into the Job last, if the instance allows `manifest_patches`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["Job"]
 
@@ -15,8 +15,9 @@ class Job:
     """Runs a step as a Job: `runs_on=Job(memory="16Gi", gpu=1)`.
 
     What is not given is as the operator configured it.  `command` replaces `python -m pgflow.runtime`, for
-    programs in any language; `volumes` are volume sources by mount path; `manifest_patch` is merged into the
-    Job last.  `executor_name` is the instance, as `[executors.<name>]` calls it.
+    programs in any language, and `envelope` is how they read what they are to do; `volumes` are volume
+    sources by mount path; `manifest_patch` is merged into the Job last.  `executor_name` is the instance, as
+    `[executors.<name>]` calls it.
     """
 
     image: str | None = None
@@ -29,6 +30,7 @@ class Job:
     tolerations: Sequence[Mapping[str, Any]] | None = None
     volumes: Mapping[str, Mapping[str, Any]] | None = None
     command: Sequence[str] | None = None
+    envelope: Literal["env", "file", "stdin"] | None = None
     manifest_patch: Mapping[str, Any] | None = None
     executor_name: str = "kubernetes"
 
