@@ -75,8 +75,20 @@ def test_the_unit_leaves_the_dispatcher_time_to_stop(unit, configuration):
     run(program, command, "--help")
 
 
-def test_a_linter_finds_nothing_to_say_about_the_dockerfile(tmp_path):
-    (text,) = texts("dockerfile")
+def dockerfiles():
+    """Yield every Dockerfile that is there to be copied, by a name for it."""
+    for page in sorted((ROOT / "docs/how-to").glob("*.md")):
+        blocks = [
+            each for each in snippets(page.read_text(encoding="utf-8")) if each.language == "dockerfile"
+        ]
+        for block in blocks:
+            yield pytest.param(block.text, id=f"{page.name}:{block.line}")
+    for path in sorted((ROOT / "examples").glob("*/Dockerfile")):
+        yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("text", list(dockerfiles()))
+def test_a_linter_finds_nothing_to_say_about_the_dockerfile(text, tmp_path):
     path = tmp_path / "Dockerfile"
     path.write_text(text)
     assert run(Path(sys.executable).with_name("hadolint"), path) == ""

@@ -12,9 +12,9 @@ from pgflow_kubernetes.answers import REMOTE, judge
 from pgflow_kubernetes.cluster import BATCH, Cluster, Refused
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
 
-__all__ = ["check_cluster", "check_steps"]
+__all__ = ["NEEDS", "SECRET", "SECRET_FIRST", "check_cluster", "check_steps"]
 
-_NEEDS: Final = (
+NEEDS: Final = (
     ("batch", "jobs", "create"),
     ("batch", "jobs", "get"),
     ("batch", "jobs", "list"),
@@ -24,8 +24,10 @@ _NEEDS: Final = (
     ("", "pods/log", "get"),
     ("", "events", "list"),
 )
-_SECRET: Final = (("", "secrets", "create"), ("batch", "jobs", "patch"))
-_SECRET_FIRST: Final = (("", "secrets", "create"), ("", "secrets", "patch"), ("", "secrets", "delete"))
+"""Rights of the dispatcher as (group, resource, verb), whatever the cluster."""
+SECRET: Final = (("", "secrets", "create"), ("batch", "jobs", "patch"))
+SECRET_FIRST: Final = (("", "secrets", "create"), ("", "secrets", "patch"), ("", "secrets", "delete"))
+"""Besides, to make Secrets for suspended Jobs, or before Jobs where those cannot be suspended."""
 
 
 async def check_cluster(cluster: Cluster, settings: KubernetesSettings) -> Sequence[Hindrance]:
@@ -39,10 +41,10 @@ async def check_cluster(cluster: Cluster, settings: KubernetesSettings) -> Seque
             BATCH, "create_namespaced_job", settings.namespace, _probe(settings), dry_run="All"
         )
     except REMOTE as error:
-        lacking = await _rights(cluster, settings, _NEEDS)
+        lacking = await _rights(cluster, settings, NEEDS)
         return lacking or [_hindrance(f"a Job in namespace {settings.namespace}", error)]
     suspends = bool(probe["spec"].get("suspend"))
-    needs = [*_NEEDS, *(() if settings.credentials == "env" else _SECRET if suspends else _SECRET_FIRST)]
+    needs = [*NEEDS, *(() if settings.credentials == "env" else SECRET if suspends else SECRET_FIRST)]
     return [*_lacks(probe, str(version.get("gitVersion"))), *await _rights(cluster, settings, needs)]
 
 

@@ -1,0 +1,177 @@
+"""The manifests of `deploy/`, as kubectl renders them: valid, and of one piece with the executor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import kubernetes_validate
+import pytest
+import yaml
+from pgflow import config
+from pgflow_kubernetes.checking import NEEDS, SECRET, SECRET_FIRST
+from pgflow_kubernetes.manifest import build_job
+from pgflow_kubernetes.secret import build_secret
+from pgflow_kubernetes.settings import KubernetesSettings
+
+from .support import CREDENTIALS, NAME, make_attempt, make_settings
+
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+#: The oldest and the newest that the validator knows.
+VERSIONS = ("1.25", "1.37")
+#: Seconds for the last reports, after `grace`.
+REPORTS = 20
+
+
+def render(folder: Path) -> list[dict]:
+    kubectl = Path(sys.executable).with_name("kubectl")
+    done = subprocess.run(
+        [kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def one(manifests: list[dict], kind: str, name: str) -> dict:
+    (found,) = [each for each in manifests if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def base():
+    return render(DEPLOY / "base")
+
+
+@pytest.fixture(scope="module")
+def example():
+    return render(DEPLOY / "example")
+
+
+@pytest.fixture(scope="module")
+def old():
+    """What the component for API servers that cannot suspend Jobs adds."""
+    return list(yaml.safe_load_all((DEPLOY / "components/before-1.22/role.yaml").read_text()))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_deployed_is_valid(base, example, old, version):
+    release = yaml.safe_load((DEPLOY / "example/release.yaml").read_text())
+    for manifest in [*base, *example, *old, release]:
+        if manifest["kind"] != "ServiceMonitor":  # of the Prometheus operator
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+JOBS = [
+    {},
+    {
+        "image": "gpu:2",
+        "cpu": 0.5,
+        "memory": "16Gi",
+        "gpu": 2,
+        "env": {"MODE": "fast"},
+        "node_selector": {"pool": "gpu"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "volumes": {"/data": {"persistentVolumeClaim": {"claimName": "data"}}},
+        "envelope": "file",
+    },
+    {"command": ["/bin/x"], "envelope": "stdin"},
+]
+
+
+@pytest.mark.parametrize("options", JOBS, ids=["usual", "much", "stdin"])
+def test_what_the_executor_makes_is_valid(options):
+    job = build_job(make_attempt(options), make_settings(), CREDENTIALS, patience=timedelta(minutes=1))
+    kubernetes_validate.validate(job, VERSIONS[-1], strict=True)
+    # Fields that are newer are dropped by older servers.
+    kubernetes_validate.validate(job, VERSIONS[0])
+    made = {**job, "metadata": {**job["metadata"], "uid": "u"}}
+    for version in VERSIONS:
+        kubernetes_validate.validate(build_secret(NAME, "pgflow", CREDENTIALS, made), version, strict=True)
+
+
+def test_the_validator_finds_what_is_wrong(base):
+    deployment = one(base, "Deployment", "pgflow-dispatcher")
+    wrong = {**deployment, "spec": {**deployment["spec"], "replica": 2}}
+    for version in VERSIONS:
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(wrong, version, strict=True)
+
+
+def granted(role: dict) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_role_grants_what_the_doctor_asks_for_and_nothing_else(base, old):
+    role = one(base, "Role", "pgflow-dispatcher")
+    assert granted(role) == {*NEEDS, *SECRET}
+    assert granted(one(old, "Role", "pgflow-dispatcher-secrets")) == {*SECRET_FIRST} - {*SECRET}
+    assert [each["kind"] for each in base if "Cluster" in each["kind"]] == []
+
+
+@pytest.mark.parametrize("name", ["base", "example"])
+def test_all_fits_together(request, name):
+    manifests = request.getfixturevalue(name)
+    deployment = one(manifests, "Deployment", "pgflow-dispatcher")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    namespace = deployment["metadata"]["namespace"]
+    subject = {"kind": "ServiceAccount", "name": pod["serviceAccountName"], "namespace": namespace}
+    (read,) = [each for each in manifests if each["kind"] == "ConfigMap"]
+    assert pod["volumes"][0]["configMap"]["name"] == read["metadata"]["name"]
+
+    settings = config.load(file=DEPLOY / name / "pgflow.toml").settings
+    assert read["data"]["pgflow.toml"] == (DEPLOY / name / "pgflow.toml").read_text()
+    port = int(settings.dispatcher.http.rpartition(":")[2])
+    executor = KubernetesSettings(**settings.executors["kubernetes"].model_extra)
+    binding = one(manifests, "RoleBinding", "pgflow-dispatcher")
+    assert (binding["metadata"]["namespace"], binding["subjects"]) == (executor.namespace, [subject])
+    task = one(manifests, "ServiceAccount", executor.service_account)
+    assert (task["metadata"]["namespace"], task["automountServiceAccountToken"]) == (
+        executor.namespace,
+        False,
+    )
+    assert pod["terminationGracePeriodSeconds"] >= settings.dispatcher.grace + REPORTS
+
+    assert container["ports"] == [{"name": "http", "containerPort": port}]
+    probes = [container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")]
+    assert probes == [{"path": "/healthz", "port": "http"}, {"path": "/readyz", "port": "http"}]
+    marks = deployment["spec"]["template"]["metadata"]["labels"]
+    service = one(manifests, "Service", "pgflow-dispatcher")
+    assert service["spec"]["selector"] == marks
+    assert one(manifests, "PodDisruptionBudget", "pgflow-dispatcher")["spec"]["selector"] == {
+        "matchLabels": marks
+    }
+    url = urlsplit(settings.api.public_url)
+    about = service["metadata"]
+    assert (url.hostname, url.port) == (f"{about['name']}.{about['namespace']}.svc", port)
+    reports = one(manifests, "NetworkPolicy", "pgflow-tasks")["spec"]["egress"][1]
+    assert reports["to"][0]["podSelector"]["matchLabels"] == marks
+    assert reports["ports"] == [{"port": port, "protocol": "TCP"}]
+
+
+def test_policies_of_tasks_hold_for_whatever_jobs_there_are(base):
+    policy = one(base, "NetworkPolicy", "pgflow-tasks")["spec"]
+    assert (policy["podSelector"], "ingress" in policy) == ({}, False)
+
+
+def test_the_monitor_finds_the_service(example):
+    spec = one(example, "ServiceMonitor", "pgflow-dispatcher")["spec"]
+    service = one(example, "Service", "pgflow-dispatcher")
+    assert spec["selector"]["matchLabels"] == service["metadata"]["labels"]
+    assert [each["port"] for each in spec["endpoints"]] == [each["name"] for each in service["spec"]["ports"]]
+
+
+def test_the_example_changes_what_is_its_own(example):
+    deployment = one(example, "Deployment", "pgflow-dispatcher")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/shop/dispatcher:2026-01-15"
+    assert deployment["spec"]["replicas"] == 3
