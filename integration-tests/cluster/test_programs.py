@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from pgflow_kubernetes.manifest import build_job
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
 
 from ..api.test_javascript_worker import node
+from .conftest import PROJECT
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/any-language"
 SECONDS = 60
@@ -57,9 +59,10 @@ class Pod:
             case {"fieldRef": {"fieldPath": "metadata.uid"}}:
                 return str(uuid.uuid4())
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, workdir: Path = EXAMPLE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.command,
+            cwd=workdir,
             env={"PATH": os.environ["PATH"], **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -67,8 +70,8 @@ class Pod:
             text=True,
         )
 
-    def run(self) -> tuple[int, str]:
-        process = self.start()
+    def run(self, workdir: Path = EXAMPLE) -> tuple[int, str]:
+        process = self.start(workdir)
         said, _ = process.communicate(timeout=SECONDS)
         return process.returncode, said
 
@@ -77,17 +80,19 @@ class Pod:
 def launched(pgflow_connection, api, tmp_path):
     """Start a run of one step and make its task's Job: `launched(input, program, envelope="file")`."""
 
-    def launch(value: object, program: Path = EXAMPLE / "words.mjs", *, step=None, **options: object) -> Pod:
+    words = [node(), str(EXAMPLE / "words.mjs")]
+
+    def launch(value: object, command: list[str] | None = words, *, step=None, **options: object) -> Pod:
         slug = f"flow_{uuid.uuid4().hex[:8]}"
         about = {"step_slug": "words", "executor": "kubernetes", "handler": "m:f", "needs_run_input": True}
-        about["options"] = {"max_attempts": 1, **(step or {})}
+        about |= {"options": {"max_attempts": 1}, **(step or {})}
         definition = json.dumps({"flow_slug": slug, "steps": [about]})
         pgflow_connection.execute("select pgflow.define_flow(%s)", [definition])
         pgflow_connection.execute("select pgflow.run_flow(%s, %s)", [slug, json.dumps(value)])
         row = pgflow_connection.execute(
             "select * from pgflow.claim_step_tasks('kubernetes', 'w', 1, 60, 'launch', 'none')"
         ).fetchone()
-        asked = KubernetesStepOptions(command=[node(), str(program)], **options)
+        asked = KubernetesStepOptions(command=command, **options)
         attempt = attempt_of(row, asked)
         envelope = Envelope.of(attempt, ReportTarget("http", api), inline_input=False)
         secret = {ENVELOPE: envelope.to_json(with_token=False), TOKEN: str(attempt.attempt_token)}
@@ -127,7 +132,7 @@ def holding(launched, tmp_path):
     def hold(**options: object) -> subprocess.Popen[str]:
         program = tmp_path / "hold.mjs"
         program.write_text(HOLD)
-        process = launched("", program, **options).start()
+        process = launched("", [node(), str(program)], **options).start()
         processes.append(process)
         assert process.stdout.readline() == "begun\n"
         return process
@@ -142,6 +147,15 @@ def holding(launched, tmp_path):
 def test_a_program_reads_its_envelope_runs_and_reports(launched, task, envelope):
     assert launched("to be or not", envelope=envelope).run() == (0, "")
     assert (task()["status"], task()["output"]) == ("completed", 4)
+
+
+@pytest.mark.parametrize("envelope", ["file", "stdin"])
+def test_the_runtime_reads_its_envelope(launched, task, envelope):
+    step = {"handler": "cluster_flows:measure", "params": {"word": "run"}}
+    pod = launched("three", None, step=step, envelope=envelope)
+    pod.environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    code, said = pod.run(PROJECT)
+    assert (code, task()["status"], task()["output"]) == (0, "completed", 5), said
 
 
 def test_what_a_program_throws_is_the_error_of_its_task(launched, task):
@@ -171,7 +185,7 @@ def test_a_program_that_is_told_to_end_hands_its_attempt_back(holding, task):
 
 
 def test_a_program_hears_by_its_heartbeat_that_nobody_wants_it(holding, task, pgflow_connection):
-    process = holding(step={"heartbeat_timeout": 3})
+    process = holding(step={"options": {"heartbeat_timeout": 3}})
     pgflow_connection.execute("select pgflow.cancel_run(%s)", [task()["run_id"]])
     assert process.wait(SECONDS) == 0
     assert task()["status"] == "cancelled"

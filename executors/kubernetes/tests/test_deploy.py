@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -62,6 +63,25 @@ def test_what_is_deployed_is_valid(base, example, old, version):
     for manifest in [*base, *example, *old, release]:
         if manifest["kind"] != "ServiceMonitor":  # of the Prometheus operator
             kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.fixture
+def shown():
+    """The blocks of YAML in the guide."""
+    page = (DEPLOY.parents[2] / "docs/how-to/kubernetes-dispatcher.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+
+
+def test_the_policy_of_the_guide_is_valid(shown):
+    (policy,) = [each for each in shown if "apiVersion" in each]
+    for version in VERSIONS:
+        kubernetes_validate.validate(policy, version, strict=True)
+
+
+def test_the_guide_shows_the_example(shown):
+    (overlay,) = [each for each in shown if "resources" in each]
+    file = yaml.safe_load((DEPLOY / "example/kustomization.yaml").read_text(encoding="utf-8"))
+    assert {name: file[name] for name in overlay} == overlay
 
 
 JOBS = [

@@ -82,6 +82,7 @@ def test_all_that_a_step_may_ask_for():
         tolerations=[{"key": "gpu", "operator": "Exists"}],
         volumes={"/data": {"persistentVolumeClaim": {"claimName": "data"}}, "/tmp": {"emptyDir": {}}},
         command=["/bin/train"],
+        envelope="env",
     )
     manifest = build(asked.executor_options())
     pod, task = pod_of(manifest), task_of(manifest)
@@ -290,6 +291,7 @@ def test_settings_that_cannot_work_are_refused(settings, said):
     "options",
     [
         {"memory": "lots"},
+        {"envelope": "pipe"},
         {"gpu": 0},
         {"volumes": {"data": {"emptyDir": {}}}},
         {"volumes": {"/x": {}}},
