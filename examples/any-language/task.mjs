@@ -1,4 +1,4 @@
-// The task protocol (docs/reference/task-protocol.md) in plain JavaScript, for Node, Deno and Bun: nothing to install.
+// The task protocol (docs/reference/task-protocol.md) in plain JavaScript, for Node and Deno: nothing to install.
 import { readFileSync } from "node:fs";
 import process from "node:process";
 

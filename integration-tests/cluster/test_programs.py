@@ -17,6 +17,7 @@ from pgflow.executor import Attempt
 from pgflow_kubernetes.delivery import ENVELOPE, TOKEN
 from pgflow_kubernetes.manifest import build_job
 from pgflow_kubernetes.settings import KubernetesSettings, KubernetesStepOptions
+from pgflow_supabase.serving import find_deno
 
 from ..api.test_javascript_worker import node
 from .conftest import PROJECT
@@ -149,6 +150,14 @@ def test_a_program_reads_its_envelope_runs_and_reports(launched, task, envelope)
     assert (task()["status"], task()["output"]) == ("completed", 4)
 
 
+def test_the_program_runs_under_deno_as_well(launched, task, tmp_path):
+    rights = ["--allow-env", "--allow-net", "--allow-read"]
+    pod = launched("to be or not", [find_deno(), "run", "--quiet", "--no-lock", *rights, "words.mjs"])
+    pod.environment["DENO_DIR"] = str(tmp_path)
+    assert pod.run() == (0, "")
+    assert (task()["status"], task()["output"]) == ("completed", 4)
+
+
 @pytest.mark.parametrize("envelope", ["file", "stdin"])
 def test_the_runtime_reads_its_envelope(launched, task, envelope):
     step = {"handler": "cluster_flows:measure", "params": {"word": "run"}}
@@ -204,3 +213,25 @@ def test_an_envelope_that_cannot_be_used_is_told_by_the_exit_code(launched, task
     code, output = pod.run()
     assert (code, said in output) == (2, True)
     assert task()["failures"] == 0
+
+
+def test_a_program_that_nobody_answers_says_so_by_its_exit_code(launched, task):
+    pod = launched("a b")
+    envelope = json.loads(pod.environment["PGFLOW_ENVELOPE"])
+    envelope |= {
+        "launch_deadline": "2020-01-01T00:00:00Z",
+        "report": {"kind": "http", "url": "http://127.0.0.1:9/"},
+    }
+    pod.environment["PGFLOW_ENVELOPE"] = json.dumps(envelope)
+    assert pod.run() == (1, "")
+    assert task()["status"] == "claimed"
+
+
+def test_an_output_that_is_refused_fails_its_task_once(launched, task, tmp_path):
+    program = tmp_path / "large.mjs"
+    program.write_text(
+        f'import {{ run }} from "{EXAMPLE / "task.mjs"}";\nawait run(() => "x".repeat(2 ** 21));'
+    )
+    step = {"options": {"max_attempts": 3}}
+    assert launched("", [node(), str(program)], step=step).run() == (0, "")
+    assert (task()["status"], task()["error"]["code"]) == ("failed", "BODY_TOO_LARGE")
