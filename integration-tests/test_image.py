@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from .snippets import environment
-from .test_operations import file, texts
+from .test_operations import PAGE, file, texts
 from .test_packaging import run, wheels
 
 __all__ = ["wheels"]
@@ -99,11 +99,15 @@ def image(tmp_path, wheels):
     (context / "requirements.txt").write_text(built)
     image = Image(context, tmp_path / "image")
     (text,) = texts("dockerfile")
+    return built(image, text)
+
+
+def built(image, text):
     try:
         image.build(text)
     except AssertionError as error:
         try:
-            image.run("pip", "download", "--quiet", "--no-deps", "--dest", tmp_path / "probe", "click")
+            image.run("pip", "download", "--quiet", "--no-deps", "--dest", image.root / "probe", "click")
         except AssertionError:
             pytest.skip("the package index cannot be reached, and the dependencies come from there")
         raise error
@@ -143,3 +147,21 @@ def test_the_image_releases_serves_answers_and_stops(image, pgflow_empty_databas
     finally:
         dispatcher.kill()
         dispatcher.wait(SECONDS)
+
+
+@pytest.mark.slow
+def test_the_image_of_tasks_has_the_flows_and_the_runtime(tmp_path, wheels):
+    page = PAGE.with_name("task-images.md")
+    context = tmp_path / "context"
+    (context / "flows").mkdir(parents=True)
+    (context / "flows/text.py").write_text(file("flows/text.py", page))
+    (context / "pgflow.toml").write_text(file("pgflow.toml", page))
+    (context / "requirements.txt").write_text(file("requirements.txt", page))
+    image = Image(context, tmp_path / "image")
+    image.environment["PIP_CONSTRAINT"] = str(wheels)  # what was built here stands for what the index has
+    built(image, texts("dockerfile", page)[0])
+    image.run("python", "-c", "import flows.text")
+    executors = json.loads(image.run("pgflow", "plugins", "--json"))["executors"]
+    assert [each["name"] for each in executors] == ["kubernetes"]
+    with pytest.raises(AssertionError, match="the envelope cannot be read"):
+        image.run(*image.command)

@@ -20,14 +20,14 @@ PAGE = ROOT / "docs/how-to/run-in-production.md"
 REPORTS = 20
 
 
-def texts(language: str) -> list[str]:
-    """Return the page's blocks in a language."""
-    return [each.text for each in snippets(PAGE.read_text(encoding="utf-8")) if each.language == language]
+def texts(language: str, page: Path = PAGE) -> list[str]:
+    """Return a page's blocks in a language."""
+    return [each.text for each in snippets(page.read_text(encoding="utf-8")) if each.language == language]
 
 
-def file(name: str) -> str:
+def file(name: str, page: Path = PAGE) -> str:
     """Return the block that begins with a comment naming this file."""
-    blocks = [each.text for each in snippets(PAGE.read_text(encoding="utf-8"))]
+    blocks = [each.text for each in snippets(page.read_text(encoding="utf-8"))]
     (found,) = [text for text in blocks if (named := FILE.match(text)) and named["name"] == name]
     return found
 
