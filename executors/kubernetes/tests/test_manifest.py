@@ -146,7 +146,8 @@ def test_each_layer_goes_over_the_one_before_but_for_what_is_ours():
     )
     assert [each["name"] for each in pod["containers"]] == ["task", "proxy"]
     assert (task_of(manifest)["image"], task_of(manifest)["command"]) == ("patched", ["x"])
-    assert "valueFrom" in next(e for e in task_of(manifest)["env"] if e["name"] == "PGFLOW_ATTEMPT_TOKEN")
+    token = next(e for e in task_of(manifest)["env"] if e["name"] == "PGFLOW_ATTEMPT_TOKEN")
+    assert token.keys() == {"name", "valueFrom"}
 
 
 def test_plugins_edit_the_job_but_not_what_is_ours():
@@ -313,6 +314,11 @@ MERGES = [
         [{"name": "a", "x": 1}, {"name": "b", "y": 2}, {"name": "c"}],
     ),
     ([{"key": "a"}], [{"key": "b"}], [{"key": "b"}]),
+    (
+        [{"name": "a", "value": "1"}, {"name": "b", "valueFrom": {"x": 1}}],
+        [{"name": "b", "value": "2"}, {"name": "a", "valueFrom": {"y": 1}}],
+        [{"name": "a", "valueFrom": {"y": 1}}, {"name": "b", "value": "2"}],
+    ),
     (
         [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}],
         [{"name": "w", "mountPath": "/b"}],

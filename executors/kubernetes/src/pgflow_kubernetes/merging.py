@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, Final, TypeGuard, cast
 
 __all__ = ["merged"]
+
+_RIVALS: Final = {"value": "valueFrom", "valueFrom": "value"}
 
 
 def merged(base: Any, patch: Any) -> Any:
@@ -25,13 +27,18 @@ def merged(base: Any, patch: Any) -> Any:
     if _are_named(base) and _are_named(patch):
         items = {_key(item): item for item in base}
         for item in patch:
-            items[_key(item)] = merged(items.get(_key(item)), item)
+            items[_key(item)] = merged(_without_rivals(items.get(_key(item), {}), item), item)
         return list(items.values())
     return merged({}, patch) if _is_object(patch) else patch
 
 
 def _key(item: Mapping[str, Any]) -> Any:
     return item.get("mountPath") or item["name"]
+
+
+def _without_rivals(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the value of a variable whose source is given now, and the other way round: it has one."""
+    return {key: value for key, value in base.items() if _RIVALS.get(key) not in patch}
 
 
 def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
