@@ -1,4 +1,4 @@
-"""The dispatcher of the manifests that we ship: its command and configuration, asked what its probes ask."""
+"""The manifests that we ship: a dispatcher as they start it, and its account in a real cluster."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from ..snippets import environment
+from .conftest import Namespace
+from .test_rights import eventually, running
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +75,48 @@ def test_the_deployment_serves_what_probes_and_pods_ask(container, dispatcher):
         assert client.post("/v1/tasks/start", json={}).json()["code"] == "TOKEN_MISSING"
     dispatcher.terminate()
     assert dispatcher.wait(SECONDS) == 0
+
+
+@pytest.fixture
+def applied(control_plane, tmp_path):
+    """The namespace of tasks, once kubectl has applied all manifests for this old API server."""
+    deploy = os.path.relpath(DEPLOY, tmp_path.resolve())
+    parts = {"resources": [f"{deploy}/base"], "components": [f"{deploy}/components/before-1.22"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(parts))
+
+    def kubectl(*words: str) -> None:
+        command = [Path(sys.executable).with_name("kubectl"), *words, "-k", tmp_path]
+        kubeconfig = {"KUBECONFIG": str(control_plane / "kubeconfig")}
+        done = subprocess.run(
+            command,
+            check=False,
+            env={**environment(tmp_path), **kubeconfig},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+
+    try:
+        kubectl("apply")
+        yield Namespace("pgflow-tasks", control_plane / "kubeconfig", control_plane / "plain.kubeconfig")
+    finally:
+        kubectl("delete", "--ignore-not-found")
+
+
+async def test_the_account_that_is_applied_may_do_what_the_doctor_asks_for(applied, tmp_path):
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
+    made = applied.core.create_namespaced_service_account_token("pgflow-dispatcher", "pgflow", asked)
+    config = json.loads(applied.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": made.status.token}
+    kubeconfig = tmp_path / "dispatcher.kubeconfig"
+    kubeconfig.write_text(json.dumps(config))
+
+    def lacks(found):
+        return [each.finding for each in found if "must not" in each.finding]
+
+    async with running(applied.instance(kubeconfig=str(kubeconfig))) as executor:
+        # The authorizer hears of a Role a moment later.
+        await eventually(executor.check, lambda found: not lacks(found))
+    async with running(applied.instance(kubeconfig=str(kubeconfig), namespace="default")) as executor:
+        assert "create jobs" in lacks(await executor.check())[0]

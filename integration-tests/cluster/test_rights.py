@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef, Phase
+from pgflow_kubernetes.checking import NEEDS, SECRET_FIRST
 from pgflow_kubernetes.naming import labels
 
 from .conftest import SECONDS, until
-from .proxy import Proxy
+from .proxy import Asked, Proxy
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +68,19 @@ async def running(instance, changed=lambda _: None):
         yield executor
     finally:
         await executor.aclose()
+
+
+@pytest.fixture
+def proxied(tmp_path):
+    """Listen to what goes to a cluster: `proxied(kubeconfig)` gives the proxy and a kubeconfig for it."""
+    with contextlib.ExitStack() as stack:
+
+        def listen(kubeconfig: Path) -> tuple[Proxy, str]:
+            proxy = Proxy(kubeconfig)
+            stack.callback(proxy.stop)
+            return proxy, str(proxy.kubeconfig(tmp_path))
+
+        yield listen
 
 
 async def phase_of(executor, ref) -> Phase:
@@ -138,7 +154,26 @@ def rules_of(file: str) -> list[dict]:
     return [rule for each in manifests if each["kind"] == "Role" for rule in each["rules"]]
 
 
-async def test_the_roles_that_we_ship_are_enough(namespace):
+#: A request's group, resource, name and part.
+PLACE = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/v1/namespaces/[^/]+/(?P<resource>\w+)(?:/[^/]+(?P<part>/\w+)?)?"
+)
+VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
+
+def rights(asked: Iterable[Asked]) -> set[tuple[str, str, str]]:
+    """Return what requests need, as Roles say it."""
+    needed = set()
+    for each in asked:
+        if place := PLACE.fullmatch(each.path):
+            is_one = place["part"] or each.path.rpartition("/")[2] != place["resource"]
+            read = "watch" if "watch" in each.query else "get" if is_one else "list"
+            resource = f"{place['resource']}{place['part'] or ''}"
+            needed.add((place["group"] or "", resource, VERBS.get(each.method, read)))
+    return needed
+
+
+async def test_the_roles_that_we_ship_allow_what_the_executor_does_and_nothing_else(namespace, proxied):
     # This server cannot suspend Jobs: it needs the component, too.
     rules = [*rules_of("base/role.yaml"), *rules_of("components/before-1.22/role.yaml")]
     namespace.rbac.create_namespaced_role(namespace.name, {"metadata": {"name": "d"}, "rules": rules})
@@ -148,7 +183,8 @@ async def test_the_roles_that_we_ship_are_enough(namespace):
         "subjects": [{"kind": "User", "name": "plain", "apiGroup": "rbac.authorization.k8s.io"}],
     }
     namespace.rbac.create_namespaced_role_binding(namespace.name, binding)
-    instance = namespace.instance(kubeconfig=str(namespace.plain), commands=["sh *"])
+    proxy, kubeconfig = proxied(namespace.plain)
+    instance = namespace.instance(kubeconfig=kubeconfig, commands=["sh *"])
     rung = asyncio.Queue()
     async with running(instance, rung.put_nowait) as executor:
         # The authorizer hears of a Role a moment later.
@@ -165,6 +201,7 @@ async def test_the_roles_that_we_ship_are_enough(namespace):
             await executor.cancel(ref, timedelta())
             await observed(executor, ref, Phase.NOT_FOUND)
     await until(lambda: not namespace.secrets())
+    assert rights(proxy.asked) == {*NEEDS, *SECRET_FIRST}
 
 
 async def test_the_doctor_says_what_an_old_server_lacks(namespace):
@@ -224,25 +261,22 @@ async def test_a_secret_that_the_template_lacks_is_missing_configuration(namespa
     assert 'secret "nowhere" not found' in seen.detail
 
 
-async def test_a_thousand_jobs_are_seen_by_the_page(namespace, tmp_path):
-    proxy = Proxy(namespace.kubeconfig)
-    try:
-        instance = namespace.instance(kubeconfig=str(proxy.kubeconfig(tmp_path)), watch=False)
-        names = [f"pgf-{number:026d}-1" for number in range(1000)]
-        pod = {"restartPolicy": "Never", "containers": [{"name": "task", "image": "x"}]}
-        for name in names:
-            about = {"name": name, "labels": labels("pgflow", name)}
-            # Without a pod each: none is wanted.
-            job = {"metadata": about, "spec": {"parallelism": 0, "template": {"spec": pod}}}
-            namespace.batch.create_namespaced_job(namespace.name, job)
-        async with running(instance) as executor:
-            refs = [HandleRef(uuid.uuid4(), "s", 0, 1, name) for name in names]
-            seen = await executor.observe(refs)
-            assert [each.ref.external_id for each in seen] == names
-            assert {each.phase for each in seen} == {Phase.PENDING}
-            assert proxy.count() == {"GET jobs": 2, "GET pods": 1, "GET events": 1}
-            proxy.asked.clear()
-            await executor.observe(refs[:3])
-            assert proxy.count() == {"GET jobs": 1, "GET pods": 1, "GET events": 1}
-    finally:
-        proxy.stop()
+async def test_a_thousand_jobs_are_seen_by_the_page(namespace, proxied):
+    proxy, kubeconfig = proxied(namespace.kubeconfig)
+    instance = namespace.instance(kubeconfig=kubeconfig, watch=False)
+    names = [f"pgf-{number:026d}-1" for number in range(1000)]
+    pod = {"restartPolicy": "Never", "containers": [{"name": "task", "image": "x"}]}
+    for name in names:
+        about = {"name": name, "labels": labels("pgflow", name)}
+        # Without a pod each: none is wanted.
+        job = {"metadata": about, "spec": {"parallelism": 0, "template": {"spec": pod}}}
+        namespace.batch.create_namespaced_job(namespace.name, job)
+    async with running(instance) as executor:
+        refs = [HandleRef(uuid.uuid4(), "s", 0, 1, name) for name in names]
+        seen = await executor.observe(refs)
+        assert [each.ref.external_id for each in seen] == names
+        assert {each.phase for each in seen} == {Phase.PENDING}
+        assert proxy.count() == {"GET jobs": 2, "GET pods": 1, "GET events": 1}
+        proxy.asked.clear()
+        await executor.observe(refs[:3])
+        assert proxy.count() == {"GET jobs": 1, "GET pods": 1, "GET events": 1}

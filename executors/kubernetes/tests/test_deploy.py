@@ -53,28 +53,47 @@ def example():
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory):
-    """The base with the component for API servers that cannot suspend Jobs."""
-    folder = tmp_path_factory.mktemp("old").resolve()
+def full(tmp_path_factory):
+    """The base with every component."""
+    folder = tmp_path_factory.mktemp("full").resolve()
     deploy = os.path.relpath(DEPLOY, folder)
-    parts = {"resources": [f"{deploy}/base"], "components": [f"{deploy}/components/before-1.22"]}
+    components = [f"{deploy}/components/{each.name}" for each in (DEPLOY / "components").iterdir()]
+    parts = {"resources": [f"{deploy}/base"], "components": components}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(parts))
     return render(folder)
 
 
+#: Of the Prometheus operator; and of servers that are older than every schema that there is.
+UNKNOWN = {"ServiceMonitor", "policy/v1beta1"}
+
+
+@pytest.fixture(scope="module")
+def release():
+    return yaml.safe_load((DEPLOY / "example/release.yaml").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_deployed_is_valid(example, old, version):
-    release = yaml.safe_load((DEPLOY / "example/release.yaml").read_text())
-    for manifest in [*example, *old, release]:
-        if manifest["kind"] != "ServiceMonitor":  # of the Prometheus operator
+def test_what_is_deployed_is_valid(example, full, release, version):
+    for manifest in [*example, *full, release]:
+        if not UNKNOWN & {manifest["kind"], manifest["apiVersion"]}:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@pytest.fixture(scope="module")
+def page():
+    return (DEPLOY.parents[2] / "docs/how-to/kubernetes-dispatcher.md").read_text(encoding="utf-8")
+
+
 @pytest.fixture
-def shown():
+def shown(page):
     """The blocks of YAML in the guide."""
-    page = (DEPLOY.parents[2] / "docs/how-to/kubernetes-dispatcher.md").read_text(encoding="utf-8")
     return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+
+
+def test_the_files_that_the_guide_names_are_there(page):
+    files = [f"/{each.relative_to(DEPLOY)}" for each in DEPLOY.rglob("*.yaml")]
+    named = re.findall(r"[\w/-]+\.yaml\b", page)
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
 
 
 def test_the_policy_of_the_guide_is_valid(shown):
@@ -135,10 +154,10 @@ def granted(role: dict) -> set[tuple[str, str, str]]:
     }
 
 
-def test_the_role_grants_what_the_doctor_asks_for_and_nothing_else(base, old):
+def test_the_role_grants_what_the_doctor_asks_for_and_nothing_else(base, full):
     role = one(base, "Role", "pgflow-dispatcher")
     assert granted(role) == {*NEEDS, *SECRET}
-    assert granted(one(old, "Role", "pgflow-dispatcher-secrets")) == {*SECRET_FIRST} - {*SECRET}
+    assert granted(one(full, "Role", "pgflow-dispatcher-secrets")) == {*SECRET_FIRST} - {*SECRET}
     assert [each["kind"] for each in base if "Cluster" in each["kind"]] == []
 
 
@@ -188,15 +207,32 @@ def test_policies_of_tasks_hold_for_whatever_jobs_there_are(base):
     assert (policy["podSelector"], "ingress" in policy) == ({}, False)
 
 
-def test_the_monitor_finds_the_service(example):
-    spec = one(example, "ServiceMonitor", "pgflow-dispatcher")["spec"]
-    service = one(example, "Service", "pgflow-dispatcher")
+def test_the_monitor_finds_the_service(full):
+    spec = one(full, "ServiceMonitor", "pgflow-dispatcher")["spec"]
+    service = one(full, "Service", "pgflow-dispatcher")
     assert spec["selector"]["matchLabels"] == service["metadata"]["labels"]
     assert [each["port"] for each in spec["endpoints"]] == [each["name"] for each in service["spec"]["ports"]]
 
 
-def test_the_example_changes_what_is_its_own(example):
+def test_our_own_pods_keep_to_the_restricted_level_of_their_namespace(base, release):
+    namespace = one(base, "Namespace", "pgflow")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for owner in (one(base, "Deployment", "pgflow-dispatcher"), release):
+        assert owner["metadata"]["namespace"] == "pgflow"
+        pod = owner["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert all({"configMap", "emptyDir"} & volume.keys() for volume in pod.get("volumes", []))
+
+
+def test_the_example_changes_what_is_its_own(example, release):
     deployment = one(example, "Deployment", "pgflow-dispatcher")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/shop/dispatcher:2026-01-15"
     assert deployment["spec"]["replicas"] == 3
+    settings = config.load(file=DEPLOY / "example/pgflow.toml").settings
+    (released,) = release["spec"]["template"]["spec"]["containers"]
+    assert released["image"] == settings.executors["kubernetes"].model_extra["image"]

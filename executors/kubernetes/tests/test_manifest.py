@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -206,6 +207,13 @@ def test_an_envelope_that_cannot_travel_is_refused(way, size, said):
     credentials = {**CREDENTIALS, "envelope": "x" * size}
     with pytest.raises(ValueError, match=said):
         build_job(make_attempt({"envelope": way}), make_settings(), credentials, patience=MINUTE)
+
+
+@pytest.mark.parametrize("way", ["env", "file", "stdin"])
+def test_who_may_read_jobs_and_pods_but_no_secrets_learns_nothing(way):
+    credentials = {"envelope": "who-am-i", "token": str(TOKEN)}
+    manifest = build_job(make_attempt({"envelope": way}), make_settings(), credentials, patience=MINUTE)
+    assert not [value for value in credentials.values() if value in json.dumps(manifest)]
 
 
 def test_the_envelope_as_a_file():
