@@ -189,17 +189,21 @@ async def test_the_roles_that_we_ship_allow_what_the_executor_does_and_nothing_e
     async with running(instance, rung.put_nowait) as executor:
         # The authorizer hears of a Role a moment later.
         await eventually(executor.check, lambda found: not any("must not" in each.finding for each in found))
-        for _ in range(2):  # the Secret after the Job, then before it
-            attempt = make_attempt(instance, command=["sh", "-c", "echo last words; exit 3"])
-            result = await executor.launch(attempt)
-            assert isinstance(result, Accepted)
-            assert (await executor.launch(attempt)).adopted
-            ref = ref_of(attempt, result.handle)
-            await eventually(rung.get, attempt.external_id.__eq__)
-            seen = await observed(executor, ref, Phase.EXITED_ERROR)
-            assert (seen.code, seen.log_tail) == ("EXIT_CODE", "last words\n")
-            await executor.cancel(ref, timedelta())
-            await observed(executor, ref, Phase.NOT_FOUND)
+        # The first Secret comes after its Job, the second, as the server has been met, before.
+        waiting = make_attempt(instance, node_selector={"pool": "nowhere"})
+        ref = ref_of(waiting, (await executor.launch(waiting)).handle)
+        await observed(executor, ref, Phase.PENDING)
+        await executor.cancel(ref, timedelta())
+        attempt = make_attempt(instance, command=["sh", "-c", "echo last words; exit 3"])
+        result = await executor.launch(attempt)
+        assert isinstance(result, Accepted)
+        assert (await executor.launch(attempt)).adopted
+        ref = ref_of(attempt, result.handle)
+        await eventually(rung.get, attempt.external_id.__eq__)
+        seen = await observed(executor, ref, Phase.EXITED_ERROR)
+        assert (seen.code, seen.log_tail) == ("EXIT_CODE", "last words\n")
+        await executor.cancel(ref, timedelta())
+        await observed(executor, ref, Phase.NOT_FOUND)
     await until(lambda: not namespace.secrets())
     assert rights(proxy.asked) == {*NEEDS, *SECRET_FIRST}
 
