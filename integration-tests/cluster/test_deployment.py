@@ -18,6 +18,7 @@ from .conftest import Namespace
 from .test_rights import eventually, running
 
 pytestmark = pytest.mark.slow
+CLUSTERS = ("real",)
 
 DEPLOY = Path(__file__).resolve().parents[2] / "executors/kubernetes/deploy"
 SECONDS = 60
@@ -79,14 +80,14 @@ def test_the_deployment_serves_what_probes_and_pods_ask(container, dispatcher):
 
 @pytest.fixture
 def applied(control_plane, tmp_path):
-    """The namespace of tasks, once kubectl has applied all manifests for this old API server."""
+    """The namespace of tasks, once kubectl has applied all manifests that an old API server needs."""
     deploy = os.path.relpath(DEPLOY, tmp_path.resolve())
     parts = {"resources": [f"{deploy}/base"], "components": [f"{deploy}/components/before-1.22"]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(parts))
 
     def kubectl(*words: str) -> None:
         command = [Path(sys.executable).with_name("kubectl"), *words, "-k", tmp_path]
-        kubeconfig = {"KUBECONFIG": str(control_plane / "kubeconfig")}
+        kubeconfig = {"KUBECONFIG": str(control_plane.kubeconfig)}
         done = subprocess.run(
             command,
             check=False,
@@ -99,7 +100,7 @@ def applied(control_plane, tmp_path):
 
     try:
         kubectl("apply")
-        yield Namespace("pgflow-tasks", control_plane / "kubeconfig", control_plane / "plain.kubeconfig")
+        yield Namespace("pgflow-tasks", control_plane.kubeconfig, None, control_plane.shell)
     finally:
         kubectl("delete", "--ignore-not-found")
 
