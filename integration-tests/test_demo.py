@@ -16,20 +16,20 @@ from pgflow.embedded import EmbeddedServer
 from psycopg.rows import dict_row
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 180
+SECONDS = 600
 SUFFIXES = {
     *(".c", ".cfg", ".css", ".go", ".h", ".html", ".ini", ".java", ".js", ".json", ".md"),
     *(".py", ".rs", ".rst", ".sh", ".sql", ".toml", ".ts", ".txt", ".yaml", ".yml"),
 }
 LEFT_OUT = {"__pycache__", "build", "dist", "node_modules", "site-packages", "target"}
 
-#: Runs a command, becomes the parent of all that it orphans, and waits a little for their ends.
+#: Runs a command, becomes the parent of all that it orphans, and waits for their ends.
 WATCHER = """
 import ctypes, os, pathlib, subprocess, sys, time
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 left = "none is left"
 try:
     while os.waitpid(-1, os.WNOHANG) != (0, 0) or time.monotonic() < deadline:

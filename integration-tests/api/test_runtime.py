@@ -77,20 +77,23 @@ def test_progress_is_shown_while_the_handler_runs(remote):
 
 
 def test_a_handler_that_computes_stays_alive(remote):
-    envelope = remote.launched("compute", {"seconds": 2.5}, heartbeat_timeout=2, max_attempts=1)
+    envelope = remote.launched("compute", {"seconds": 3}, heartbeat_timeout=6, max_attempts=1)
     process = remote.process(envelope)
+    leases = set()
 
     def has_ended() -> bool:
-        remote.connection.execute("select pgflow.maintain()")
+        ends = "select lease_expires_at from pgflow.step_tasks where status = 'running'"
+        leases.update(row["lease_expires_at"] for row in remote.connection.execute(ends))
         return process.poll() is not None
 
     remote.until(has_ended)
     assert (process.returncode, remote.task(envelope).output) == (0, "computed")
+    assert len(leases) >= 2  # that of the handshake, and renewals
 
 
 @pytest.mark.parametrize(("handler", "noted"), [("listen", "TaskCancelled"), ("sleep", "cancelled")])
 def test_a_cancelled_attempt_stops(remote, handler, noted):
-    envelope = remote.launched(handler, heartbeat_timeout=1)
+    envelope = remote.launched(handler, heartbeat_timeout=6)
     process = remote.process(envelope)
     remote.until(remote.noted)
     remote.connection.execute("select pgflow.cancel_run(%s)", [envelope.run_id])

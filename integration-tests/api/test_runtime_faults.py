@@ -111,7 +111,7 @@ def test_a_database_that_does_not_answer_is_waited_for_as_long_as_the_call_says(
 @pytest.mark.slow
 def test_a_slow_api_only_takes_time(remote, front):
     front.faults = [slow(0.6)]
-    envelope = remote.launched("slow_double", {"n": 7, "seconds": 3}, heartbeat_timeout=2, max_attempts=1)
+    envelope = remote.launched("slow_double", {"n": 7, "seconds": 7}, heartbeat_timeout=9, max_attempts=1)
     assert remote.run(envelope).kind == "completed"
     assert front.seen.count("heartbeat") >= 2
     assert remote.task(envelope).output == 14
@@ -136,7 +136,7 @@ def test_heartbeats_survive_a_fault_that_is_shorter_than_the_lease(remote, front
 
 
 def test_an_attempt_that_was_taken_over_stops(remote, front):
-    envelope = remote.launched("sleep", heartbeat_timeout=1)
+    envelope = remote.launched("sleep", heartbeat_timeout=6)
     thread = threading.Thread(target=remote.run, args=(envelope,))
     thread.start()
     remote.until(remote.noted)
@@ -172,7 +172,7 @@ def test_a_handshake_that_is_refused_starts_no_user_code(remote, front, status, 
 def test_a_killed_process_loses_nothing(remote):
     """Whenever it is killed, its lease runs out and another attempt completes the task."""
     chance = random.Random(5)
-    envelope = remote.launched("slow_double", {"n": 5, "seconds": 0.2}, heartbeat_timeout=1, max_attempts=50)
+    envelope = remote.launched("slow_double", {"n": 5, "seconds": 0.2}, heartbeat_timeout=10, max_attempts=50)
     envelope_of_run = envelope
     for _ in range(4):
         process = remote.process(envelope)

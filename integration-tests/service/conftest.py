@@ -95,6 +95,21 @@ def worker(pgflow_database) -> Iterator[Worker]:
 
 
 @pytest.fixture
+def lapse(pgflow_connection) -> Callable[[], None]:
+    """End every lease there is, as if its time had come."""
+
+    def end() -> None:
+        for table in ("run_steps", "map_tasks"):
+            pgflow_connection.execute(
+                f"update pgflow.{table} set lease_expires_at = now() where lease_expires_at is not null"
+            )
+        pgflow_connection.execute("update pgflow.timers set due_at = now() where kind = 'lease'")
+        pgflow_connection.execute("select pgflow.maintain()")
+
+    return end
+
+
+@pytest.fixture
 def dispatching():
     """Serve a database from this process: `async with dispatching(dsn, lease=...) as dispatcher`."""
 
@@ -119,6 +134,10 @@ class Process:
 
     def said(self, text: str) -> bool:
         return any(text in str(line["message"]) for line in self.lines())
+
+    def was_robbed(self) -> bool:
+        """Tell whether an attempt that it had was declared over by others."""
+        return self.said("attempt is over") or self.said("report came too late")
 
     def kill(self) -> None:
         self.popen.kill()

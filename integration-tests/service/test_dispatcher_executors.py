@@ -112,7 +112,7 @@ class TestHere:
         assert all([(await step_of(client, handle)).tasks["queued"] == 1 for handle in handles])
 
     async def test_executor_that_raises_loses_its_attempt_and_no_other(
-        self, client, pgflow_database, dispatching
+        self, client, pgflow_database, dispatching, lapse, aeventually
     ):
         async def act(executor, attempt):
             if len(executor.launched) == 1:
@@ -120,7 +120,9 @@ class TestHere:
             return await complete(executor, attempt)
 
         handles = await client.start_many(single, range(5))
-        async with dispatching(pgflow_database, [Here(act).instance], lease=0.5) as dispatcher:
+        async with dispatching(pgflow_database, [Here(act).instance], lease=600.0) as dispatcher:
+            await aeventually(lambda: dispatcher.status().lanes[0].answers == {"completed": 4})
+            lapse()
             assert await asyncio.gather(*(handle.result(60) for handle in handles)) == [1] * 5
             assert "ZeroDivisionError" in problems(dispatcher)["EXECUTOR_BUG"]
         assert sum([(await step_of(client, handle)).attempts for handle in handles]) == 1

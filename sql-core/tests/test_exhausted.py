@@ -111,7 +111,7 @@ def test_a_ladder_of_25_diamonds_is_skipped_without_walking_its_paths(engine: En
     """Rule 45: 2^25 paths would not end before the statement timeout."""
     engine.define("f", *diamonds(25))
     run_id = engine.run("f")
-    engine.rows("set statement_timeout = '5s'")
+    engine.rows("set statement_timeout = '20s'")
     give_up(engine, engine.take("top0"))
     assert engine.status(run_id) == "completed"
     assert set(engine.skips(run_id).values()) == {"handler_failed", "dependency_skipped"}
@@ -122,7 +122,7 @@ def test_a_ladder_of_25_diamonds_of_unmet_conditions_ends_in_run_flow(engine: En
     """Rule 45: by plain skips, one layer after another."""
     unmet = {"required_input": {"run": {"go": True}}}
     engine.define("f", *({**made, "options": unmet} for made in diamonds(25)))
-    engine.rows("set statement_timeout = '5s'")
+    engine.rows("set statement_timeout = '20s'")
     started = engine.start("f")
     assert started.status == "completed"
     assert set(engine.skips(started.run_id).values()) == {"condition_unmet"}

@@ -163,7 +163,7 @@ def test_a_long_list_of_texts_does_not_hold_up_those_who_read_it(engine: Engine)
     texts = [f"{number:014}" for number in range(600_000)]
     engine.define("f", step("a"), map_step("m", "run"), step("b", "a", "m"), returns="a")
     run_id = engine.run("f", [1])
-    engine.rows("set statement_timeout to '20s'")
+    engine.rows("set statement_timeout to '100s'")
     tasks = engine.take_all()
     engine.complete(tasks["a"], texts)
     engine.complete(tasks["m[0]"], 1)

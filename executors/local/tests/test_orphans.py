@@ -50,7 +50,7 @@ def test_a_killed_dispatcher_leaves_nothing_behind(tmp_path, handler, concurrenc
         assert alive(grandchild)
         assert os.getpgid(grandchild) == worker
         parent.send_signal(signal.SIGKILL)
-        wait_for(lambda: not alive(worker) and not alive(grandchild), seconds=1.0)
+        wait_for(lambda: not alive(worker) and not alive(grandchild), seconds=20.0)
     finally:
         parent.kill()
         parent.wait()
@@ -101,7 +101,7 @@ def test_the_reading_thread_is_a_tripwire_of_its_own(tmp_path):
         wait_for(lambda: started.exists() and len(started.read_text().split()) == 2)
         pids = [int(pid) for pid in started.read_text().split()]
         parent.send_signal(signal.SIGKILL)
-        wait_for(lambda: not any(alive(pid) for pid in pids), seconds=1.0)
+        wait_for(lambda: not any(alive(pid) for pid in pids), seconds=20.0)
     finally:
         parent.kill()
         parent.wait()

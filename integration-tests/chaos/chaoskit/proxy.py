@@ -18,6 +18,8 @@ class Proxy:
     def __init__(self, target: tuple[str, int]) -> None:
         self.delay = 0.0
         """Seconds that every chunk takes longer, in each direction."""
+        self.breaks_at: bytes | None = None
+        """An answer of the server with these bytes in it is lost, and its connection breaks."""
         self._target = target
         self._is_cut = False
         self._writers: set[asyncio.StreamWriter] = set()
@@ -70,25 +72,31 @@ class Proxy:
         if self._is_cut:
             writer.transport.abort()
             return
+        self._writers.add(writer)  # now: it may be cut while the other half is opened
         try:
             there, away = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
+            self._writers.remove(writer)
             return
         pair = {writer, away}
-        self._writers |= pair
+        self._writers.add(away)
         try:
-            await asyncio.gather(self._forward(reader, away), self._forward(there, writer))
+            await asyncio.gather(self._forward(reader, away), self._forward(there, writer, is_answer=True))
         finally:
             self._writers -= pair
             for each in pair:
                 each.transport.abort()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if is_answer and self.breaks_at is not None and self.breaks_at in data:
+                    break
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pgflow import Node, NonRetryable, RetryAfter, current_task, flow, map_step, step
 
-SECONDS = 60
+SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def add_up(numbers: list[int]) -> int:
 
 @flow
 def loaded(load: Node[Load]) -> Node[int]:
-    return step(add_up, map_step(work, step(spread, load), base_delay=0.1, jitter=0))
+    return step(add_up, map_step(work, step(spread, load), base_delay=0.1, jitter=0, max_attempts=10))
 
 
 def advance(file: str) -> str:

@@ -16,4 +16,4 @@ class TestReference(ExecutorConformance):
 
     @pytest.fixture
     def executor(self, backend):
-        return configured(ClusterExecutor, cluster=backend.name, request_timeout=1.0)
+        return configured(ClusterExecutor, cluster=backend.name, request_timeout=4.0)

@@ -15,7 +15,7 @@ from .engine import Engine
 
 T = TypeVar("T")
 
-_DEADLINE = 20.0
+_DEADLINE = 60.0
 CONTENTION = ("40P01", "40001", "55P03")
 
 

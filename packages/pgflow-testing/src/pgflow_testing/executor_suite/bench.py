@@ -47,7 +47,7 @@ __all__ = ["LIVE", "Bench", "Launched", "configured"]
 
 T = TypeVar("T")
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 """Seconds until what must come about counts as not coming: for broken code, not for slow machines."""
 
 LIVE: Final = frozenset({Phase.PENDING, Phase.RUNNING})

@@ -94,7 +94,7 @@ class BaseStorm(Suite):
     ) -> None:
         """Check 20."""
         _look_often(monkeypatch)
-        bench.start_runs(self.runs, max_attempts=20, launch_timeout=5)
+        bench.start_runs(self.runs, max_attempts=20, launch_timeout=60)
         async with bench.dispatching(), bench.dispatching():
             making_faults = asyncio.create_task(self._make_faults(bench))
             try:
