@@ -67,7 +67,7 @@ def test_a_large_body_is_refused_before_it_is_read(serve, held):
 
 def test_half_a_head_is_not_waited_for(api, held, monkeypatch):
     """Nor is the rest of the next head of a connection that was answered before."""
-    monkeypatch.setattr("pgflow.http.patience.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("pgflow.http.patience.HEAD_SECONDS", 1.0)
     (task,) = held(mode="start")
     body = json.dumps({**task.address, "output": 1})
     whole = (
