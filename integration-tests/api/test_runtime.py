@@ -77,18 +77,20 @@ def test_progress_is_shown_while_the_handler_runs(remote):
 
 
 def test_a_handler_that_computes_stays_alive(remote):
-    envelope = remote.launched("compute", {"seconds": 3}, heartbeat_timeout=6, max_attempts=1)
+    go = remote.folder / "go"
+    envelope = remote.launched("compute", {"go": str(go)}, heartbeat_timeout=9, max_attempts=1)
     process = remote.process(envelope)
     leases = set()
 
-    def has_ended() -> bool:
-        ends = "select lease_expires_at from pgflow.step_tasks where status = 'running'"
-        leases.update(row["lease_expires_at"] for row in remote.connection.execute(ends))
-        return process.poll() is not None
+    def was_renewed() -> bool:
+        query = "select lease_expires_at from pgflow.step_tasks where status = 'running'"
+        leases.update(row["lease_expires_at"] for row in remote.connection.execute(query))
+        return len(leases) > 1
 
-    remote.until(has_ended)
-    assert (process.returncode, remote.task(envelope).output) == (0, "computed")
-    assert len(leases) >= 2  # that of the handshake, and renewals
+    remote.until(was_renewed)
+    go.touch()
+    assert process.wait(60) == 0
+    assert remote.task(envelope).output == "computed"
 
 
 @pytest.mark.parametrize(("handler", "noted"), [("listen", "TaskCancelled"), ("sleep", "cancelled")])
