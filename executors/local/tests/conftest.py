@@ -10,8 +10,12 @@ from .support import HANDLERS, Local, children, open_files, until
 
 
 @pytest.fixture
-async def local():
-    """A factory of running executors; afterwards none has left a process, a task or a file open."""
+async def local(monkeypatch):
+    """A factory of running executors; afterwards none has left a process, a task or a file open.
+
+    Nothing is handed back for having waited: on a slow machine, the shortest task takes long.
+    """
+    monkeypatch.setattr("pgflow_local.watch._PATIENCE", 600.0)
     made = []
     tasks = asyncio.all_tasks()
     files = open_files()

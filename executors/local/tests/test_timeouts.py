@@ -75,10 +75,10 @@ async def test_waiting_for_a_process_does_not_count(local, tmp_path):
     executor = await local()
     gate = tmp_path / "gate"
     await executor.launch("block", started=str(tmp_path / "first"), until=str(gate))
-    waiting = await executor.launch("beat", seconds=0.05, timeout=5)
     await until((tmp_path / "first").exists)
+    waiting = await executor.launch("beat", seconds=0.05, timeout=4)
     since = time.monotonic()
-    await until(lambda: time.monotonic() - since > 5.1)
+    await until(lambda: time.monotonic() - since > 4.1)
     gate.touch()
     assert (await executor.ended(waiting)).outcome == "complete"
 
