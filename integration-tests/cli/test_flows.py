@@ -110,6 +110,7 @@ def test_typegen_asks_for_a_language_that_it_knows(hello):
         ("flows.hello", "'flows.hello' is not a flow reference", "write MODULE:flow"),
         ("flows.helo:hello", "there is no module 'flows.helo'", "check the spelling"),
         ("./flows/hello.py:hello", "names a file", "write its module: `flows.hello:hello`"),
+        (".hello:hello", "is not a flow reference", "write MODULE:flow"),
         ("hello.py:hello", "there is no module 'hello", "not its file: `hello:hello`"),
         ("flows.hello:helo", "module 'flows.hello' has no flow 'helo'", "did you mean `flows.hello:hello`?"),
         (

@@ -362,6 +362,8 @@ def test_a_folder_that_holds_something_else_is_not_touched(project):
             "--watch shows the newest runs, --before older ones",
         ),
         (["launch"], "there is no command `launch`"),
+        (["--config", "pgflow.toml", "runs"], "options follow their command: `pgflow COMMAND --config ...`"),
+        (["pause", "--executor", ""], "executor must be given\n mend: correct that value and try again"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_use_and_said(project, database, command, said):

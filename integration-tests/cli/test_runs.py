@@ -182,6 +182,12 @@ def test_retry_from_a_step_runs_it_and_all_after_it_again(shop):
     assert started[0]["pack"] < started[1]["pack"]
 
 
+def test_retry_from_a_step_that_is_not_there_names_the_steps(shop):
+    shop.pgflow("run", "shop:shop", "--input", ORDER)
+    shown = shop.pgflow("retry", "latest", "--from-step", "pakc", code=2).stderr
+    assert "has no step 'pakc'\n mend: did you mean `pack`?" in shown
+
+
 def test_retry_of_a_running_run_is_refused(shop):
     run = shop.json("run", "shop:shop", "--input", ORDER)
     assert run["run_id"] in shop.pgflow("retry", run["run_id"], code=1).stderr

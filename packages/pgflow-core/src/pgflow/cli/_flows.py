@@ -27,12 +27,12 @@ def is_reference(text: str) -> bool:
 def load_flow(reference: str, config: Config) -> Flow[Any, Any]:
     """Import "module:flow" with the project's folders on the path."""
     module_name, _, attribute = reference.partition(":")
-    if not module_name or not attribute.isidentifier():
+    if "/" in module_name:
+        raise Problem(f"{reference!r} names a file", mend=f"write its module: {_module_of(reference)}")
+    if not module_name or module_name.startswith(".") or not attribute.isidentifier():
         raise Problem(
             f"{reference!r} is not a flow reference", mend="write MODULE:flow, as in `flows.hello:hello`"
         )
-    if "/" in module_name:
-        raise Problem(f"{reference!r} names a file", mend=f"write its module: {_module_of(reference)}")
     module = _import(module_name, reference, config)
     found = getattr(module, attribute, None)
     if isinstance(found, Flow):

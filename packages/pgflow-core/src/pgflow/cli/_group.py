@@ -15,6 +15,16 @@ __all__ = ["CommandGroup"]
 class CommandGroup(click.Group):
     """A group that answers an unknown command with a problem like any other."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command; what does not fit is a problem like any other."""
+        as_json = "--json" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            what = error.format_message().removesuffix(".")
+            mend = f"options follow their command: `{ctx.command_path} COMMAND {error.option_name} ...`"
+            raise Problem(what, mend=mend, kind="UsageError", as_json=as_json) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

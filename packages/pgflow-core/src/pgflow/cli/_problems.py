@@ -69,7 +69,7 @@ _MENDS: Final[Mapping[type[BaseException], tuple[str, type[Problem]]]] = {
     errors.ForeignSchema: ("nothing was changed: name another database", Failure),
     errors.FlowNotFound: ("define it with `pgflow deploy MODULE:flow`", Problem),
     errors.RunNotFound: ("`pgflow runs` lists the runs of this database", Problem),
-    errors.InputError: ("correct the input and start the run again; no run was started", Problem),
+    errors.InputError: ("correct that value and try again; nothing was changed", Problem),
     errors.TooLarge: ("pass a reference (a path, a key) instead of the data itself", Problem),
     errors.NotYours: ("", Failure),
     errors.NotPossible: ("`pgflow status RUN_ID` shows the present state", Failure),

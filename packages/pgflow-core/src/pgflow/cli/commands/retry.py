@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgflow.cli._command import pgflow_command
 from pgflow.cli._following import Following, follow, following_options, workers
-from pgflow.cli._lookup import find_run
+from pgflow.cli._lookup import check_step, find_run
 from pgflow.cli._options import run_argument, step_option
 from pgflow.cli._session import Session
 from pgflow.client import Client
@@ -28,10 +28,13 @@ def command(session: Session, run_id: str, *, from_step: str | None, following: 
         connect(opened.dsn, application_name="pgflow retry") as connection,
         workers(session, opened, following) as child,
     ):
+        client = Client(connection=connection)
         found = find_run(connection, run_id)
+        if from_step is not None:
+            check_step(client.get_progress(found), from_step)
         status = fetch(connection, retry_run(found, from_step))
         if following.wait:
-            known = Client(connection=connection).get_progress(found)
+            known = client.get_progress(found)
             follow(session, connection, found, following, child, known=known)
         elif session.as_json:
             session.output.document({"run_id": found, "result": status})

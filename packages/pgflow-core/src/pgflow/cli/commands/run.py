@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 from rich.markup import escape
 
@@ -15,6 +17,8 @@ from pgflow.cli._session import Opened, Session
 from pgflow.cli._starting import RunOptions, StartedRun, start_run
 from pgflow.database.connection import connect
 from pgflow.errors import InputError
+
+_HOW: Final = "give the input: --input JSON, or --input @FILE"
 
 
 @pgflow_command(
@@ -55,8 +59,9 @@ def command(
             started = start_run(session, connection, flow, value, options)
         except InputError as error:
             problem = problem_of(error)
-            if input_text is None:
-                problem.mend = "give the input: --input JSON, or --input @FILE; no run was started"
+            given = input_text is not None
+            how = "correct the input and start the run again" if given else _HOW
+            problem.mend = f"{how}; no run was started"
             raise problem from None
         if following.wait:
             follow(session, connection, started.run_id, following, child)
