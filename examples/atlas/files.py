@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from pgflow import NonRetryable
+
 from examples.atlas.model import Folder, SourceFile
 
 __all__ = ["LANGUAGES", "discover"]
@@ -40,15 +42,23 @@ _LARGEST: Final = 512 * 1024
 
 def discover(folder: Folder) -> list[SourceFile]:
     """List the text files below a folder, by path; hidden folders and build results are left out."""
-    root = Path(folder.path).resolve(strict=True)
+    root = Path(folder.path).resolve()
+    if not root.is_dir():
+        raise NonRetryable(f"{root} is not a folder")
     found = [
         SourceFile(str(root), path.relative_to(root).as_posix(), LANGUAGES[path.suffix])
         for path in _walk(root)
-        if path.suffix in LANGUAGES and path.stat().st_size <= _LARGEST
+        if path.suffix in LANGUAGES and _is_readable(path)
     ]
     if not found:
-        raise ValueError(f"{root} holds no text file that the atlas knows: {', '.join(sorted(LANGUAGES))}")
+        known = ", ".join(sorted(LANGUAGES))
+        raise NonRetryable(f"{root} holds no text file that the atlas knows: {known}")
     return sorted(found, key=lambda file: file.path)
+
+
+def _is_readable(path: Path) -> bool:
+    """Leave out dangling links, pipes, what is too large, and names that are no text."""
+    return str(path).isprintable() and path.is_file() and path.stat().st_size <= _LARGEST
 
 
 def _walk(root: Path) -> Iterator[Path]:
