@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pgflow.embedded import EmbeddedServer
+from pgflow_testing import plugin
 
 pytest_plugins = ["pytester"]
 
@@ -60,6 +61,17 @@ def test_each_test_has_a_database_of_its_own_with_the_schema(
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no folder in memory")
+@pytest.mark.parametrize(("room", "is_in_memory"), [(0, True), (1 << 60, False)])
+def test_the_server_is_in_memory_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, room: int, is_in_memory: bool
+) -> None:
+    monkeypatch.setattr(plugin, "_ROOM", room)
+    assert plugin._scratch() == os.environ["TMPDIR"]
+    monkeypatch.delenv("TMPDIR")
+    assert (plugin._scratch() == "/dev/shm") == is_in_memory
 
 
 @pytest.mark.slow

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from pgflow_testing.servers import Server
 
 _SESSION_ID = pytest.StashKey[str]()
-_WORKER_INPUT = "pgflow_session_id"
+_SCRATCH = pytest.StashKey[str]()
+_WORKER_INPUT = {_SESSION_ID: "pgflow_session_id", _SCRATCH: "pgflow_scratch"}
+
+_MEMORY = "/dev/shm"  # noqa: S108  the folder made in it has a name that cannot be guessed
+_ROOM = 4 * 1024**3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,18 +43,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the session; a worker has the name, and the choice of a version, from its controller."""
+    """Name the session; a worker has the name, its place and the choice of a version from its controller."""
     chosen: str | None = config.getoption("--postgres")
     if chosen is not None:
         os.environ["PGFLOW_TEST_POSTGRES"] = chosen
     worker_input: dict[str, Any] = getattr(config, "workerinput", {})
-    config.stash[_SESSION_ID] = worker_input.get(_WORKER_INPUT) or uuid.uuid4().hex[:12]
+    config.stash[_SESSION_ID] = worker_input.get(_WORKER_INPUT[_SESSION_ID]) or uuid.uuid4().hex[:12]
+    config.stash[_SCRATCH] = worker_input.get(_WORKER_INPUT[_SCRATCH]) or _scratch()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the name of the session to an xdist worker."""
-    node.workerinput[_WORKER_INPUT] = node.config.stash[_SESSION_ID]
+    """Hand the name of the session and its place to an xdist worker."""
+    for key, name in _WORKER_INPUT.items():
+        node.workerinput[name] = node.config.stash[key]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -66,7 +72,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _session_folder(config: pytest.Config) -> Path:
-    return Path(tempfile.gettempdir(), f"pgflow-tests-{config.stash[_SESSION_ID]}")
+    return Path(config.stash[_SCRATCH], f"pgflow-tests-{config.stash[_SESSION_ID]}")
+
+
+def _scratch() -> str:
+    """Memory where there is plenty and no TMPDIR is set, else the folder for temporary files.
+
+    A database is hundreds of small files, and each test has one: on a disk they cost more than most tests.
+    """
+    may_choose = "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK | os.X_OK)
+    return _MEMORY if may_choose and shutil.disk_usage(_MEMORY).free >= _ROOM else tempfile.gettempdir()
 
 
 @pytest.fixture(scope="session")
