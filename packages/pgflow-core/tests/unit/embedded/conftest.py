@@ -63,7 +63,7 @@ def folder(_stopped: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(_stopped, tmp_path / "server"))
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not come true in time"
