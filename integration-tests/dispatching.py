@@ -13,7 +13,7 @@ from pgflow.dispatcher import Dispatcher
 
 __all__ = ["SECONDS", "problems", "running", "until"]
 
-SECONDS = 60.0
+SECONDS = 180.0
 
 
 async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:

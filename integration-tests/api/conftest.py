@@ -28,7 +28,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 PROJECT = Path(__file__).parent / "project"
-SECONDS = 30.0
+SECONDS = 120.0
 
 sys.path.insert(0, str(PROJECT))
 
@@ -289,7 +289,7 @@ class Remote:
         """What the handlers wrote into the trace."""
         return self.trace.read_text(encoding="utf-8").splitlines() if self.trace.exists() else []
 
-    def until(self, condition: Callable[[], object], seconds: float = 60) -> object:
+    def until(self, condition: Callable[[], object], seconds: float = 180) -> object:
         """Wait until a condition holds."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):

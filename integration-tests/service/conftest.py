@@ -35,7 +35,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT.parents[1] / "chaos")]
 
 @pytest.fixture
 def eventually():
-    """Wait until a condition holds; fails the test after a minute."""
+    """Wait until a condition holds; fails the test after three minutes."""
 
     def wait(condition: Callable[[], object], seconds: float = SECONDS) -> object:
         deadline = time.monotonic() + seconds

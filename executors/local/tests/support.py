@@ -15,7 +15,7 @@ from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef, Phase
 from pgflow_local.settings import LocalStepOptions
 
 HANDLERS = Path(__file__).parent / "handlers"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 async def until(condition, what="the condition"):
