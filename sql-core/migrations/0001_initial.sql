@@ -2342,8 +2342,11 @@ begin
   if not isfinite(_check_run_options.start_at) then
     raise exception 'start_at must be a time, not %', _check_run_options.start_at using errcode = 'PF008';
   end if;
-  perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
-  where octet_length(k.key) > pgflow._limit('name');
+  -- All of them together are seldom as long as one may be.
+  if octet_length(array_to_string(_check_run_options.idempotency_keys, '')) > pgflow._limit('name') then
+    perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
+    where octet_length(k.key) > pgflow._limit('name');
+  end if;
   if jsonb_typeof(_check_run_options.tags) <> 'object' then
     raise exception 'tags must be an object, not %', jsonb_typeof(_check_run_options.tags) using errcode = 'PF008';
   elsif pgflow._size(_check_run_options.tags) > pgflow._limit('tags') then
@@ -3054,30 +3057,47 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_left int := _claim.max_tasks;
+  v_queues pgflow.queues[];
   v_queue pgflow.queues;
   v_popped record;
+  v_asked int;
   v_back_runs uuid[];
   v_back_steps int[];
   v_back_indexes int[];
   v_count int;
   v_held bigint;
+  v_is_due boolean;
+  v_is_paused boolean;
   v_is_probe boolean;
   v_wanted constant int[] := case when _claim.flows is not null then array(
     select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
 begin
-  perform pgflow._sweep_due(v_now);
-  if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
-    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
-    if not found then
-      return;
-    end if;
-    v_is_probe := true;
-    v_left := least(v_left, 1);
+  -- One look for all that a claim must know. A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for
+  -- transactions that committed late.
+  select
+    exists (
+      select from pgflow.sweep_marks m
+      where m.full_sweep_at not between v_now - interval '30 seconds' and v_now
+        or exists (
+          select from pgflow.timers t
+          where t.due_at between case when m.timer_low > v_now then '-infinity' else m.timer_low end and v_now
+          order by t.due_at limit 1)),
+    exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null),
+    array(select q from pgflow.queues q where q.executor = _claim.executor order by q.priority desc)
+    into v_is_due, v_is_paused, v_queues;
+  if v_is_due then
+    perform pgflow._sweep_due(v_now);
   end if;
-  for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
+  if v_is_paused then
+    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
+    v_is_probe := found;
+    v_left := case when found then least(v_left, 1) else 0 end;
+  end if;
+  foreach v_queue in array v_queues loop
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
     while v_left > 0 and v_held < 1000 loop
+      v_asked := v_left;
       if v_wanted is null then
         v_popped := pgflow._pop_ready(v_queue, v_left);
       else
@@ -3125,11 +3145,16 @@ begin
       if v_count = 0 then
         perform pgflow._drop_dead_ready(v_queue, 100);
       end if;
+      -- Fewer than asked for: no more are to be had.
+      exit when cardinality(v_popped.run_ids) < v_asked;
     end loop;
   end loop;
   -- Only now, so that this call does not meet them again.
   if v_back_runs is not null then
     perform pgflow._put_back(v_back_runs, v_back_steps, v_back_indexes, v_now);
+  end if;
+  if v_is_due or v_back_runs is not null then
+    perform pgflow._notify();
   end if;
 end
 $$;
@@ -3538,16 +3563,7 @@ declare
   v_is_full boolean;
   v_is_done boolean;
 begin
-  -- A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for transactions that committed late.
-  select m.* into v_marks from pgflow.sweep_marks m
-  where m.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now
-    or exists (
-      select from pgflow.timers t
-      where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
-      order by t.due_at limit 1);
-  if not found then
-    return;
-  end if;
+  select m.* into strict v_marks from pgflow.sweep_marks m;
   v_is_full := v_marks.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now;
   v_is_done := pgflow._sweep_timers(_sweep_due.now,
     case when v_is_full or v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end, 100) < 100;
@@ -3560,7 +3576,7 @@ begin
 end
 $$;
 
-comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that looks after time: a bounded number of due timers, usually none.';
+comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that looks after time, when it is due: a bounded number of timers.';
 
 create function pgflow._lock_task(run_id uuid, step_slug text, task_index int) returns pgflow._tasks
 language plpgsql volatile
@@ -4411,35 +4427,27 @@ $$;
 comment on function pgflow.lane_state(text, text) is
   'What a dispatcher that serves an executor must know of the others: how many open attempts they launched, and whether claims are paused, why, and when a launch is tried again (null: when an operator resumes it).';
 
-create function pgflow._any_ready(executors text[]) returns boolean
+create function pgflow._wake_at(executors text[], held_for interval) returns timestamptz
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  return exists (
-    select from pgflow.queues q
-    where q.executor = any (_any_ready.executors)
-      and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null
-          and (e.probe_at is null or e.probe_at > pgflow.clock()))
-      and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)));
+  return least((
+      select t.due_at from pgflow.timers t
+      where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (_wake_at.executors)
+      order by t.due_at limit 1),
+    case when exists (
+      select from pgflow.queues q
+      where q.executor = any (_wake_at.executors)
+        and not exists (select from pgflow.executors e where e.executor = q.executor and e.paused_at is not null
+            and (e.probe_at is null or e.probe_at > pgflow.clock()))
+        and exists (select from pgflow.ready_tasks t where t.queue_id = q.queue_id and (t.xid, t.seq) >= (pgflow._low_mark(q.low_xid), q.low_seq)))
+      then pgflow.clock() + _wake_at.held_for end);
 end
 $$;
 
-comment on function pgflow._any_ready(text[]) is 'Whether tasks of these executors, if they are not paused or a probe of them is due, wait to be claimed.';
-
-create function pgflow._next_timer(executors text[]) returns timestamptz
-language plpgsql stable
-set search_path to pg_catalog, pg_temp
-as $$
-begin
-  return (
-    select t.due_at from pgflow.timers t
-    where t.due_at >= (select least(m.timer_low, pgflow.clock()) from pgflow.sweep_marks m) and t.executor = any (_next_timer.executors)
-    order by t.due_at limit 1);
-end
-$$;
-
-comment on function pgflow._next_timer(text[]) is 'When the next timer of these executors is due.';
+comment on function pgflow._wake_at(text[], interval) is
+  'When a claim for one of these executors is next worth it: when the next timer is due, or, if tasks wait and no pause keeps them, after held_for.';
 
 create function pgflow.next_wake_at(executors text[]) returns timestamptz
 language plpgsql stable security definer
@@ -4448,10 +4456,7 @@ set enable_bitmapscan to off
 set enable_seqscan to off
 as $$
 begin
-  if pgflow._any_ready(next_wake_at.executors) then
-    return pgflow.clock();
-  end if;
-  return pgflow._next_timer(next_wake_at.executors);
+  return pgflow._wake_at(next_wake_at.executors, '0');
 end
 $$;
 
@@ -4502,7 +4507,6 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
-  perform pgflow._notify();
 end
 $$;
 
@@ -4550,12 +4554,15 @@ begin
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
-  perform pgflow._notify();
-  -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
+  if v_statuses is not null then
+    perform pgflow._notify();
+  end if;
+  -- A full claim left more. One that brought something keeps nobody waiting for an exact answer: it is asked again soon.
+  -- What a claim of nothing left is held by somebody, or lies behind what is.
   kind := 'wake';
-  wake_at := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
-    else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
-      case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
+  wake_at := case when v_claimed = 0 then pgflow._wake_at(array[exchange_step_tasks.executor], '1 second')
+    when v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+    else pgflow.clock() + interval '0.1 seconds' end;
   return next;
 end
 $$;
@@ -6062,7 +6069,6 @@ begin
   return query
   select c.* from pgflow._claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
     claim_with_key.mode, claim_with_key.inputs, v_key.flows) c;
-  perform pgflow._notify();
 end
 $$;
 

@@ -9,8 +9,11 @@ begin
   if not isfinite(_check_run_options.start_at) then
     raise exception 'start_at must be a time, not %', _check_run_options.start_at using errcode = 'PF008';
   end if;
-  perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
-  where octet_length(k.key) > pgflow._limit('name');
+  -- All of them together are seldom as long as one may be.
+  if octet_length(array_to_string(_check_run_options.idempotency_keys, '')) > pgflow._limit('name') then
+    perform pgflow._check_name('idempotency_key', k.key) from unnest(_check_run_options.idempotency_keys) k (key)
+    where octet_length(k.key) > pgflow._limit('name');
+  end if;
   if jsonb_typeof(_check_run_options.tags) <> 'object' then
     raise exception 'tags must be an object, not %', jsonb_typeof(_check_run_options.tags) using errcode = 'PF008';
   elsif pgflow._size(_check_run_options.tags) > pgflow._limit('tags') then

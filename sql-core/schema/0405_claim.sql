@@ -10,30 +10,47 @@ as $$
 declare
   v_now timestamptz := pgflow.clock();
   v_left int := _claim.max_tasks;
+  v_queues pgflow.queues[];
   v_queue pgflow.queues;
   v_popped record;
+  v_asked int;
   v_back_runs uuid[];
   v_back_steps int[];
   v_back_indexes int[];
   v_count int;
   v_held bigint;
+  v_is_due boolean;
+  v_is_paused boolean;
   v_is_probe boolean;
   v_wanted constant int[] := case when _claim.flows is not null then array(
     select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
 begin
-  perform pgflow._sweep_due(v_now);
-  if exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null) then
-    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
-    if not found then
-      return;
-    end if;
-    v_is_probe := true;
-    v_left := least(v_left, 1);
+  -- One look for all that a claim must know. A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for
+  -- transactions that committed late.
+  select
+    exists (
+      select from pgflow.sweep_marks m
+      where m.full_sweep_at not between v_now - interval '30 seconds' and v_now
+        or exists (
+          select from pgflow.timers t
+          where t.due_at between case when m.timer_low > v_now then '-infinity' else m.timer_low end and v_now
+          order by t.due_at limit 1)),
+    exists (select from pgflow.executors e where e.executor = _claim.executor and e.paused_at is not null),
+    array(select q from pgflow.queues q where q.executor = _claim.executor order by q.priority desc)
+    into v_is_due, v_is_paused, v_queues;
+  if v_is_due then
+    perform pgflow._sweep_due(v_now);
   end if;
-  for v_queue in select q.* from pgflow.queues q where q.executor = _claim.executor order by q.priority desc loop
+  if v_is_paused then
+    perform from pgflow.executors e where e.executor = _claim.executor and e.probe_at <= v_now for no key update skip locked;
+    v_is_probe := found;
+    v_left := case when found then least(v_left, 1) else 0 end;
+  end if;
+  foreach v_queue in array v_queues loop
     v_held := 0;
     -- Bounded: entries whose rows somebody holds go behind the others, and the next claim gets on.
     while v_left > 0 and v_held < 1000 loop
+      v_asked := v_left;
       if v_wanted is null then
         v_popped := pgflow._pop_ready(v_queue, v_left);
       else
@@ -81,11 +98,16 @@ begin
       if v_count = 0 then
         perform pgflow._drop_dead_ready(v_queue, 100);
       end if;
+      -- Fewer than asked for: no more are to be had.
+      exit when cardinality(v_popped.run_ids) < v_asked;
     end loop;
   end loop;
   -- Only now, so that this call does not meet them again.
   if v_back_runs is not null then
     perform pgflow._put_back(v_back_runs, v_back_steps, v_back_indexes, v_now);
+  end if;
+  if v_is_due or v_back_runs is not null then
+    perform pgflow._notify();
   end if;
 end
 $$;

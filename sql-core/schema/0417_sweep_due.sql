@@ -7,16 +7,7 @@ declare
   v_is_full boolean;
   v_is_done boolean;
 begin
-  -- A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for transactions that committed late.
-  select m.* into v_marks from pgflow.sweep_marks m
-  where m.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now
-    or exists (
-      select from pgflow.timers t
-      where t.due_at between case when m.timer_low > _sweep_due.now then '-infinity' else m.timer_low end and _sweep_due.now
-      order by t.due_at limit 1);
-  if not found then
-    return;
-  end if;
+  select m.* into strict v_marks from pgflow.sweep_marks m;
   v_is_full := v_marks.full_sweep_at not between _sweep_due.now - interval '30 seconds' and _sweep_due.now;
   v_is_done := pgflow._sweep_timers(_sweep_due.now,
     case when v_is_full or v_marks.timer_low > _sweep_due.now then '-infinity' else v_marks.timer_low end, 100) < 100;
@@ -29,4 +20,4 @@ begin
 end
 $$;
 
-comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that looks after time: a bounded number of due timers, usually none.';
+comment on function pgflow._sweep_due(timestamptz) is 'The part of a claim that looks after time, when it is due: a bounded number of timers.';

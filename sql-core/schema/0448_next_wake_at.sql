@@ -5,10 +5,7 @@ set enable_bitmapscan to off
 set enable_seqscan to off
 as $$
 begin
-  if pgflow._any_ready(next_wake_at.executors) then
-    return pgflow.clock();
-  end if;
-  return pgflow._next_timer(next_wake_at.executors);
+  return pgflow._wake_at(next_wake_at.executors, '0');
 end
 $$;
 

@@ -19,7 +19,6 @@ begin
   return query
   select c.* from pgflow._claim(claim_step_tasks.executor, claim_step_tasks.worker_id, claim_step_tasks.max_tasks,
     claim_step_tasks.lease_seconds, claim_step_tasks.mode, claim_step_tasks.inputs) c;
-  perform pgflow._notify();
 end
 $$;
 

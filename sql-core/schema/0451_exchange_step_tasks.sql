@@ -39,12 +39,15 @@ begin
     get diagnostics v_claimed = row_count;
   end if;
   -- After the claim: only what it left ready is worth waking somebody for.
-  perform pgflow._notify();
-  -- A full claim left more. What a short one left is held by somebody, or lies behind what is.
+  if v_statuses is not null then
+    perform pgflow._notify();
+  end if;
+  -- A full claim left more. One that brought something keeps nobody waiting for an exact answer: it is asked again soon.
+  -- What a claim of nothing left is held by somebody, or lies behind what is.
   kind := 'wake';
-  wake_at := case when v_claimed > 0 and v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
-    else least(pgflow._next_timer(array[exchange_step_tasks.executor]),
-      case when pgflow._any_ready(array[exchange_step_tasks.executor]) then pgflow.clock() + interval '1 second' end) end;
+  wake_at := case when v_claimed = 0 then pgflow._wake_at(array[exchange_step_tasks.executor], '1 second')
+    when v_claimed = exchange_step_tasks.max_tasks then pgflow.clock()
+    else pgflow.clock() + interval '0.1 seconds' end;
   return next;
 end
 $$;

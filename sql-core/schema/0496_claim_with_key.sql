@@ -29,7 +29,6 @@ begin
   return query
   select c.* from pgflow._claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
     claim_with_key.mode, claim_with_key.inputs, v_key.flows) c;
-  perform pgflow._notify();
 end
 $$;
 

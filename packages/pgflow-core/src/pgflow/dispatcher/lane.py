@@ -21,7 +21,7 @@ from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Exchanged, 
 from pgflow.dispatcher.attempts import AttemptBuilder, LiveTask
 from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refusal
 from pgflow.dispatcher.hooks import Hooks
-from pgflow.dispatcher.links import Database, Link
+from pgflow.dispatcher.links import Database, Link, Links
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode, storable
@@ -113,6 +113,7 @@ class Lane(ABC):
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self._links = Links(settings.database)
         self._delivery = Delivery(
             Link(settings.database),
             Outcomes(self._settle, self._put_back, self.forget_report),
@@ -159,6 +160,7 @@ class Lane(ABC):
         finally:
             for task in self._background:
                 task.cancel()
+            await self._links.close()
             await self._delivery.close()
 
     @property
@@ -253,16 +255,17 @@ class Lane(ABC):
         task.add_done_callback(self._background.discard)
 
     async def _shuttle(self) -> None:
-        link = Link(self._database)
-        try:
-            while True:
-                async with self._turn:
-                    await self._until_due()
-                    order = self._take()
-                if order.reports or order.asked:
-                    await self._exchange(link, order)
-        finally:
-            await link.close()
+        while True:
+            async with self._turn:
+                await self._until_due()
+                order = self._take()
+            if order.reports or order.asked:
+                with self._links.take() as link:
+                    answer = await self._exchange(link, order)
+                if answer is not None:
+                    self._settle(order.reports, answer.statuses)
+                    await self.begin(self._accept(order, answer))
+                    self._wake.set()  # only now: what was claimed goes out before anything else is looked at
 
     async def _until_due(self) -> None:
         while True:
@@ -298,7 +301,7 @@ class Lane(ABC):
         self._pace.begin(now, asked)
         return _Order(reports, asked)
 
-    async def _exchange(self, link: Link, order: _Order) -> None:
+    async def _exchange(self, link: Link, order: _Order) -> Exchanged | None:
         settings = self._settings
         statement = exchange_step_tasks(
             as_array(order.reports),
@@ -322,8 +325,8 @@ class Lane(ABC):
             await self._failed(link, order, error)
         else:
             self.tally.exchanges.add(self._loop.time() - began)
-            self._settle(order.reports, answer.statuses)
-            await self.begin(self._accept(order, answer))
+            return answer
+        return None
 
     def _accept(self, order: _Order, answer: Exchanged) -> list[tuple[LiveTask, Attempt]]:
         """Count what was claimed as open, and decide when to look again."""
@@ -339,14 +342,8 @@ class Lane(ABC):
         if self._failures:
             self._failures = 0
             self._problems.clear("EXCHANGE_FAILED", self.name)
-        self._pace.end(
-            now,
-            asked=order.asked,
-            got=len(claimed),
-            wake_in=answer.wake_in,
-            longest_poll=self.longest_poll,
-        )
-        self._wake.set()
+        asked, got, longest = order.asked, len(claimed), self.longest_poll
+        self._pace.end(now, asked=asked, got=got, wake_in=answer.wake_in, longest_poll=longest)
         return list(self._built(claimed))
 
     def _built(self, claimed: Sequence[tuple[LiveTask, ClaimedTask]]) -> Iterator[tuple[LiveTask, Attempt]]:
