@@ -4190,7 +4190,7 @@ begin
   return next;
 end
 $$;
-COMMENT ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
+COMMENT ON FUNCTION pgflow.exchange_step_tasks(reports jsonb, executor text, worker_id text, max_tasks integer, lease_seconds double precision, mode text, inputs text) IS 'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake): soon, after a claim that brought something.';
 CREATE FUNCTION pgflow.fail_step_task(run_id uuid, step_slug text, task_index integer, attempt_token uuid, error jsonb, retryable boolean DEFAULT true, retry_after_seconds double precision DEFAULT NULL::double precision) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -7,6 +7,7 @@ enqueued while the executor is paused, so that a drain begins with a full queue.
 import asyncio
 import threading
 import time
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -61,10 +62,10 @@ state: dict[str, Any] = {}
 
 
 def connect(dsn: str) -> dict[str, Any]:
-    """Open a connection that hears of ended runs, and start the dispatcher."""
+    """Open a connection and start the dispatcher."""
     pgflow_sql_driver.connect(dsn)
     connection: Connection = pgflow_sql_driver.connections[0]
-    state.update(connection=connection, ends=Ends(dsn))
+    state.update(connection=connection, dsn=dsn)
     started = threading.Event()
     threading.Thread(target=_dispatch, args=(dsn, started), daemon=True).start()
     if not started.wait(30):
@@ -94,9 +95,10 @@ def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
 def drain(flow: str, count: int) -> dict[str, Any]:
     """Let the dispatcher work, from its wake-up to the end of the last run."""
     connection: Connection = state["connection"]
+    ends = _ends()
     started = time.perf_counter()
     connection.execute("select pgflow.resume_executor('local')")
-    state["ends"].wait()
+    ends.wait()
     return {"seconds": time.perf_counter() - started}
 
 
@@ -105,10 +107,17 @@ def fan(items: int, payload: int, dependent: bool) -> dict[str, Any]:
     values = ",".join(f'"{"x" * payload}"' if payload else str(index) for index in range(items))
     connection: Connection = state["connection"]
     flow = "fan_after" if dependent else "fan"
+    ends = _ends()
     started = time.perf_counter()
     connection.execute("select * from pgflow.run_flow(%s, %s::jsonb)", (flow, f"[{values}]"))
-    state["ends"].wait()
+    ends.wait()
     return {"seconds": time.perf_counter() - started}
+
+
+@cache
+def _ends() -> Ends:
+    """Listen from the first wait on, not before: every notification wakes all who listen."""
+    return Ends(state["dsn"])
 
 
 MOMENTS = "select s.output from pgflow.step_states s where s.run_id = %s order by s.step_slug"
@@ -124,12 +133,22 @@ def latency(samples: int, gap: float) -> dict[str, Any]:
         enqueued = time.monotonic_ns()
         row = connection.execute("select run_id from pgflow.run_flow('pair', '{}')").fetchone()
         assert row is not None
-        state["ends"].wait()
-        (first,), (second,) = connection.execute(MOMENTS, (row[0],)).fetchall()
+        first, second = _outputs(row[0])
         (begun, ended), (followed, _) = (_numbers(first), _numbers(second))
         starts.append((begun - enqueued) / 1e6)
         nexts.append((followed - ended) / 1e6)
     return {"start_ms": starts, "next_ms": nexts}
+
+
+def _outputs(run_id: str) -> list[str]:
+    """Return what the steps of a run said, when all have ended; no look at it comes while it is fast."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        rows = state["connection"].execute(MOMENTS, (run_id,)).fetchall()
+        if all(output is not None for (output,) in rows):
+            return [output for (output,) in rows]
+    raise TimeoutError(f"run {run_id} has not ended in {PATIENCE:g} s")
 
 
 def idle(seconds: float) -> dict[str, Any]:

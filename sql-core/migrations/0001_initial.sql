@@ -4568,7 +4568,7 @@ end
 $$;
 
 comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double precision, text, text) is
-  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
+  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake): soon, after a claim that brought something.';
 
 create function pgflow._ended_attempt(run_id uuid, step_slug text, task_index int, token_hash bytea, outcome text) returns boolean
 language plpgsql stable

@@ -53,4 +53,4 @@ end
 $$;
 
 comment on function pgflow.exchange_step_tasks(jsonb, text, text, int, double precision, text, text) is
-  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake).';
+  'Report, claim and learn when to look again, in one round trip: a row a report (kind report), a row a claimed task (task), and one row with wake_at (wake): soon, after a claim that brought something.';

@@ -12,7 +12,7 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Final, TypeVar
 
 import psycopg
@@ -172,7 +172,7 @@ class Links:
         self._resting: list[Link] = []
 
     @contextlib.contextmanager
-    def take(self) -> Iterator[Link]:
+    def take(self) -> Generator[Link]:
         """Have a link to oneself for a while."""
         link = self._resting.pop() if self._resting else Link(self._database)
         try:
