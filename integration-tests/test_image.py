@@ -49,6 +49,7 @@ class Image:
             "HOME": os.environ["HOME"],  # where pip is told of its index
         }
         self.environment.pop("PYTHONPATH", None)
+        self.environment["PIP_NO_COMPILE"] = "1"  # most of what is installed is never imported
         self.command = []
 
     def build(self, text):

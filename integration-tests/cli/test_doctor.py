@@ -22,6 +22,7 @@ def doubled(number: Node[int]) -> Node[int]:
 
 
 LAUNCHER = """
+import asyncio
 from pydantic import BaseModel, ConfigDict
 from pgflow.executor import Capability, Hindrance
 from pgflow.hookspecs import hookimpl
@@ -45,6 +46,8 @@ class Launcher:
         pass
 
     async def check(self):
+        if "mute" in self.target.url:
+            await asyncio.Event().wait()
         return [Hindrance("queue", f"nobody there reaches {self.target.url}", "open the way")]
 
     async def check_steps(self, steps):
@@ -172,6 +175,16 @@ def test_an_executor_that_launches_elsewhere_needs_a_target_and_may_be_hindered(
         (found,) = found_by(project, "executors")
     assert (found["severity"], found["subject"], found["mend"]) == ("error", "cloud: queue", "open the way")
     assert found["finding"] == "nobody there reaches https://flows.example.com/"
+
+
+def test_an_executor_whose_place_does_not_answer(project, database, monkeypatch, launcher):
+    project.write("pgflow.toml", f'[api]\npublic_url = "https://mute.example.com"\n{launcher}')
+    monkeypatch.setattr("pgflow.cli._doctor.asking._SECONDS", 0.5)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(project.folder / "site"))
+        (found,) = found_by(project, "executors")
+    assert (found["severity"], found["finding"]) == ("unknown", "could not look: no answer within 0.5 s")
+    assert "[executors.cloud]" in found["mend"]
 
 
 def test_deployed_steps_that_do_not_fit_their_executor(project, database, monkeypatch, launcher):

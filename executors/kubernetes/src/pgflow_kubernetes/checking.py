@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -80,7 +81,8 @@ async def _rights(
     cluster: Cluster, settings: KubernetesSettings, needs: Sequence[tuple[str, str, str]]
 ) -> list[Hindrance]:
     """Ask for each right; a cluster that does not say so is believed to grant it."""
-    lacking = [need for need in needs if not await _may(cluster, settings.namespace, *need)]
+    granted = await asyncio.gather(*(_may(cluster, settings.namespace, *need) for need in needs))
+    lacking = [need for need, may in zip(needs, granted, strict=True) if not may]
     if not lacking:
         return []
     names = ", ".join(f"{verb} {resource}" for _, resource, verb in lacking)

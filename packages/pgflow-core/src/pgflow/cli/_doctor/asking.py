@@ -13,7 +13,7 @@ from pgflow.plugins import ExecutorInstance
 
 __all__ = ["ask"]
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 30.0
 
 Question = Callable[[Executor], Awaitable[Sequence[Hindrance]]]
 
@@ -23,6 +23,9 @@ def ask(check: str, instance: ExecutorInstance, question: Question) -> Iterator[
     name = instance.name
     try:
         found = asyncio.run(_answer(instance, question))
+    except TimeoutError:
+        mend = f"see whether what [executors.{name}] leads to can be reached from here"
+        yield Finding(check, "unknown", name, f"could not look: no answer within {_SECONDS:g} s", mend)
     except Exception as error:
         mend = f"mend [executors.{name}], or tell the makers of executor {instance.executor.name!r}"
         yield Finding(check, "unknown", name, f"could not look: {error!r}", mend)
