@@ -233,7 +233,7 @@ def load(start: Path | None = None, *, file: Path | None = None) -> Config:
     except ValidationError as error:
         raise ConfigError("\n".join(_problems(error, found, table))) from None
     except ValueError as error:  # pydantic-settings: an environment variable that is not the JSON it must be
-        raise ConfigError(f"environment: {error}; see the configuration reference for its form") from None
+        raise ConfigError(_misread(error)) from None
     return Config(found.parent if found else folder, found, settings)
 
 
@@ -273,6 +273,13 @@ def _problems(error: ValidationError, file: Path | None, table: Mapping[str, Any
             yield f'{where}: `{key}` is not a flow reference; write it "module:flow"'
         else:
             yield f"{where}: `{key}` is wrong: {problem['msg']}; mend its value"
+
+
+def _misread(error: ValueError) -> str:
+    """Name the variable that pydantic-settings could not read as the JSON of a table."""
+    field = str(error).partition('field "')[2].partition('"')[0]
+    variable = f"{_ENV_PREFIX}{field.upper()}"
+    return f"environment variable {variable}: not a JSON object; write one, or set {variable}__<KEY>"
 
 
 def _where(path: list[str], file: Path | None, table: Mapping[str, Any]) -> str:

@@ -122,6 +122,13 @@ def test_a_wrong_variable_is_named_instead_of_the_file(tmp_path, monkeypatch):
         load(tmp_path)
 
 
+def test_a_variable_for_a_table_that_is_no_json_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGFLOW_DISPATCHER", "30")
+    assert "PGFLOW_DISPATCHER" in refusal(tmp_path, "")
+    monkeypatch.setenv("PGFLOW_DISPATCHER", "thirty")
+    assert refusal(tmp_path, "").startswith("environment variable PGFLOW_DISPATCHER: not a JSON object")
+
+
 def test_broken_toml_is_told_with_its_place(tmp_path):
     assert "(at line 2, column 1" in refusal(tmp_path, 'flows = ["a:b"\n= 3')
 

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from pgflow.errors import DatabaseError
-from pgflow.jsontext import DEEPEST, is_too_deep
 
 __all__ = [
     "Deployed",
@@ -211,12 +210,13 @@ class LogEntry:
 def _read(adapter: TypeAdapter[T], text: str) -> T:
     try:
         return adapter.validate_json(text)
-    except ValidationError:
-        if not is_too_deep(text):
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        if problem["type"] != "json_invalid":
             raise
         raise DatabaseError(
-            f"the run holds a value that is nested more than {DEEPEST} levels deep: read it by SQL, "
-            "`select pgflow.get_run(...)`"
+            f"the run holds a value that Python cannot read: {problem['msg']}. Read the run by SQL: "
+            "select pgflow.get_run(...)"
         ) from None
 
 

@@ -18,7 +18,8 @@ from pgflow.cli._starting import RunOptions, StartedRun, start_run
 from pgflow.database.connection import connect
 from pgflow.errors import InputError
 
-_HOW: Final = "give the input: --input JSON, or --input @FILE"
+_GIVE: Final = "give the input: --input JSON, or --input @FILE"
+_CORRECT: Final = "correct the input and start the run again"
 
 
 @pgflow_command(
@@ -59,9 +60,7 @@ def command(
             started = start_run(session, connection, flow, value, options)
         except InputError as error:
             problem = problem_of(error)
-            given = input_text is not None
-            how = "correct the input and start the run again" if given else _HOW
-            problem.mend = f"{how}; no run was started"
+            problem.mend = f"{_GIVE if input_text is None else _CORRECT}; no run was started"
             raise problem from None
         if following.wait:
             follow(session, connection, started.run_id, following, child)
