@@ -11,6 +11,7 @@ import pgflow_supabase.commands.supabase as commands
 import pytest
 from click.testing import CliRunner
 from pgflow import run_inline
+from pgflow.typegen import typescript_module
 from pgflow_supabase.project.migrations import Part, Writing, write_migrations
 from pgflow_supabase.project.settings_file import UnfitSettings, merged_settings
 
@@ -74,9 +75,31 @@ def test_what_is_written_runs(tmp_path):
     init(tmp_path, "--flow", "order")
     made = runpy.run_path(str(tmp_path / "flows/order.py"))
     assert run_inline(made["order"], "Ada") == "HELLO, ADA!"
-    deno("check", "order/index.ts", cwd=tmp_path / "supabase/functions")
+    functions = tmp_path / "supabase/functions"
+    deno("check", "order/index.ts", cwd=functions)
+    index = functions / "order/index.ts"
+    index.write_text(index.read_text().replace("greeting.toUpperCase()", "greeting.length"))
+    with pytest.raises(AssertionError, match="not assignable to type 'string"):
+        deno("check", "order/index.ts", cwd=functions)
     settings = tomllib.loads((tmp_path / "pgflow.toml").read_text())
     assert settings["flows"] == ["flows.order:order"]
+
+
+def test_the_types_that_are_written_are_those_of_the_flow(tmp_path):
+    init(tmp_path, "--flow", "order")
+    made = runpy.run_path(str(tmp_path / "flows/order.py"))
+    types = (tmp_path / "supabase/functions/_shared/flows.ts").read_text()
+    assert types == typescript_module([made["order"]], "pgflow typegen --lang typescript")
+    assert "serve<Flows>" in (tmp_path / "supabase/functions/order/index.ts").read_text()
+
+
+def test_a_function_of_a_flow_whose_types_are_not_known_says_its_own(tmp_path):
+    init(tmp_path, "--flow", "order")
+    types = (tmp_path / "supabase/functions/_shared/flows.ts").read_bytes()
+    written = json.loads(init(tmp_path, "--flow", "other", "--json"))["written"]
+    assert written == [str(tmp_path / "supabase/functions/other/index.ts")]
+    assert "({ name }: { name: string })" in (tmp_path / "supabase/functions/other/index.ts").read_text()
+    assert (tmp_path / "supabase/functions/_shared/flows.ts").read_bytes() == types
 
 
 def test_without_a_config_file_what_it_needs_is_shown(tmp_path):

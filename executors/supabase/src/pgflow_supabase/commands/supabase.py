@@ -47,9 +47,9 @@ def init(session: Session, folder: Path, flow: str) -> None:
         raise Problem(f"--flow {flow!r} cannot name a function", mend="use a-z, 0-9 and _, from a letter on")
     writing = Writing()
     write_migrations(folder / "supabase" / "migrations", _parts(), datetime.now(UTC), writing)
+    write_flow(folder, flow, writing)
     write_function(folder, flow, writing)
     _add_package(folder / "supabase" / "functions", writing)
-    write_flow(folder, flow, writing)
     snippet = _add_settings(folder / "supabase" / "config.toml", flow, writing)
     _report(session, writing, snippet, flow)
 

@@ -14,16 +14,28 @@ _PLACEHOLDER: Final = "FLOW"
 
 
 def write_function(project: Path, flow: str, writing: Writing) -> None:
-    """Write the edge function of a flow unless there is one."""
-    writing.write(project / "supabase" / "functions" / flow / "index.ts", _filled("index.ts", flow))
+    """Write the edge function of a flow unless there is one; with the flow's types where they are known."""
+    template = "typed_index.ts" if _has_types(project, flow) else "index.ts"
+    writing.write(project / "supabase" / "functions" / flow / "index.ts", _filled(template, flow))
 
 
 def write_flow(project: Path, flow: str, writing: Writing) -> None:
-    """Write the flow in Python and its settings, in a project without settings."""
+    """Write the flow in Python, its types and its settings, in a project without settings."""
     if (project / "pgflow.toml").exists():
         return
     writing.write(project / "pgflow.toml", _filled("pgflow.toml", flow))
     writing.write(project / "flows" / f"{flow}.py", _filled("flow.py.txt", flow))
+    writing.write(_types(project), _filled("flows.ts", flow))
+
+
+def _types(project: Path) -> Path:
+    """Where `pgflow typegen` is told to write."""
+    return project / "supabase" / "functions" / "_shared" / "flows.ts"
+
+
+def _has_types(project: Path, flow: str) -> bool:
+    types = _types(project)
+    return types.exists() and f"\n  {flow}: {{" in types.read_text(encoding="utf-8")
 
 
 def _filled(template: str, flow: str) -> str:
