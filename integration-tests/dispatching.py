@@ -14,6 +14,7 @@ from pgflow.dispatcher import Dispatcher
 __all__ = ["SECONDS", "problems", "running", "until"]
 
 SECONDS = 180.0
+"""A deadline for what is broken; on the slowest machine it is not reached."""
 
 
 async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,23 +23,14 @@ from pgflow.plugins import ExecutorInstance, Plugins, configure
 from pgflow_kubernetes.executor import KubernetesExecutor
 
 from ..api.conftest import Server
+from ..dispatching import running
 from .clusters import CLUSTERS, LOCAL, Cluster
 from .control_plane import Missing
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "project"
-SECONDS = 90.0
 
 sys.path.insert(0, str(PROJECT))
-
-
-async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Wait, in an event loop, until a condition holds; fails the test when it never does."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "never came true"
-        await asyncio.sleep(0.05)
-    return found
 
 
 @dataclass
@@ -142,17 +132,8 @@ def api(pgflow_database) -> Iterator[str]:
 def dispatching(pgflow_database, namespace, api):
     """Launch from this process: `async with dispatching(pull_grace=0) as dispatcher`."""
 
-    @contextlib.asynccontextmanager
-    async def serve(observe_every: float = 0.5, **settings: Any) -> AsyncIterator[Dispatcher]:
+    def serve(observe_every: float = 0.5, **settings: Any) -> AbstractAsyncContextManager[Dispatcher]:
         instance = replace(namespace.instance(api, **settings), observe_every=observe_every)
-        dispatcher = Dispatcher(pgflow_database, [instance], grace=5.0)
-        task = asyncio.create_task(dispatcher.run())
-        try:
-            await until(lambda: task.done() or dispatcher.status().state == "running")
-            yield dispatcher
-        finally:
-            dispatcher.request_stop()
-            async with asyncio.timeout(SECONDS):
-                await task
+        return running(Dispatcher(pgflow_database, [instance], grace=5.0))
 
     return serve

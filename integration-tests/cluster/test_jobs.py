@@ -6,7 +6,7 @@ import pytest
 from cluster_flows import held, held_once, out_of_memory, silent, tally, unpullable
 from pgflow import AsyncClient, RunFailed
 
-from .conftest import SECONDS, until
+from ..dispatching import SECONDS, until
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,9 @@ import pytest
 from cluster_flows import held, increment
 from pgflow import AsyncClient
 
+from ..dispatching import SECONDS, until
 from .clusters import ONE
-from .conftest import PROJECT, SECONDS, until
+from .conftest import PROJECT
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster_flows import increment
 from pgflow import AsyncClient
 
-from .conftest import SECONDS
+from ..dispatching import SECONDS
 
 CLUSTERS = ("double",)
 

@@ -17,7 +17,7 @@ from pgflow.executor import Accepted, Attempt, ExecutorContext, HandleRef, Phase
 from pgflow_kubernetes.checking import NEEDS, SECRET, SECRET_FIRST
 from pgflow_kubernetes.naming import labels
 
-from .conftest import SECONDS, until
+from ..dispatching import SECONDS, until
 from .proxy import Asked, Proxy
 
 pytestmark = pytest.mark.slow

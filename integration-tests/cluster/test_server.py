@@ -15,9 +15,9 @@ import kubernetes
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from ..dispatching import until
 from .clusters import CLUSTERS as EVERY
 from .clusters import SHELL
-from .conftest import until
 
 pytestmark = pytest.mark.slow
 
