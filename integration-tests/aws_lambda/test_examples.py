@@ -11,7 +11,6 @@ from pathlib import Path
 
 import hcl2
 import pytest
-from cfnlint.decode.cfn_yaml import load
 from pgflow_lambda.packaging import HANDLER
 from pgflow_lambda.packaging.platforms import PYTHONS
 
@@ -24,6 +23,8 @@ RIGHTS_OF_THE_DISPATCHER = {"lambda:InvokeFunction", "lambda:GetFunctionEventInv
 
 @pytest.fixture(scope="module")
 def template():
+    from cfnlint.decode.cfn_yaml import load  # a second and sympy: not for those who only collect
+
     return load(str(FOLDER / "template.yaml"))["Resources"]
 
 
