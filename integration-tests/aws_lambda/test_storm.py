@@ -14,7 +14,7 @@ from pgflow_testing.aws_lambda import Odds
 
 RUNS, ITEMS = 20, 100
 IN_FLIGHT = 100
-PROCESSES = 12
+PROCESSES = 6
 SECONDS = 600.0
 
 

@@ -9,10 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pgflow_lambda.packaging import wheels
+from pgflow_lambda.packaging import package, wheels
 from pgflow_lambda.packaging.archive import TooLarge, write_archive
 from pgflow_lambda.packaging.platforms import Platform
-from pgflow_lambda.packaging.sources import SourceMissing, copy_sources
+from pgflow_lambda.packaging.sources import SourceMissing, copy_sources, find_sources
 from pgflow_lambda.packaging.wheels import InstallFailed, install_wheels
 
 
@@ -67,7 +67,7 @@ def test_what_lambda_would_not_take_is_not_written_and_the_biggest_are_named(pro
 def test_a_package_goes_along_whole_a_module_alone_and_pgflow_too(project, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    copy_sources(root, ["shop.flows", "lone"], [tmp_path, project], [project / "bin"])
+    copy_sources(root, find_sources(["shop.flows", "lone"], [tmp_path, project], [project / "bin"]))
     found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert {name for name in found if not name.startswith("pgflow")} == {
         "bin/tool",
@@ -84,7 +84,7 @@ def test_a_program_that_is_included_stays_one(project, tmp_path):
     root.mkdir()
     tool = project / "bin/tool"
     tool.chmod(0o755)
-    copy_sources(root, ["lone"], [project], [tool, project / "bin"])
+    copy_sources(root, find_sources(["lone"], [project], [tool, project / "bin"]))
     made = write_archive(root, tmp_path / "function.zip")
     with zipfile.ZipFile(made.path) as archive:
         modes = {name: archive.getinfo(name).external_attr >> 16 for name in ("tool", "bin/tool", "lone.py")}
@@ -115,9 +115,12 @@ def test_commands_of_wheels_are_left_behind(tmp_path, monkeypatch):
         ("x", "not in"),
     ],
 )
-def test_a_module_that_is_not_there_is_named(project, tmp_path, module, message):
+def test_a_module_that_is_not_there_is_named_before_anything_is_fetched(
+    project, tmp_path, monkeypatch, module, message
+):
+    monkeypatch.setattr(wheels, "_pip", lambda: pytest.fail("pip was asked"))
     with pytest.raises(SourceMissing, match=message):
-        copy_sources(tmp_path, [module], [project], [])
+        package([module], tmp_path / "function.zip", folders=[project], platform=Platform())
 
 
 def test_wheels_are_those_of_the_runtimes_system():

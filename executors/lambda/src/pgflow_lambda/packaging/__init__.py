@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgflow_lambda.packaging.archive import Archive, TooLarge, write_archive
 from pgflow_lambda.packaging.platforms import Platform
-from pgflow_lambda.packaging.sources import SourceMissing, copy_sources
+from pgflow_lambda.packaging.sources import SourceMissing, copy_sources, find_sources
 from pgflow_lambda.packaging.wheels import InstallFailed, install_wheels
 
 __all__ = [
@@ -49,11 +49,12 @@ def package(
     The same sources and the same wheels make the same bytes.  `include` is copied besides; `requirements`
     are files for pip.  Raises SourceMissing, InstallFailed or TooLarge, and then writes nothing.
     """
+    sources = find_sources(modules, folders, include)
     with tempfile.TemporaryDirectory(prefix="pgflow-lambda-") as scratch:
         root = Path(scratch)
         # What the project has under the same name as a dependency wins, as it does on sys.path.
         install_wheels(root, platform, requirements, with_postgres=with_postgres)
-        copy_sources(root, modules, folders, include)
+        copy_sources(root, sources)
         named = ", ".join(f'import_module("{module}")' for module in modules)
         (root / "pgflow_function.py").write_text(_FUNCTION.format(modules=named), encoding="utf-8")
         return write_archive(root, target)

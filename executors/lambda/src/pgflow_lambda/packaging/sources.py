@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-__all__ = ["SourceMissing", "copy_sources"]
+__all__ = ["SourceMissing", "copy_sources", "find_sources"]
 
 _OURS: Final = ("pgflow", "pgflow_lambda", "pgflow_sql")
 """Flows say `runs_on=Lambda(...)`; who reports to the database checks the version of its schema."""
@@ -19,18 +19,26 @@ class SourceMissing(Exception):
     """A module or file that is to go along is not there."""
 
 
-def copy_sources(
-    root: Path, modules: Sequence[str], folders: Sequence[Path], include: Sequence[Path]
-) -> None:
-    """Copy the top-level packages of `modules`, what is included besides, and PGFlow."""
-    for name in _OURS:
-        _copy(_installed(name), root)
-    for module in modules:
-        _copy(_top_of(module, folders), root)
+def find_sources(modules: Sequence[str], folders: Sequence[Path], include: Sequence[Path]) -> Sequence[Path]:
+    """Return PGFlow, the top-level packages of `modules`, and what is included besides."""
     for path in include:
         if not path.exists():
             raise SourceMissing(f"{path} is not there")
-        _copy(path.resolve(), root)
+    return [
+        *(_installed(name) for name in _OURS),
+        *(_top_of(module, folders) for module in modules),
+        *(path.resolve() for path in include),
+    ]
+
+
+def copy_sources(root: Path, sources: Iterable[Path]) -> None:
+    """Copy each file or folder into `root`."""
+    for source in sources:
+        target = root / source.name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)  # a program stays one
 
 
 def _installed(name: str) -> Path:
@@ -52,11 +60,3 @@ def _top_of(module: str, folders: Sequence[Path]) -> Path:
             return top if top.is_dir() else top.with_suffix(".py")
     looked = ", ".join(map(str, folders))
     raise SourceMissing(f"module {module} is not in {looked}: see `pythonpath` in pgflow.toml")
-
-
-def _copy(source: Path, root: Path) -> None:
-    target = root / source.name
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
-    else:
-        shutil.copy(source, target)  # a program stays one
