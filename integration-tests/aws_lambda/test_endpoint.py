@@ -154,12 +154,15 @@ def test_the_configuration_is_what_the_function_has(plain):
 
 def test_it_is_served_from_the_command_line():
     command = [sys.executable, "-m", "pgflow_testing.aws_lambda", "plain.echo", "--folder", str(PROJECT)]
-    process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)
+    command += ["--port", "0", "--maximum-event-age", "60"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline()
         assert line.startswith("serving function plain at http://127.0.0.1:"), line
         served = client(line.split()[-1])
         assert served.invoke(FunctionName="plain", Payload=b"{}")["StatusCode"] == 200
+        config = served.get_function_event_invoke_config(FunctionName="plain")
+        assert config["MaximumEventAgeInSeconds"] == 60
         served.close()
     finally:
         process.terminate()

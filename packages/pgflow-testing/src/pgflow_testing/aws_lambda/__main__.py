@@ -37,6 +37,7 @@ def _serve(asked: argparse.Namespace) -> None:
         timeout=asked.timeout,
         memory_mb=asked.memory_mb,
         concurrency=asked.concurrency,
+        maximum_event_age=asked.maximum_event_age,
         isolated=asked.isolated,
     )
     with LambdaEndpoint([function], port=asked.port) as endpoint:
@@ -67,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--memory-mb", type=int, default=usual.memory_mb, help="MiB that a process may use")
     parser.add_argument(
         "--concurrency", type=int, default=usual.concurrency, help="how many invocations run at once"
+    )
+    parser.add_argument(
+        "--maximum-event-age",
+        type=float,
+        default=usual.maximum_event_age,
+        help="seconds after which an event is dropped that waits (default: %(default)g, as at AWS)",
     )
     parser.add_argument(
         "--isolated", action="store_true", help="let it import nothing but its folder, as at AWS"
