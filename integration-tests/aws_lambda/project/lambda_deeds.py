@@ -63,4 +63,23 @@ def look(run: dict[str, Any]) -> list[str]:
     return sorted(name for name in os.environ if name.startswith("PGFLOW"))
 
 
+def linger(run: dict[str, Any]) -> int:
+    """Take as long as a test likes."""
+    Path(run["began"]).touch()
+    while not Path(run["go"]).exists():
+        time.sleep(0.05)
+    return double(run)
+
+
 handler = lambda_handler(sys.modules[__name__])
+
+
+def crashing_copy(event: dict[str, Any], context: Any) -> Any:
+    """Crash before the handshake, but for the first copy of an event, once that lingers."""
+    try:
+        Path(os.environ["FIRST"]).touch(exist_ok=False)
+    except FileExistsError:
+        while not Path(os.environ["BEGAN"]).exists():
+            time.sleep(0.05)
+        os._exit(3)
+    return handler(event, context)
