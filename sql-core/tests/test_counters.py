@@ -24,7 +24,7 @@ from .support.engine import Engine, complete_report
 # Of one unit, batches of 100 unless said. Measured on PostgreSQL 15, 16 and 18: they agree within 5 %.
 CEILINGS = {
     "run of one step": {
-        "scans": 10.7,
+        "scans": 11.7,  # PostgreSQL 15 makes one more than 18
         "calls": 0.022,
         "wal_bytes": 1340,  # bar P8: 1,700
         "inserts": 3.05,
