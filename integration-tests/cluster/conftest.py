@@ -89,9 +89,10 @@ class Namespace:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Have each test meet every cluster that it can be run against: `CLUSTERS = ("double",)` in a module."""
+    """Have each test meet the clusters that its mark names, else all those of this machine."""
     if "control_plane" in metafunc.fixturenames:
-        names = getattr(metafunc.module, "CLUSTERS", LOCAL)
+        mark = metafunc.definition.get_closest_marker("clusters")
+        names = LOCAL if mark is None else mark.args
         metafunc.parametrize("control_plane", names, indirect=True, scope="session")
 
 

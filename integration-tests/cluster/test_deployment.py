@@ -17,8 +17,7 @@ from ..snippets import environment
 from .conftest import Namespace
 from .test_rights import eventually, running
 
-pytestmark = pytest.mark.slow
-CLUSTERS = ("real",)
+pytestmark = [pytest.mark.slow, pytest.mark.clusters("real")]
 
 DEPLOY = Path(__file__).resolve().parents[2] / "executors/kubernetes/deploy"
 SECONDS = 60

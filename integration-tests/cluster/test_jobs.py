@@ -7,8 +7,9 @@ from cluster_flows import held, held_once, out_of_memory, silent, tally, unpulla
 from pgflow import AsyncClient, RunFailed
 
 from ..dispatching import SECONDS, until
+from .clusters import ONE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.clusters(*ONE)]
 
 
 @pytest.fixture

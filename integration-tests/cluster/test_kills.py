@@ -20,9 +20,7 @@ from ..dispatching import SECONDS, until
 from .clusters import ONE
 from .conftest import PROJECT
 
-pytestmark = pytest.mark.slow
-
-CLUSTERS = ONE
+pytestmark = [pytest.mark.slow, pytest.mark.clusters(*ONE)]
 
 DISPATCH = Path(__file__).with_name("dispatch.py")
 TASKS = int(os.environ.get("PGFLOW_TEST_TASKS", "200"))
@@ -76,14 +74,15 @@ async def test_kills_at_random_moments_make_one_job_an_attempt_and_one_result_a_
             query = "select count(*) as many from pgflow.runs where status = 'completed'"
             return pgflow_connection.execute(query).fetchone()["many"]
 
-        def has_worked(process, before):
-            return ended() > before or process.poll() is not None
+        def has_worked(process, goal):
+            return ended() >= goal or process.poll() is not None
 
         kills = 0
         while ended() < TASKS * 0.8:
+            goal = ended() + choose.randint(1, TASKS // 8)
             process = dispatcher(max_jobs=24, commands=["python -SE *"])
-            await until(partial(has_worked, process, ended()), SECONDS * 2)
-            await asyncio.sleep(choose.uniform(0, 1.5))
+            await until(partial(has_worked, process, goal), SECONDS * 2)
+            await asyncio.sleep(choose.uniform(0, 0.5))
             process.kill()
             process.wait(SECONDS)
             kills += 1

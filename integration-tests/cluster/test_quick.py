@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from cluster_flows import increment
 from pgflow import AsyncClient
 
 from ..dispatching import SECONDS
 
-CLUSTERS = ("double",)
+pytestmark = pytest.mark.clusters("double")
 
 
 async def test_a_flow_runs_as_a_job(pgflow_database, namespace, dispatching):

@@ -18,6 +18,7 @@ from pgflow_kubernetes.checking import NEEDS, SECRET, SECRET_FIRST
 from pgflow_kubernetes.naming import labels
 
 from ..dispatching import SECONDS, until
+from .clusters import ONE
 from .proxy import Asked, Proxy
 
 pytestmark = pytest.mark.slow
@@ -273,6 +274,7 @@ async def test_a_secret_that_the_template_lacks_is_missing_configuration(namespa
     assert 'secret "nowhere" not found' in seen.detail
 
 
+@pytest.mark.clusters(*ONE)
 async def test_a_thousand_jobs_are_seen_by_the_page(namespace, proxied):
     proxy, kubeconfig = proxied(namespace.kubeconfig)
     instance = namespace.instance(kubeconfig=kubeconfig, watch=False)

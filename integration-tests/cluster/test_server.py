@@ -16,12 +16,9 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from ..dispatching import until
-from .clusters import CLUSTERS as EVERY
-from .clusters import SHELL
+from .clusters import CLUSTERS, SHELL
 
-pytestmark = pytest.mark.slow
-
-CLUSTERS = tuple(EVERY)
+pytestmark = [pytest.mark.slow, pytest.mark.clusters(*CLUSTERS)]
 
 
 @pytest.fixture
