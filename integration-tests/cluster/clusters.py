@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pgflow_testing.kubernetes import KubernetesEndpoint
 from pgflow_testing.servers import docker_answers
@@ -58,13 +59,23 @@ def k3s(folder: Path) -> Iterator[Cluster]:
     """Run k3s in Docker; raises Missing."""
     if not docker_answers():
         raise Missing("Docker does not answer")
-    from testcontainers.community.k3s import K3SContainer
-
-    folder.mkdir()
-    with K3SContainer() as container:
+    container = _k3s()
+    try:
+        folder.mkdir()
         path = folder / "kubeconfig"
         path.write_text(container.config_yaml())
         yield Cluster(path)
+    finally:
+        container.stop()
+
+
+def _k3s() -> Any:
+    try:
+        from testcontainers.community.k3s import K3SContainer
+
+        return K3SContainer().start()
+    except Exception as error:  # no image, no network, no rights for it: the other clusters are there
+        raise Missing(f"k3s does not start in Docker: {error}") from error
 
 
 CLUSTERS: Mapping[str, Callable[[Path], contextlib.AbstractContextManager[Cluster]]] = {
