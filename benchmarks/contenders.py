@@ -14,9 +14,8 @@ SQL_OPERATIONS = SHAPES | {
     "fan",
     "growth",
     "contend",
-    "steady",
     "claims",
-    "fill",
+    "delay",
 }
 
 
@@ -47,13 +46,14 @@ def peers(python: Path) -> list[Contender]:
 
     def peer(name: str, settings: str, *more: str, slow: bool = False) -> Contender:
         command = (str(python), "-m", f"benchmarks.drivers.{name}_driver")
-        return Contender(name, command, settings, frozenset({"enqueue", "drain", "chain", *more}), slow)
+        known = frozenset({"enqueue", "drain", "chain", "latency", "idle", *more})
+        return Contender(name, command, settings, known, slow)
 
     return [
-        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop", "long_chain", "latency"),
-        peer("procrastinate", "concurrency 20, pool of 10, uvloop", "latency", slow=True),
-        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", "long_chain", "latency", slow=True),
-        peer("dbos", "one queue, 50 workflows at a time, poll 10 ms", "long_chain", slow=True),
+        peer("pgqueuer", "2 queue managers x 100, asyncpg, uvloop", "long_chain", "delay"),
+        peer("procrastinate", "concurrency 20, pool of 10, uvloop", slow=True),
+        peer("absurd", "4 sync clients x 50, poll 10 ms", "fan", *SHAPES, slow=True),
+        peer("dbos", "one queue, 50 workflows at a time, poll 10 ms", "fan", *SHAPES, slow=True),
     ]
 
 
@@ -74,6 +74,18 @@ def node_peers(node: Path, modules: Path) -> list[Contender]:
             "chain",
             "long_chain",
             "latency",
+            "idle",
+            "delay",
         ),
-        peer("pg-boss", "pgboss", "2 loops of fetch 100 and complete 100", "enqueue", "drain"),
+        peer(
+            "pg-boss",
+            "pgboss",
+            "2 loops of fetch 100 and complete 100",
+            "enqueue",
+            "drain",
+            "chain",
+            "layer",
+            "idle",
+            "delay",
+        ),
     ]

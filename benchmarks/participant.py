@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 class Contender:
     """What takes part: its driver's command line, its settings in words, what it can do.
 
-    `operations` are those of its driver, `chain` if it has a way to write one, `growth` if maps of any size.
+    `operations` are those of its driver; `chain` or another flow if it has a way to write one, `growth` if
+    its maps may have any size, `delay` if it can enqueue what is due later.
 
     A slow one sends several calls a task and gets fewer runs, so that a round does not last for ever.
     """

@@ -1,6 +1,7 @@
 """absurd: four sync clients in threads, 50 tasks a claim; a step is a checkpoint of its task.
 
-The map is what its API offers: one checkpoint an item, one after the other, then the reduce.
+The map is what its API offers: one checkpoint an item, one after the other, then the reduce. So are the flows
+of many steps: a task makes one checkpoint after the other, whatever their shape, and none for what it skips.
 """
 
 import threading
@@ -50,12 +51,14 @@ def register(client: Absurd, ended: Callable[[], None]) -> None:
         ended()
         return 1
 
-    @client.register_task("long_chain")
-    def long_chain(params: Any, context: TaskContext) -> Any:
-        for place in range(shapes.CHAINED):
-            context.step(f"link_{place}", lambda: 1)
-        ended()
-        return 1
+    for flow, steps in shapes.STEPS_OF.items():
+
+        @client.register_task(flow)
+        def many(params: Any, context: TaskContext, steps: int = steps) -> Any:
+            for place in range(steps):
+                context.step(f"step_{place}", lambda: 1)
+            ended()
+            return 1
 
     @client.register_task("fan")
     def fan(params: Any, context: TaskContext) -> Any:
@@ -158,6 +161,19 @@ def latency(samples: int, gap: float) -> dict[str, Any]:
     return {"start_ms": [value * 1e3 for value in starts], "next_ms": [value * 1e3 for value in nexts]}
 
 
+def idle(settling: float, seconds: float) -> dict[str, Any]:
+    """Let one worker poll, as in `latency`."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        worker = Absurd(connection)
+        register(worker, lambda: None)
+        thread = threading.Thread(target=worker.start_worker, kwargs={"poll_interval": POLL_SECONDS})
+        thread.start()
+        spent = protocol.rest(settling, seconds)
+        worker.stop_worker()
+        thread.join()
+    return spent
+
+
 if __name__ == "__main__":
     psycopg_calls.watch()
     protocol.serve(
@@ -168,5 +184,6 @@ if __name__ == "__main__":
             "drain": drain,
             "fan": fan,
             "latency": latency,
+            "idle": idle,
         }
     )

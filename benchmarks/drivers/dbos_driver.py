@@ -1,9 +1,11 @@
 """DBOS: workflows of one or three steps through a queue of 50, polled every 10 ms.
 
+Flows of many steps are such workflows too: one step after the other, whatever their shape.
 It is launched for each drain. Its clock starts with the first step, so that launching costs it nothing, and
 stops when the last workflow is recorded as successful.
 """
 
+import functools
 import threading
 import time
 from typing import Any
@@ -43,10 +45,39 @@ def chain() -> int:
     return link() + link() + link()
 
 
-@DBOS.workflow(name="long_chain")
-def long_chain() -> int:
-    """Run a thousand steps."""
-    return sum(link() for _ in range(shapes.CHAINED))
+@DBOS.workflow(name="fan")
+def fan_out(items: list[Any]) -> int:
+    """Run a step for each item, one after the other, and one more."""
+    return sum(link() for _ in items) + link()
+
+
+@DBOS.workflow(name="pair")
+def pair() -> None:
+    """Run two steps that note when they start and end."""
+    before()
+    after()
+
+
+@DBOS.step()
+def before() -> None:
+    """Note the moments of the first step."""
+    state["starts"].append(time.perf_counter() - state["enqueued"])
+    state["ended"] = time.perf_counter()
+
+
+@DBOS.step()
+def after() -> None:
+    """Note the start of the second step."""
+    state["nexts"].append(time.perf_counter() - state["ended"])
+
+
+def many(steps: int) -> int:
+    """Run so many steps, one after the other."""
+    return sum(link() for _ in range(steps))
+
+
+for flow, steps in shapes.STEPS_OF.items():
+    DBOS.workflow(name=flow)(functools.wraps(many)(functools.partial(many, steps)))
 
 
 def launch(dsn: str) -> None:
@@ -101,6 +132,47 @@ def drain(flow: str, count: int) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
+def fan(items: int, payload: int, dependent: bool) -> dict[str, Any]:
+    """Run one workflow with a step for each item of about `payload` bytes, from its start to its end."""
+    values = ["x" * payload if payload else index for index in range(items)]
+    started = time.perf_counter()
+    options = {"workflow_name": "fan", "queue_name": QUEUE, "app_version": "1"}
+    state["client"].enqueue(options, values)
+    enqueued = time.perf_counter() - started
+    return {"seconds": enqueued + drain("fan", 1)["seconds"]}
+
+
+def latency(samples: int, gap: float) -> dict[str, Any]:
+    """Enqueue one workflow at a time on an idle process; its next step starts in the same thread."""
+    state.update(starts=[], nexts=[])
+    launch(state["dsn"])
+    for _ in range(samples):
+        time.sleep(gap)
+        state["enqueued"] = time.perf_counter()
+        options = {"workflow_name": "pair", "queue_name": QUEUE, "app_version": "1"}
+        state["client"].enqueue(options).get_result(polling_interval_sec=0.05)
+    DBOS.destroy()
+    return {f"{name}_ms": [value * 1e3 for value in state[f"{name}s"]] for name in ("start", "next")}
+
+
+def idle(settling: float, seconds: float) -> dict[str, Any]:
+    """Let the process poll, as in `latency`."""
+    launch(state["dsn"])
+    spent = protocol.rest(settling, seconds)
+    DBOS.destroy()
+    return spent
+
+
 if __name__ == "__main__":
     psycopg_calls.watch()
-    protocol.serve({"install": install, "connect": connect, "enqueue": enqueue, "drain": drain})
+    protocol.serve(
+        {
+            "install": install,
+            "connect": connect,
+            "enqueue": enqueue,
+            "drain": drain,
+            "fan": fan,
+            "latency": latency,
+            "idle": idle,
+        }
+    )

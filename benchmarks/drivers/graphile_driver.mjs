@@ -1,5 +1,5 @@
 // graphile-worker: 24 jobs at a time, a local queue of 500, completions in batches, as its own performance page does.
-import { load, seconds, serve, watch } from "./protocol.mjs";
+import { load, pause, rest, seconds, serve, watch } from "./protocol.mjs";
 
 const pg = load("pg");
 const { run, makeWorkerUtils, runMigrations, Logger } = load("graphile-worker");
@@ -28,15 +28,16 @@ function start(taskList, localQueue) {
   return run({ preset: preset(localQueue), taskList, logger: quiet, noHandleSignals: true });
 }
 
-async function enqueue({ flow, count, batch }) {
+async function enqueue({ flow, count, batch, delay = 0 }) {
   const utils = await makeWorkerUtils({ connectionString, logger: quiet });
   const identifier = flow === "chain" ? "first" : flow;
   const payload = flow === "long_chain" ? { left: CHAINED } : {};
+  const due = delay ? { runAt: new Date(Date.now() + delay * 1000) } : {};
   const started = seconds();
   for (let done = 0; done < count; done += batch) {
     const size = Math.min(batch, count - done);
-    if (size === 1) await utils.addJob(identifier, payload);
-    else await utils.addJobs(Array.from({ length: size }, () => ({ identifier, payload })));
+    if (size === 1) await utils.addJob(identifier, payload, due);
+    else await utils.addJobs(Array.from({ length: size }, () => ({ identifier, payload, ...due })));
   }
   const spent = seconds() - started;
   await utils.release();
@@ -81,10 +82,9 @@ async function latency({ samples, gap }) {
       finished();
     },
   });
-  const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-  await pause(1000);
+  await pause(1);
   for (let sample = 0; sample < samples; sample += 1) {
-    await pause(gap * 1000);
+    await pause(gap);
     const done = new Promise((resolve) => (finished = resolve));
     enqueued = performance.now();
     await runner.addJob("before", {});
@@ -92,6 +92,13 @@ async function latency({ samples, gap }) {
   }
   await runner.stop();
   return { start_ms: starts, next_ms: nexts };
+}
+
+async function idle(given) {
+  const runner = await start({ single: async () => {} });
+  const spent = await rest(given);
+  await runner.stop();
+  return spent;
 }
 
 await serve({
@@ -106,4 +113,5 @@ await serve({
   enqueue,
   drain,
   latency,
+  idle,
 });

@@ -151,12 +151,6 @@ def _outputs(run_id: str) -> list[str]:
     raise TimeoutError(f"run {run_id} has not ended in {PATIENCE:g} s")
 
 
-def idle(seconds: float) -> dict[str, Any]:
-    """Do nothing; what is counted is the dispatcher's doing."""
-    time.sleep(seconds)
-    return {}
-
-
 def _numbers(text: str) -> tuple[int, int]:
     first, second = text.strip("[]").split(",")
     return int(first), int(second)
@@ -172,6 +166,6 @@ if __name__ == "__main__":
             "drain": drain,
             "fan": fan,
             "latency": latency,
-            "idle": idle,
+            "idle": protocol.rest,
         }
     )

@@ -66,19 +66,21 @@ def connect(dsn: str) -> dict[str, Any]:
     return {}
 
 
-def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
-    """Start `count` runs: `run_flows` of `batch` inputs a call, or `run_flow` when `batch` is 1."""
+def enqueue(flow: str, count: int, batch: int, delay: float = 0) -> dict[str, Any]:
+    """Start `count` runs, due in `delay` seconds: `run_flows`, `batch` inputs a call, or `run_flow` for 1."""
     connection = connections[0]
     if flow in shapes.STEPS_OF and flow not in defined:
         connection.execute("select pgflow.define_flow(%s::jsonb)", (flows.shape(flow),))
         defined.add(flow)
+    due = f", start_at => now() + interval '{delay} seconds'" if delay else ""
+    one = f"select * from pgflow.run_flow(%s, %s::jsonb{due})".encode()
+    many = f"select * from pgflow.run_flows(%s, %s::jsonb[]{due})".encode()
     started = time.perf_counter()
     for done in range(0, count, batch):
         if batch == 1:
-            connection.execute("select * from pgflow.run_flow(%s, %s::jsonb)", (flow, "{}"))
+            connection.execute(one, (flow, "{}"))
         else:
-            inputs = ["{}"] * min(batch, count - done)
-            connection.execute("select * from pgflow.run_flows(%s, %s::jsonb[])", (flow, inputs))
+            connection.execute(many, (flow, ["{}"] * min(batch, count - done)))
     return {"seconds": time.perf_counter() - started}
 
 
@@ -164,26 +166,6 @@ def contend(items: int, clients: int) -> dict[str, Any]:
     return contention.complete_from(dsn, connections[0], items, clients)
 
 
-def steady(seconds: float, batch: int = 100) -> dict[str, Any]:
-    """Start and run single tasks for a while; `slices`: each second's tasks per second of exchange."""
-    slices: list[float] = []
-    ending = time.perf_counter() + seconds
-    connection = connections[0]
-    reports: list[str] = []
-    helper = Drain(0, batch)
-    while time.perf_counter() < ending:
-        inside, done, until = 0.0, 0, time.perf_counter() + 1
-        while time.perf_counter() < until:
-            connection.execute("select * from pgflow.run_flows('single', %s::jsonb[])", (["{}"] * batch,))
-            begun = time.perf_counter()
-            rows = exchange(connection, reports, "steady", batch)
-            inside += time.perf_counter() - begun
-            done += len(reports)
-            reports = [helper._report(row) for row in rows if row[0] == "task"]
-        slices.append(done / inside)
-    return {"slices": slices}
-
-
 def claims(samples: int) -> dict[str, Any]:
     """Start a run, claim its one task, report it, again and again; `claim_ms`: milliseconds of each claim."""
     connection = connections[0]
@@ -201,18 +183,6 @@ def claims(samples: int) -> dict[str, Any]:
     return {"claim_ms": taken}
 
 
-def fill(state: str, count: int) -> dict[str, Any]:
-    """Put `count` runs there that are queued, ended, or delayed by a day."""
-    start_at = "now() + interval '1 day'" if state == "delayed" else "null"
-    for done in range(0, count, 1000):
-        inputs = ["{}"] * min(1000, count - done)
-        query = f"select count(*) from pgflow.run_flows('single', %s::jsonb[], start_at => {start_at})"
-        connections[0].execute(query.encode(), (inputs,))
-        if state == "ended":
-            run_all(Drain(len(inputs), 500))
-    return {}
-
-
 if __name__ == "__main__":
     schema_folder = sys.argv[1] if len(sys.argv) > 1 else None
     psycopg_calls.watch()
@@ -224,8 +194,6 @@ if __name__ == "__main__":
             "drain": drain,
             "fan": fan,
             "contend": contend,
-            "steady": steady,
             "claims": claims,
-            "fill": fill,
         }
     )

@@ -45,8 +45,9 @@ def connect(dsn: str) -> dict[str, Any]:
     return {}
 
 
-def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
-    """Enqueue `count` first jobs, `batch` a call."""
+def enqueue(flow: str, count: int, batch: int, delay: float = 0) -> dict[str, Any]:
+    """Enqueue `count` first jobs, `batch` a call, `delay` seconds before they are due."""
+    after = timedelta(seconds=delay)
     entrypoint = FIRST.get(flow, flow)
     payload = str(shapes.CHAINED).encode() if flow == "long_chain" else b"{}"
 
@@ -57,9 +58,9 @@ def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
         for done in range(0, count, batch):
             size = min(batch, count - done)
             if size == 1:
-                await queries.enqueue(entrypoint, payload, 0)
+                await queries.enqueue(entrypoint, payload, 0, after)
             else:
-                await queries.enqueue([entrypoint] * size, [payload] * size, [0] * size)
+                await queries.enqueue([entrypoint] * size, [payload] * size, [0] * size, [after] * size)
         seconds = time.perf_counter() - started
         await connection.close()
         return seconds
@@ -171,8 +172,32 @@ def latency(samples: int, gap: float) -> dict[str, Any]:
     return {"start_ms": [value * 1e3 for value in starts], "next_ms": [value * 1e3 for value in nexts]}
 
 
+def idle(settling: float, seconds: float) -> dict[str, Any]:
+    """Let one manager wait for jobs, as in `latency`."""
+
+    async def work() -> dict[str, Any]:
+        connection = await asyncpg.connect(dsn)
+        manager = QueueManager(Queries(AsyncpgDriver(connection)))
+        register(manager, manager.queries)
+        running = asyncio.create_task(manager.run(batch_size=10, dequeue_timeout=timedelta(seconds=30)))
+        spent = await asyncio.to_thread(protocol.rest, settling, seconds)
+        manager.shutdown.set()
+        await running
+        await connection.close()
+        return spent
+
+    return runner.run(work())
+
+
 if __name__ == "__main__":
     calls.watch(asyncpg.Connection, "execute", "executemany", "fetch", "fetchrow", "fetchval")
     protocol.serve(
-        {"install": install, "connect": connect, "enqueue": enqueue, "drain": drain, "latency": latency}
+        {
+            "install": install,
+            "connect": connect,
+            "enqueue": enqueue,
+            "drain": drain,
+            "latency": latency,
+            "idle": idle,
+        }
     )

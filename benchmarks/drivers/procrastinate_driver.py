@@ -150,8 +150,32 @@ def latency(samples: int, gap: float) -> dict[str, Any]:
     return {"start_ms": [value * 1e3 for value in starts], "next_ms": [value * 1e3 for value in nexts]}
 
 
+def idle(settling: float, seconds: float) -> dict[str, Any]:
+    """Let the worker wait for jobs."""
+    app = apps[0]
+
+    async def work() -> dict[str, Any]:
+        async with app.open_async():
+            worker = asyncio.create_task(
+                app.run_worker_async(concurrency=CONCURRENCY, install_signal_handlers=False)
+            )
+            spent = await asyncio.to_thread(protocol.rest, settling, seconds)
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        return spent
+
+    return runner.run(work())
+
+
 if __name__ == "__main__":
     psycopg_calls.watch()
     protocol.serve(
-        {"install": install, "connect": connect, "enqueue": enqueue, "drain": drain, "latency": latency}
+        {
+            "install": install,
+            "connect": connect,
+            "enqueue": enqueue,
+            "drain": drain,
+            "latency": latency,
+            "idle": idle,
+        }
     )

@@ -16,6 +16,19 @@ export function watch(pg) {
   };
 }
 
+// Wait for `settling` seconds, then for `seconds`; the answer has the calls and the processor time of the latter.
+export async function rest({ settling, seconds }) {
+  await pause(settling);
+  const [sent, before] = [calls, process.cpuUsage()];
+  await pause(seconds);
+  const used = process.cpuUsage(before);
+  return { calls: calls - sent, client_cpu: (used.user + used.system) / 1e6 };
+}
+
+export function pause(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
 export function seconds() {
   return performance.now() / 1000;
 }

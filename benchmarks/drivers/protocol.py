@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +43,14 @@ def perform(operations: Mapping[str, Operation], request: dict[str, Any]) -> dic
     sent, used = calls.sent(), cpu_seconds()
     answer = operation(**request)
     return {"calls": calls.between(sent, calls.sent()), "client_cpu": cpu_seconds() - used, **answer}
+
+
+def rest(settling: float, seconds: float) -> dict[str, Any]:
+    """Wait for `settling`, then for `seconds`; return the calls and the processor time of the latter."""
+    time.sleep(settling)
+    sent, used = calls.sent(), cpu_seconds()
+    time.sleep(seconds)
+    return {"calls": calls.between(sent, calls.sent()), "client_cpu": cpu_seconds() - used}
 
 
 def serve(operations: Mapping[str, Operation]) -> None:

@@ -36,4 +36,7 @@ def per_step(cost: Cost, steps: int) -> Metrics:
         "client_us_per_step": cost.client_cpu / steps * 1e6,
         "server_us_per_step": cost.server_cpu / steps * 1e6,
     }
-    return metrics | {f"{name}_per_step": count / steps for name, count in cost.records.items()}
+    counts = dict(cost.records)
+    if counts:
+        counts["row_versions"] = counts["row_inserts"] + counts["row_updates"] + counts["hot_updates"]
+    return metrics | {f"{name}_per_step": count / steps for name, count in counts.items()}

@@ -25,6 +25,7 @@ class Chain:
         "commits_per_step",
         "wal_bytes_per_step",
         "wal_bytes_chained",
+        "row_versions_per_step",
         "index_inserts_per_step",
         "client_us_per_step",
         "server_us_per_step",

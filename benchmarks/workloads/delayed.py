@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from benchmarks.arena import Turn
+from benchmarks.workloads.backlog import fill
 from benchmarks.workloads.base import Metrics
 
 
@@ -15,14 +16,14 @@ class Delayed:
     samples: int = 500
     name: str = "delayed"
     title: str = "W5 a claim beside delayed tasks, milliseconds"
-    needs: tuple[str, ...] = ("claims", "fill")
+    needs: tuple[str, ...] = ("claims", "enqueue", "drain", "delay")
     shown: tuple[str, ...] = ("empty_p50", "empty_p95", "delayed_p50", "delayed_p95", "p50_ratio")
 
     def play(self, turn: Turn) -> Metrics:
         """Measure the claims before and after the delayed runs are there."""
         turn.warm()
         metrics = self._claims(turn, "empty")
-        turn.driver.ask("fill", state="delayed", count=self.rows, within=3600)
+        fill(turn, "delayed", self.rows)
         metrics |= self._claims(turn, "delayed")
         return metrics | {"p50_ratio": metrics["delayed_p50"] / metrics["empty_p50"]}
 

@@ -20,6 +20,7 @@ class Fan:
         "us_per_item",
         "calls_per_step",
         "wal_bytes_per_step",
+        "row_versions_per_step",
         "index_inserts_per_step",
         "client_us_per_step",
         "server_us_per_step",

@@ -1,4 +1,4 @@
-"""P12: a dispatcher with nothing to do."""
+"""P12: a dispatcher, or a peer's worker, with nothing to do."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,14 @@ class Idle:
     seconds: float = 60.0
     settling: float = 15.0
     name: str = "idle"
-    title: str = "P12 an idle dispatcher"
+    title: str = "P12 an idle dispatcher or worker"
     needs: tuple[str, ...] = ("idle",)
     shown: tuple[str, ...] = ("queries_per_s", "cpu_percent")
 
     def play(self, turn: Turn) -> Metrics:
         """Measure after the polls have slowed down."""
         turn.warm()
-        turn.measure("idle", seconds=self.settling)
-        cost = turn.measure("idle", seconds=self.seconds)
+        cost = turn.measure("idle", settling=self.settling, seconds=self.seconds)
         return {
             "queries_per_s": cost.calls / self.seconds,
             "cpu_percent": 100 * cost.client_cpu / self.seconds,

@@ -26,6 +26,7 @@ class Single:
         "wal_bytes_enqueue",
         "wal_bytes_per_step",
         "wal_bytes_run",
+        "row_versions_per_step",
         "index_inserts_per_step",
         "client_us_per_step",
         "server_us_per_step",
