@@ -95,7 +95,7 @@ async function latency({ samples, gap }) {
 }
 
 async function idle(given) {
-  const runner = await start({ single: async () => {} });
+  const runner = await start({ single: async () => {} }, 500);
   const spent = await rest(given);
   await runner.stop();
   return spent;

@@ -11,7 +11,7 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Shape:
-    """`runs` runs of one of the flows of many steps, after one that does not count; `slow_runs` for slow ones."""
+    """`runs` runs of a flow of many steps, after one that does not count; slow ones get `slow_runs`."""
 
     flow: str
     title: str
