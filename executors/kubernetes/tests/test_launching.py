@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -172,8 +173,11 @@ async def test_every_answer_means_one_thing(serving, running, answer, outcome, k
 
 async def test_silence_is_unknown(serving, running):
     server = serving(lambda _: None)
-    async with running(server, response_timeout=0.2) as executor:
+    async with running(server, response_timeout=1) as executor:
         assert isinstance(await executor.launch(make_attempt()), Unknown)
+        async with asyncio.timeout(60):
+            while not server.asked:  # noqa: ASYNC110  a server in a thread tells nobody
+                await asyncio.sleep(0.01)
         assert len(server.asked) == 1
         server.silence.set()
 
