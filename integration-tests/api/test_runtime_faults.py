@@ -66,9 +66,9 @@ def test_an_api_that_is_down_is_waited_for(serve, remote):
 @pytest.mark.slow
 def test_an_api_that_never_comes_back_ends_in_exit_code_1(remote, front):
     front.faults = [silent("complete")]
-    envelope = remote.launched("double", {"n": 1}, timeout=3)
+    envelope = remote.launched("double", {"n": 1}, timeout=15)
     process = remote.process(envelope, NO_PROXY="127.0.0.1")
-    assert process.wait(60) == 1
+    assert process.wait(180) == 1
     assert "undelivered: " in process.communicate()[1]
     assert front.seen.count("complete") > 3
     assert remote.task(envelope).status == "running"  # and its lease or its timeout ends it
