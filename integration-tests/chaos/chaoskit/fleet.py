@@ -35,6 +35,8 @@ class Fleet:
         self._dsn = dsn
         self._direct_dsn = direct_dsn
         self.starts = 0
+        self._begins: dict[int, int] = {}
+        """Where in its log each latest dispatcher begins."""
         (folder / "pgflow.toml").write_text(
             TOML.format(path=KIT.parent, lease=lease, processes=processes), encoding="utf-8"
         )
@@ -73,6 +75,9 @@ class Fleet:
         """Drain them all; return their exit codes."""
         for member in self._members:
             member.send_signal(signal.SIGCONT)
+        # Before it serves, a signal ends it as it ends any process.
+        wait_for(lambda: all(map(self._serves, range(len(self._members)))), "every dispatcher to serve")
+        for member in self._members:
             member.terminate()
         return [member.wait(120) for member in self._members]
 
@@ -87,6 +92,11 @@ class Fleet:
     def log(self) -> str:
         return "".join(path.read_text() for path in sorted(self._folder.glob("dispatcher*.log")))
 
+    def _serves(self, number: int) -> bool:
+        """Whether the latest dispatcher of this number has begun its work, or ended."""
+        log = self._log(number).read_bytes()[self._begins[number] :]
+        return b" serves local" in log or self._members[number].poll() is not None
+
     def _start(self, number: int) -> subprocess.Popen[bytes]:
         self.starts += 1
         paths = [str(KIT / "clock"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -97,7 +107,8 @@ class Fleet:
             "CHAOS_CLOCK": str(self._clock(number)),
             "PYTHONPATH": os.pathsep.join(paths),
         }
-        with (self._folder / f"dispatcher{number}.log").open("ab") as log:
+        with self._log(number).open("ab") as log:
+            self._begins[number] = log.seek(0, os.SEEK_END)
             return subprocess.Popen(
                 [sys.executable, "-m", "pgflow.cli", "dispatch"],
                 cwd=self._folder,
@@ -105,6 +116,9 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"dispatcher{number}.log"
 
     def _clock(self, number: int) -> Path:
         return self._folder / f"clock{number}"
