@@ -1,6 +1,7 @@
 """Every verb at random from eight sessions, on random flows, some killed in the middle of a transaction.
 
-PGFLOW_CHAOS_SEED sets the seed; what the sessions do to each other depends on their timing all the same.
+PGFLOW_CHAOS_SEED sets the seed, PGFLOW_CHAOS_SECONDS the length of the slow test.  What the sessions do to
+each other depends on their timing all the same.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from .support.sessions import together, until
 
 SESSIONS = 8
 SEED = int(os.environ.get("PGFLOW_CHAOS_SEED", "1"))
+LONG = int(os.environ.get("PGFLOW_CHAOS_SECONDS", "30"))
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(LONG, marks=pytest.mark.slow)])
 def test_whatever_happens_everything_ends_and_every_invariant_holds(
     engine: Engine, open_engine: Callable[[], Engine], seconds: int
 ) -> None:
