@@ -5407,22 +5407,26 @@ COMMENT ON COLUMN pgflow.sweep_marks.full_sweep_at IS 'When the timers below the
 CREATE VIEW pgflow._doctor_overdue_timers AS
  WITH overdue AS (
          SELECT t_1.due_at,
-            t_1.executor
+            t_1.executor,
+            t_1.run_ids,
+            t_1.step_ids,
+            t_1.task_indexes
            FROM pgflow.timers t_1
           WHERE (t_1.due_at < (pgflow.clock() - '00:01:00'::interval))
           ORDER BY t_1.due_at
-         LIMIT 10000
+         LIMIT 1000
         )
  SELECT 'error'::text AS severity,
     format('executor %s'::text, executor) AS subject,
     format('%s timers are overdue, the first since %s: lost tasks are not run again, delayed ones not started'::text, count(*), date_trunc('second'::text, min(due_at))) AS finding,
     'start `pgflow dispatch`, or let pg_cron call it every minute: select pgflow.maintain();'::text AS mend
    FROM overdue t
-  WHERE (NOT (EXISTS ( SELECT
+  WHERE ((NOT (EXISTS ( SELECT
            FROM pgflow.sweep_marks m
-          WHERE (m.lease_grace_until > pgflow.clock()))))
+          WHERE (m.lease_grace_until > pgflow.clock())))) AND (EXISTS ( SELECT
+           FROM pgflow._live_tasks(t.run_ids, t.step_ids, t.task_indexes) _live_tasks(ordinality, run_id, step_id, task_index, step_slug, queue_id, lease_expires_at, visible_at, due_at))))
   GROUP BY executor;
-COMMENT ON VIEW pgflow._doctor_overdue_timers IS 'Leases and delays that ended a minute ago and nobody followed: no dispatcher runs.';
+COMMENT ON VIEW pgflow._doctor_overdue_timers IS 'Leases and delays of living tasks that ended a minute ago and nobody followed: no dispatcher runs.';
 CREATE TABLE pgflow.executors (
     executor text NOT NULL,
     paused_at timestamp with time zone,

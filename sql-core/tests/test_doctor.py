@@ -248,6 +248,14 @@ def started(patient: Patient, executor: str = "local") -> uuid.UUID:
     return patient.engine.run("f")
 
 
+def test_a_timer_of_a_task_that_has_ended_is_not_overdue(patient: Patient) -> None:
+    started(patient)
+    patient.engine.complete(patient.engine.take())
+    patient.later("1 hour")
+    assert patient.engine.value("select count(*) from pgflow.timers") == 1
+    assert patient.look("overdue_timers") == []
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_a_check_finds_what_is_wrong_until_it_is_mended(
     patient: Patient, case: Callable[[Patient], Iterator[str]]
