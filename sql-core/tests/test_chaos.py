@@ -22,7 +22,7 @@ from .support.sessions import together, until
 
 SESSIONS = 8
 SEED = int(os.environ.get("PGFLOW_CHAOS_SEED", "1"))
-LONG = int(os.environ.get("PGFLOW_CHAOS_SECONDS", "30"))
+LONG = int(os.environ.get("PGFLOW_CHAOS_SECONDS", "60"))
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(LONG, marks=pytest.mark.slow)])
