@@ -19,7 +19,8 @@ begin
         from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
         where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
     from ended e
-    where r.run_id = e.run_id and r.status = 'running'
+    -- No mergejoin could use this, so the index has no other use than this probe, however small the table is believed to be.
+    where r.run_id = any (array[e.run_id]) and r.status = 'running'
     returning r.run_id, r.status, r.output
   )
   select array_agg(c.run_id) filter (where c.status = 'completed'), array_agg(c.run_id) filter (where c.output = 'null')

@@ -169,6 +169,25 @@ def test_what_a_hot_verb_reads_does_not_grow(
     assert ended > 100_000 or old.violations() == []
 
 
+def test_the_end_of_a_batch_of_runs_looks_at_these_alone(engines: Callable[[], Engine]) -> None:
+    """Rules 25, 26: also by a plan that was made when a table that had been vacuumed empty held one batch."""
+    engine = engines()
+    crowd.define(engine)
+    engine.rows("vacuum (analyze)")
+
+    def fetched() -> int:
+        reports = Jsonb([complete_report(task) for task in engine.claim(100)])
+        return crowd.rows_fetched(engine, "runs", lambda: engine.rows(EXCHANGE, reports, 0))
+
+    def start(runs: int) -> None:
+        engine.rows("select pgflow.run_flows('one', array_fill('{}'::jsonb, array[%s]))", runs)
+
+    start(100)
+    few = fetched()
+    start(2000)
+    assert [fetched(), fetched()] == [few, few]
+
+
 @pytest.mark.parametrize("flows", [500, pytest.param(5_000, marks=pytest.mark.slow)])
 def test_what_a_hot_verb_reads_does_not_grow_with_the_definitions(
     engines: Callable[[], Engine], flows: int

@@ -15,10 +15,11 @@ _STATE = ("runs", "run_steps", "map_tasks", "step_task_attempts")
 
 
 def define(engine: Engine) -> None:
-    """Define the flows of the crowd: a chain of two and a map."""
+    """Define the flows of the crowd: a chain of two, a map, and a lone step."""
     engine.at(0)
     engine.define("chain", step("a", timeout=1_000_000), step("b", "a"))
     engine.define("items", map_step("m", "run", timeout=1_000_000))
+    engine.define("one", step("a", timeout=1_000_000))
 
 
 def fill(engine: Engine, ended: int, others: int) -> None:
@@ -70,6 +71,15 @@ def sequential_scans(engine: Engine, call: Callable[[], Any]) -> set[str]:
         before = counted()
         call()
         return {table for table, count in counted().items() if count > before.get(table, 0)}
+
+
+def rows_fetched(engine: Engine, table: str, call: Callable[[], Any]) -> int:
+    """Return how many rows of a table a call fetches by an index, the same ones again and again included."""
+    query = "select idx_tup_fetch from pg_stat_xact_all_tables where schemaname = 'pgflow' and relname = %s"
+    with engine.connection.transaction():
+        before = engine.value(query, table)
+        call()
+        return int(engine.value(query, table) - before)
 
 
 def _start(engine: Engine, count: int, **arguments: Any) -> None:
