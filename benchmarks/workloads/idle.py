@@ -9,7 +9,7 @@ from benchmarks.workloads.base import Metrics
 
 @dataclass(frozen=True)
 class Idle:
-    """Nothing happens for `seconds`, after a little work and the time in which polls slow down; less for peers."""
+    """Nothing happens for `seconds` after a little work and while polls slow down; less long for peers."""
 
     seconds: float = 60.0
     settling: float = 15.0
