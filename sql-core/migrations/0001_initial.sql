@@ -1952,8 +1952,11 @@ begin
     select u.run_id, s.step_slug,
       case when s.needs_run_input or c.has_condition then pgflow._size(r.input) else 0 end + coalesce((
         select sum(pgflow._size(t.output))
-        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
-        where d.step_id = s.step_id and (d.is_input or c.has_condition) and t.status = 'completed'), 0) as bytes
+        from pgflow.deps d
+          cross join lateral (
+            select x.output from pgflow.run_steps x
+            where x.run_id = u.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
+        where d.step_id = s.step_id and (d.is_input or c.has_condition)), 0) as bytes
     from unnest(_fail_oversized.run_ids, _fail_oversized.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
       join pgflow.runs r on r.run_id = u.run_id
@@ -3039,8 +3042,11 @@ as $$
 begin
   return coalesce((
     select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
-    from pgflow.deps d join pgflow.run_steps t on t.run_id = _dependency_outputs.run_id and t.step_slug = d.dep_slug
-    where d.step_id = _dependency_outputs.step_id and d.is_input and t.status = 'completed'), '{}');
+    from pgflow.deps d
+      cross join lateral (
+        select x.output from pgflow.run_steps x
+        where x.run_id = _dependency_outputs.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
+    where d.step_id = _dependency_outputs.step_id and d.is_input), '{}');
 end
 $$;
 
@@ -3112,9 +3118,13 @@ begin
           || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
           || case when s.dep_count > 0 then coalesce((
               -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
+              -- offset 0: the dependencies are probed; a run may have a thousand other steps.
               select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
-              from pgflow.deps d join pgflow.run_steps t on t.run_id = c.run_id and t.step_slug = d.dep_slug
-              where d.step_id = c.step_id and d.is_input and t.status = 'completed'), '{}') else '{}' end end,
+              from pgflow.deps d
+                cross join lateral (
+                  select x.output from pgflow.run_steps x
+                  where x.run_id = c.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
+              where d.step_id = c.step_id and d.is_input), '{}') else '{}' end end,
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c

@@ -11,8 +11,11 @@ begin
     select u.run_id, s.step_slug,
       case when s.needs_run_input or c.has_condition then pgflow._size(r.input) else 0 end + coalesce((
         select sum(pgflow._size(t.output))
-        from pgflow.deps d join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = d.dep_slug
-        where d.step_id = s.step_id and (d.is_input or c.has_condition) and t.status = 'completed'), 0) as bytes
+        from pgflow.deps d
+          cross join lateral (
+            select x.output from pgflow.run_steps x
+            where x.run_id = u.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
+        where d.step_id = s.step_id and (d.is_input or c.has_condition)), 0) as bytes
     from unnest(_fail_oversized.run_ids, _fail_oversized.step_ids) u (run_id, step_id)
       join pgflow.steps s on s.step_id = u.step_id
       join pgflow.runs r on r.run_id = u.run_id

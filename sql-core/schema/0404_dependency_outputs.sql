@@ -5,8 +5,11 @@ as $$
 begin
   return coalesce((
     select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
-    from pgflow.deps d join pgflow.run_steps t on t.run_id = _dependency_outputs.run_id and t.step_slug = d.dep_slug
-    where d.step_id = _dependency_outputs.step_id and d.is_input and t.status = 'completed'), '{}');
+    from pgflow.deps d
+      cross join lateral (
+        select x.output from pgflow.run_steps x
+        where x.run_id = _dependency_outputs.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
+    where d.step_id = _dependency_outputs.step_id and d.is_input), '{}');
 end
 $$;
 

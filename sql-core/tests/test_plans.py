@@ -6,6 +6,7 @@ to end reads more of them. No planner method is switched off here; the functions
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from .support import crowd
+from .support.definitions import step
 from .support.engine import Engine, complete_report, fail_report, key, reference
 
 #: May be read whole: they hold a row an executor, an executor and priority, or in all.
@@ -186,6 +188,20 @@ def test_the_end_of_a_batch_of_runs_looks_at_these_alone(engines: Callable[[], E
     few = fetched()
     start(2000)
     assert [fetched(), fetched()] == [few, few]
+
+
+def test_a_claim_looks_at_the_dependencies_of_its_task_alone(engines: Callable[[], Engine]) -> None:
+    """Rules 25, 26: not at the thousand other steps of a wide run."""
+    engine = engines()
+    parts = [f"part_{number}" for number in range(1000)]
+    engine.define("wide", step("load"), *(step(part, "load") for part in parts), step("collect", *parts))
+    engine.run("wide")
+    engine.complete(engine.take("load"), 1)
+    for task in engine.claim(150):
+        engine.complete(task, 1)
+    (inputs,) = {json.dumps(task.input) for task in engine.claim(2)}
+    assert inputs == '{"load": 1}'
+    assert crowd.rows_fetched(engine, "run_steps", lambda: engine.claim(1)) < 10
 
 
 @pytest.mark.parametrize("flows", [500, pytest.param(5_000, marks=pytest.mark.slow)])
