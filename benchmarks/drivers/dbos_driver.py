@@ -107,11 +107,16 @@ def connect(dsn: str) -> dict[str, Any]:
     return {}
 
 
+def workflow(name: str) -> Any:
+    """Return what to enqueue."""
+    return {"workflow_name": name, "queue_name": QUEUE, "app_version": "1"}
+
+
 def enqueue(flow: str, count: int, batch: int) -> dict[str, Any]:
     """Enqueue `count` workflows one by one: there is no batch form, `batch` is not used."""
     started = time.perf_counter()
     for _ in range(count):
-        state["client"].enqueue({"workflow_name": flow, "queue_name": QUEUE, "app_version": "1"})
+        state["client"].enqueue(workflow(flow))
     return {"seconds": time.perf_counter() - started}
 
 
@@ -136,8 +141,7 @@ def fan(items: int, payload: int, dependent: bool) -> dict[str, Any]:
     """Run one workflow with a step for each item of about `payload` bytes, from its start to its end."""
     values = ["x" * payload if payload else index for index in range(items)]
     started = time.perf_counter()
-    options = {"workflow_name": "fan", "queue_name": QUEUE, "app_version": "1"}
-    state["client"].enqueue(options, values)
+    state["client"].enqueue(workflow("fan"), values)
     enqueued = time.perf_counter() - started
     return {"seconds": enqueued + drain("fan", 1)["seconds"]}
 
@@ -149,8 +153,7 @@ def latency(samples: int, gap: float) -> dict[str, Any]:
     for _ in range(samples):
         time.sleep(gap)
         state["enqueued"] = time.perf_counter()
-        options = {"workflow_name": "pair", "queue_name": QUEUE, "app_version": "1"}
-        state["client"].enqueue(options).get_result(polling_interval_sec=0.05)
+        state["client"].enqueue(workflow("pair")).get_result(polling_interval_sec=0.05)
     DBOS.destroy()
     return {f"{name}_ms": [value * 1e3 for value in state[f"{name}s"]] for name in ("start", "next")}
 

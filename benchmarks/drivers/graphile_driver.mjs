@@ -8,6 +8,7 @@ watch(pg);
 const quiet = new Logger(() => () => {});
 const followers = { first: "second", second: "third" };
 const CHAINED = 1000; // as in shapes.py
+const LOCAL_QUEUE = 500;
 let connectionString;
 
 function preset(localQueue) {
@@ -54,7 +55,7 @@ async function drain({ flow, count }) {
     if (left > 1) await helpers.addJob("long_chain", { left: left - 1 });
   };
   const started = seconds();
-  const runner = await start(taskList, 500);
+  const runner = await start(taskList, LOCAL_QUEUE);
   await new Promise((resolve) => {
     runner.events.on("job:complete", () => {
       left -= 1;
@@ -95,7 +96,7 @@ async function latency({ samples, gap }) {
 }
 
 async function idle(given) {
-  const runner = await start({ single: async () => {} }, 500);
+  const runner = await start({ single: async () => {} }, LOCAL_QUEUE);
   const spent = await rest(given);
   await runner.stop();
   return spent;
