@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pgflow import AsyncClient
 from pgflow.database import fetch
 from pgflow.database.statements.tasks import claim_step_tasks, complete_step_task, fail_step_task
 from pgflow.dispatcher import Dispatcher
@@ -31,6 +32,16 @@ from ..dispatching import SECONDS, running, until
 PROJECT = Path(__file__).parent / "project"
 
 sys.path[:0] = [str(PROJECT), str(PROJECT.parents[1] / "chaos")]
+
+
+@pytest.fixture
+async def client(pgflow_database):
+    """A client whose flow of one step is deployed."""
+    from trial import single
+
+    async with AsyncClient(pgflow_database) as client:
+        await client.deploy(single)
+        yield client
 
 
 @pytest.fixture

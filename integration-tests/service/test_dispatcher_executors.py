@@ -6,7 +6,7 @@ import asyncio
 import uuid
 
 import pytest
-from pgflow import AsyncClient, RunFailed
+from pgflow import RunFailed
 from pgflow.executor import Accepted, HandleRef, Rejected, Unknown
 from trial import chain, single
 from trial_executors import Elsewhere, Here, complete
@@ -14,13 +14,6 @@ from trial_executors import Elsewhere, Here, complete
 from ..dispatching import problems
 
 NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
-
-
-@pytest.fixture
-async def client(pgflow_database):
-    async with AsyncClient(pgflow_database) as client:
-        await client.deploy(single)
-        yield client
 
 
 async def step_of(client, handle):

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from pgflow import AsyncClient, RunFailed
+from pgflow import RunFailed
 from pgflow.errors import ConfigError
 from pgflow.executor import Accepted, Rejected, Unknown
 from trial import chain, single
@@ -15,13 +15,6 @@ from trial_executors import Elsewhere, Here, Repeatable, accept, complete
 from ..dispatching import problems
 
 pytestmark = pytest.mark.usefixtures("brisk")
-
-
-@pytest.fixture
-async def client(pgflow_database):
-    async with AsyncClient(pgflow_database) as client:
-        await client.deploy(single)
-        yield client
 
 
 async def ended(client, handle):

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 
 import pytest
-from pgflow import AsyncClient
 from pgflow.executor import Accepted, HandleRef, Observation, Phase
 from trial import single
 from trial_executors import Elsewhere, accept
@@ -16,17 +15,6 @@ from ..dispatching import problems
 NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
 
 pytestmark = pytest.mark.usefixtures("brisk")
-
-
-@pytest.fixture
-async def client(pgflow_database):
-    async with AsyncClient(pgflow_database) as client:
-        await client.deploy(single)
-        yield client
-
-
-async def ended(client, handle):
-    return (await client.get_run(handle.run_id)).steps[0]
 
 
 async def test_an_attempt_that_died_without_a_word_is_failed_and_tried_again(
