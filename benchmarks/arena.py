@@ -40,6 +40,12 @@ class Turn:
             answer=answer,
         )
 
+    def settle(self) -> None:
+        """Vacuum and checkpoint, so that nobody cleans up while something is measured."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute("vacuum (analyze)")
+            connection.execute("checkpoint")
+
     def warm(self, flow: str = "single") -> None:
         """Let a little work through, so that imports, connections and plans are behind everybody."""
         self.driver.ask("enqueue", flow=flow, count=WARM_RUNS, batch=WARM_RUNS // 2)

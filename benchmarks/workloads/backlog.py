@@ -14,13 +14,14 @@ A_DAY = 86_400.0
 
 
 def fill(turn: Turn, state: str, rows: int) -> None:
-    """Put so many runs there that are queued, ended, or delayed by a day."""
+    """Put so many runs there that are queued, ended, or delayed by a day, and let them come to rest."""
     due = {"delay": A_DAY} if state == "delayed" else {}
     for done in range(0, rows, FILL):
         count = min(FILL, rows - done)
         turn.driver.ask("enqueue", flow="single", count=count, batch=FILL_BATCH, **due)
         if state == "ended":
             turn.driver.ask("drain", flow="single", count=count)
+    turn.settle()
 
 
 @dataclass(frozen=True)
