@@ -40,7 +40,8 @@ begin
   -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
   loop
     v_all := v_all || v_runs;
-    exit when not exists (select from pgflow.deps d where d.dep_id = any (v_steps));
+    -- No index has dep_slug: the one that cannot be probed for dep_id is not walked in its stead.
+    exit when (select d.dep_slug from pgflow.deps d where d.dep_id = any (v_steps) limit 1) is null;
     v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
     v_runs := v_next.cascaded_runs;
     v_steps := v_next.cascaded_steps;
@@ -905,8 +906,12 @@ begin
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c
-        join pgflow.steps s on s.step_id = c.step_id
-        join pgflow.runs r on r.run_id = c.run_id
+        -- offset 0, as above: neither table is walked, however small it is believed to be.
+        cross join lateral (
+          select x.flow_slug, x.flow_version, x.step_slug, x.step_type, x.handler, x.params, x.needs_run_input, x.dep_count,
+            x.executor_options, x.timeout, x.heartbeat_timeout, x.max_attempts
+          from pgflow.steps x where x.step_id = c.step_id offset 0) s
+        cross join lateral (select x.input from pgflow.runs x where x.run_id = c.run_id offset 0) r
       order by c.ordinal;
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;
@@ -1143,14 +1148,16 @@ begin
   if current_setting('transaction_isolation') <> 'read committed' then
     -- An older snapshot does not see what others took off: locking what they changed raises 40001 instead.
     perform from pgflow.map_counters c, unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
-    where c.run_id = u.run_id and c.step_slug = u.step_slug
+    where c.run_id = any (array[u.run_id]) and c.step_slug = u.step_slug
     for update of c;
   end if;
   -- Under the exclusive run lock and in a statement begun after the counters moved: whoever emptied another slot has committed.
   with empty as (
     select distinct u.run_id, u.step_slug from unnest(_complete_map_steps.run_ids, _complete_map_steps.step_slugs) u (run_id, step_slug)
-    where not exists (
-      select from pgflow.map_counters c where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0)
+    -- Not by an antijoin, nor by equality below: rows are found by their keys whatever the statistics.
+    where (
+      select true from pgflow.map_counters c
+      where c.run_id = u.run_id and c.step_slug = u.step_slug and c.remaining > 0 limit 1) is null
     order by 1, 2
   ), sized as (
     -- Also where nobody needs the array yet: readers and the run output do.
@@ -1166,7 +1173,7 @@ begin
       error = case when not e.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE', 'step_slug', t.step_slug,
         'message', pgflow._too_large(format('the output of map step "%s"', t.step_slug), e.bytes, pgflow._limit('map_output'))) end
     from sized e, pgflow.steps s
-    where t.run_id = e.run_id and t.step_slug = e.step_slug and s.step_id = t.step_id and t.status = 'running'
+    where t.run_id = any (array[e.run_id]) and t.step_slug = e.step_slug and s.step_id = any (array[t.step_id]) and t.status = 'running'
     returning t.run_id, t.step_id, e.fits
   )
   select array_agg(c.run_id) filter (where c.fits), array_agg(c.step_id) filter (where c.fits), array_agg(c.run_id) filter (where not c.fits)
@@ -1197,7 +1204,7 @@ begin
     update pgflow.map_tasks t
     set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
     from reported r
-    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.task_index = r.task_index
       and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
     returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
   ), taken as (
@@ -1205,7 +1212,7 @@ begin
   ), counted as (
     update pgflow.map_counters m
     set remaining = m.remaining - t.items
-    from taken t where m.run_id = t.run_id and m.step_slug = t.step_slug and m.slot = t.slot
+    from taken t where m.run_id = any (array[t.run_id]) and m.step_slug = t.step_slug and m.slot = t.slot
     returning m.run_id, m.step_slug, m.remaining
   )
   select (select array_agg(c.ordinality) from completed c),
@@ -1239,7 +1246,7 @@ begin
     update pgflow.run_steps t
     set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
     from reported r
-    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
   select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
@@ -1367,9 +1374,14 @@ begin
         where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
-      and not exists (
-        select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
-        where s.step_id = o.step_id and r.status = 'running')
+      -- Not by an antijoin: rows are found by their keys whatever the statistics.
+      and (
+        select true
+        from pgflow.steps s
+          cross join lateral (
+            select from pgflow.run_steps x
+            where x.run_id = o.run_id and x.step_slug = s.step_slug and x.status = 'running' offset 0) r
+        where s.step_id = o.step_id) is null
     for update skip locked));
 end
 $$;
@@ -1785,27 +1797,29 @@ declare
 begin
   -- At the start of the step, so that no claim ever meets an input that cannot be built. Most steps have so few inputs that they
   -- fit whatever their sizes (input_fits): of those nothing is read.
-  with sized as (
+  -- offset 0 and `= any`: always a probe of the whole key, whatever the statistics.
+  with sized as materialized (
     select u.run_id, s.step_slug,
-      case when s.needs_run_input or c.has_condition then pgflow._size(r.input) else 0 end + coalesce((
+      case when s.needs_run_input or s.has_condition then pgflow._size(r.input) else 0 end + coalesce((
         select sum(pgflow._size(t.output))
         from pgflow.deps d
           cross join lateral (
             select x.output from pgflow.run_steps x
             where x.run_id = u.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
-        where d.step_id = s.step_id and (d.is_input or c.has_condition)), 0) as bytes
+        where d.step_id = s.step_id and (d.is_input or s.has_condition)), 0) as bytes
     from unnest(_fail_oversized.run_ids, _fail_oversized.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.runs r on r.run_id = u.run_id
-      cross join lateral (select s.required_input is not null or s.forbidden_input is not null as has_condition) c
-    where not s.input_fits
+      cross join lateral (
+        select x.step_id, x.step_slug, x.needs_run_input, x.required_input is not null or x.forbidden_input is not null as has_condition
+        from pgflow.steps x where x.step_id = u.step_id and not x.input_fits offset 0) s
+      cross join lateral (select x.input from pgflow.runs x where x.run_id = u.run_id offset 0) r
   ), failed as (
     update pgflow.run_steps t
     set status = 'failed', finished_at = _fail_oversized.now,
       error = jsonb_build_object('code', 'INPUT_TOO_LARGE', 'step_slug', z.step_slug,
         'message', pgflow._too_large(format('the input of step "%s"', z.step_slug), z.bytes::bigint, pgflow._limit('task_input')))
     from sized z
-    where z.bytes > pgflow._limit('task_input') and t.run_id = z.run_id and t.step_slug = z.step_slug and t.status = 'pending'
+    where z.bytes > pgflow._limit('task_input') and t.run_id = any (array[z.run_id]) and t.step_slug = z.step_slug
+      and t.status = 'pending'
     returning t.run_id
   )
   select array_agg(f.run_id) into v_failed from failed f;
@@ -2206,7 +2220,7 @@ begin
   select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.status = 'running';
   if 0 <= any (_live_tasks.task_indexes) then
@@ -2214,7 +2228,7 @@ begin
     select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,
       least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
     from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
       cross join lateral (
         select x.* from pgflow.map_tasks x
         where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
@@ -2321,10 +2335,12 @@ CREATE FUNCTION pgflow._mark_late(reports jsonb) RETURNS void
 begin
   update pgflow.step_task_attempts a
   set outcome = 'late', ended_by = 'complete'
-  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text),
-    pgflow._tasks t
-  where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index and t.status = 'completed'
-    and a.attempt = t.attempt and r.outcome = 'complete' and a.run_id = r.run_id and a.step_slug = r.step_slug and a.task_index = r.task_index
+  from jsonb_to_recordset(_mark_late.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text)
+    cross join lateral (
+      select x.status, x.attempt from pgflow._tasks x
+      where x.run_id = r.run_id and x.step_slug = r.step_slug and x.task_index = r.task_index offset 0) t
+  where r.outcome = 'complete' and t.status = 'completed'
+    and a.run_id = any (array[r.run_id]) and a.step_slug = r.step_slug and a.task_index = r.task_index and a.attempt = t.attempt
     and a.token_hash = pgflow._token_hash(r.attempt_token) and a.outcome = 'lost';
 end
 $$;
@@ -2343,7 +2359,7 @@ begin
     )
     select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
     from touched t
-      left join pgflow.map_counters c on c.run_id = t.run_id and c.step_slug = t.step_slug and c.slot = t.slot
+      left join pgflow.map_counters c on c.run_id = any (array[t.run_id]) and c.step_slug = t.step_slug and c.slot = t.slot
   );
 end
 $$;
@@ -2394,14 +2410,14 @@ begin
   select t.run_id, t.step_slug, 0, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now, t.lease_expires_at,
     _note_launches.now + interval '15 seconds'
   from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
   union all
   select t.run_id, t.step_slug, t.task_index, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now,
     t.lease_expires_at, _note_launches.now + interval '15 seconds'
   from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (
       select x.* from pgflow.map_tasks x
       where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t
@@ -2821,11 +2837,12 @@ begin
   with children as materialized (
     select e.run_id, d.step_id, d.step_slug, s.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
     from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
-      join pgflow.deps d on d.dep_id = e.dep_id
-      join pgflow.steps s on s.step_id = d.step_id
+      -- offset 0 here and below: always a probe of the whole key, whatever the statistics.
+      cross join lateral (select x.step_id, x.step_slug from pgflow.deps x where x.dep_id = e.dep_id offset 0) d
+      cross join lateral (select x.is_plain from pgflow.steps x where x.step_id = d.step_id offset 0) s
     group by 1, 2, 3, 4 order by 1, 3
   ), found as (
-    -- offset 0: always a probe of the whole key. Pending rows change under the run lock only, so their place holds.
+    -- Pending rows change under the run lock only, so their place holds.
     select c.*, x.place
     from children c
       cross join lateral (
@@ -2872,7 +2889,7 @@ begin
         where x.run_id = r.run_id and x.step_slug = r.step_slug and x.status = 'running' and x.task_started_at is not null
           and x.lease_expires_at is not null and x.token_hash = pgflow._token_hash(r.attempt_token)
         for no key update of x skip locked) t
-      join pgflow.steps s on s.step_id = t.step_id
+      cross join lateral (select x.heartbeat_timeout from pgflow.steps x where x.step_id = t.step_id offset 0) s
     where r.task_index = 0
   )
   update pgflow.run_steps t
@@ -2889,7 +2906,7 @@ begin
           and x.task_started_at is not null and x.lease_expires_at is not null
           and x.token_hash = pgflow._token_hash(r.attempt_token)
         for no key update of x skip locked) t
-      join pgflow.steps s on s.step_id = t.step_id
+      cross join lateral (select x.heartbeat_timeout from pgflow.steps x where x.step_id = t.step_id offset 0) s
   )
   update pgflow.map_tasks t
   set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))
@@ -3107,7 +3124,7 @@ begin
   select t.due_at, _set_timers.kind, s.executor, array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
   from unnest(_set_timers.run_ids, _set_timers.step_ids, _set_timers.task_indexes, _set_timers.due_ats)
       with ordinality t (run_id, step_id, task_index, due_at, ordinality)
-    join pgflow.steps s on s.step_id = t.step_id
+    cross join lateral (select x.executor from pgflow.steps x where x.step_id = t.step_id offset 0) s
   group by t.due_at, s.executor, t.ordinality / 500;
 end
 $$;
@@ -3123,7 +3140,9 @@ begin
       case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
     from pgflow.runs r
       join pgflow.steps s on s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and not s.output_fits
-      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug and t.status = 'completed'
+      cross join lateral (
+        select x.* from pgflow.run_steps x
+        where x.run_id = r.run_id and x.step_slug = s.step_slug and x.status = 'completed' offset 0) t
     where r.run_id = any (_set_wide_outputs.run_ids)
   ), sized as (
     select o.*, (sum(pgflow._size(o.output)) over (partition by o.run_id))::bigint as bytes from outputs o
@@ -3137,7 +3156,7 @@ begin
   set status = case when j.fits then 'completed' else 'failed' end, output = j.output,
     error = case when not j.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE',
       'message', pgflow._too_large('the output of the run', j.bytes, pgflow._limit('run_output'))) end
-  from joined j where r.run_id = j.run_id;
+  from joined j where r.run_id = any (array[j.run_id]);
 end
 $$;
 COMMENT ON FUNCTION pgflow._set_wide_outputs(run_ids uuid[]) IS 'The outputs of runs whose flow has many: put together if they fit, else the run fails.';
@@ -3166,19 +3185,25 @@ CREATE FUNCTION pgflow._skip_unmet(run_ids uuid[], step_ids integer[], now times
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  -- offset 0 and `= any`: always a probe of the whole key, whatever the statistics.
   with waiting as (
     select u.run_id, s.step_id, s.step_slug, s.when_unmet, s.required_input, s.forbidden_input,
       jsonb_build_object('run', r.input) || coalesce((
         select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
         from pgflow.deps d
-          cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = d.dep_slug offset 0) t
-        where d.step_id = s.step_id and t.status = 'completed' and t.output is not null), '{}') as available
+          cross join lateral (
+            select x.output from pgflow.run_steps x
+            where x.run_id = u.run_id and x.step_slug = d.dep_slug and x.status = 'completed' and x.output is not null offset 0) t
+        where d.step_id = s.step_id), '{}') as available
     from unnest(_skip_unmet.run_ids, _skip_unmet.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
-      join pgflow.runs r on r.run_id = u.run_id
+      cross join lateral (
+        select x.step_id, x.step_slug, x.when_unmet, x.required_input, x.forbidden_input
+        from pgflow.steps x
+        where x.step_id = u.step_id and (x.required_input is not null or x.forbidden_input is not null) offset 0) s
+      cross join lateral (select x.input from pgflow.runs x where x.run_id = u.run_id offset 0) r
       cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) o
-    where (s.required_input is not null or s.forbidden_input is not null) and o.status = 'pending'
-  ), unmet as (
+    where o.status = 'pending'
+  ), unmet as materialized (
     select w.run_id, w.step_id, w.step_slug, w.when_unmet
     from waiting w
     where not (w.available @> coalesce(w.required_input, '{}'))
@@ -3189,7 +3214,7 @@ begin
       skip_reason = case when u.when_unmet <> 'fail' then 'condition_unmet' end, finished_at = _skip_unmet.now,
       error = case when u.when_unmet = 'fail' then
         jsonb_build_object('code', 'CONDITION_UNMET', 'message', format('the condition of step "%s" is not met', u.step_slug), 'step_slug', u.step_slug) end
-    from unmet u where t.run_id = u.run_id and t.step_slug = u.step_slug
+    from unmet u where t.run_id = any (array[u.run_id]) and t.step_slug = u.step_slug
     returning t.run_id, t.step_id, u.when_unmet
   )
   select array_agg(m.run_id), array_agg(m.step_id), array_agg(m.when_unmet)
@@ -3343,13 +3368,19 @@ begin
   from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
   failed_runs := failed_runs || v_oversized;
 
-  with started as (
+  -- offset 0 cannot be flattened, and no join is ordered by `= any`: nothing is left but to probe the index by the whole key,
+  -- whatever the statistics. Both its columns must come from one place.
+  with single as materialized (
+    select u.run_id, s.step_slug, s.start_delay
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      cross join lateral (
+        select x.step_slug, x.start_delay from pgflow.steps x where x.step_id = u.step_id and x.step_type = 'single' offset 0) s
+  ), started as (
     update pgflow.run_steps t
     set status = 'running', started_at = _start_steps.now,
       visible_at = nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now)
-    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
-    where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
+    from single s
+    where t.run_id = any (array[s.run_id]) and t.step_slug = s.step_slug and t.status = 'pending'
     returning t.run_id, t.step_id, t.queue_id, t.visible_at
   )
   select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids,
@@ -3372,9 +3403,10 @@ begin
     select u.run_id, s.step_id,
       nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
     from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (
+        select x.step_id, x.step_slug, x.start_delay from pgflow.steps x where x.step_id = u.step_id and x.step_type = 'map' offset 0) s
       cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
-    where s.step_type = 'map' and t.status = 'pending'
+    where t.status = 'pending'
   loop
     v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);
     if v_status = 'completed' then
@@ -3545,13 +3577,13 @@ CREATE FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_inde
     AS $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
-  -- Subqueries that lock or give a value cannot be flattened: whatever the statistics, rows are found by their whole key.
+  -- Subqueries that lock, give a value or have an offset cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
     select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (select x.step_slug, x.launch_timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
       cross join lateral (
         select x.ctid as place from pgflow.run_steps x
         where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' and x.lease_expires_at is null
@@ -3575,7 +3607,7 @@ begin
       select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
-        join pgflow.steps s on s.step_id = u.step_id
+        cross join lateral (select x.step_slug, x.launch_timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
         cross join lateral (
           select x.ctid as place from pgflow.map_tasks x
           where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index and x.end_status is null
@@ -4850,8 +4882,8 @@ begin
     array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
     into v_parked
   from unparked u
-    join pgflow.steps s on s.step_id = u.step_id
-    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug;
+    cross join lateral (select x.step_slug, x.step_index from pgflow.steps x where x.step_id = u.step_id offset 0) s
+    cross join lateral (select x.queue_id from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t;
   if v_parked.run_ids is not null then
     perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
   end if;
@@ -5007,8 +5039,12 @@ begin
     return query
     select u.ordinality::int, r.run_id, r.run_id = u.run_id
     from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
-      join pgflow.runs r on r.run_id = u.run_id
-        or r.flow_slug = run_flows.flow_slug and r.idempotency_key = u.idempotency_key
+      cross join lateral (
+        -- Each by its own index: with an `or` every run there is would be read.
+        select x.run_id from pgflow.runs x where x.run_id = u.run_id
+        union all
+        select x.run_id from pgflow.runs x
+        where x.flow_slug = run_flows.flow_slug and x.idempotency_key = u.idempotency_key and x.run_id <> u.run_id) r
     order by u.ordinality;
   end if;
 end

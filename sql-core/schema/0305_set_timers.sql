@@ -7,7 +7,7 @@ begin
   select t.due_at, _set_timers.kind, s.executor, array_agg(t.run_id), array_agg(t.step_id), array_agg(t.task_index)
   from unnest(_set_timers.run_ids, _set_timers.step_ids, _set_timers.task_indexes, _set_timers.due_ats)
       with ordinality t (run_id, step_id, task_index, due_at, ordinality)
-    join pgflow.steps s on s.step_id = t.step_id
+    cross join lateral (select x.executor from pgflow.steps x where x.step_id = t.step_id offset 0) s
   group by t.due_at, s.executor, t.ordinality / 500;
 end
 $$;

@@ -18,13 +18,19 @@ begin
   from unnest(v_unmet.unmet_runs, v_unmet.unmet_steps, v_unmet.unmet_policies) u (run_id, step_id, policy);
   failed_runs := failed_runs || v_oversized;
 
-  with started as (
+  -- offset 0 cannot be flattened, and no join is ordered by `= any`: nothing is left but to probe the index by the whole key,
+  -- whatever the statistics. Both its columns must come from one place.
+  with single as materialized (
+    select u.run_id, s.step_slug, s.start_delay
+    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
+      cross join lateral (
+        select x.step_slug, x.start_delay from pgflow.steps x where x.step_id = u.step_id and x.step_type = 'single' offset 0) s
+  ), started as (
     update pgflow.run_steps t
     set status = 'running', started_at = _start_steps.now,
       visible_at = nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now)
-    from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
-    where s.step_type = 'single' and t.run_id = u.run_id and t.step_slug = s.step_slug and t.status = 'pending'
+    from single s
+    where t.run_id = any (array[s.run_id]) and t.step_slug = s.step_slug and t.status = 'pending'
     returning t.run_id, t.step_id, t.queue_id, t.visible_at
   )
   select array_agg(s.run_id) filter (where s.visible_at is null) as run_ids,
@@ -47,9 +53,10 @@ begin
     select u.run_id, s.step_id,
       nullif(greatest(_start_steps.not_before, _start_steps.now + make_interval(secs => s.start_delay)), _start_steps.now) as visible_at
     from unnest(_start_steps.run_ids, _start_steps.step_ids) u (run_id, step_id)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (
+        select x.step_id, x.step_slug, x.start_delay from pgflow.steps x where x.step_id = u.step_id and x.step_type = 'map' offset 0) s
       cross join lateral (select x.status from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
-    where s.step_type = 'map' and t.status = 'pending'
+    where t.status = 'pending'
   loop
     v_status := pgflow._start_map(v_map.run_id, v_map.step_id, v_map.visible_at, _start_steps.now);
     if v_status = 'completed' then

@@ -9,7 +9,9 @@ begin
       case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
     from pgflow.runs r
       join pgflow.steps s on s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and not s.output_fits
-      join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug and t.status = 'completed'
+      cross join lateral (
+        select x.* from pgflow.run_steps x
+        where x.run_id = r.run_id and x.step_slug = s.step_slug and x.status = 'completed' offset 0) t
     where r.run_id = any (_set_wide_outputs.run_ids)
   ), sized as (
     select o.*, (sum(pgflow._size(o.output)) over (partition by o.run_id))::bigint as bytes from outputs o
@@ -23,7 +25,7 @@ begin
   set status = case when j.fits then 'completed' else 'failed' end, output = j.output,
     error = case when not j.fits then jsonb_build_object('code', 'OUTPUT_TOO_LARGE',
       'message', pgflow._too_large('the output of the run', j.bytes, pgflow._limit('run_output'))) end
-  from joined j where r.run_id = j.run_id;
+  from joined j where r.run_id = any (array[j.run_id]);
 end
 $$;
 

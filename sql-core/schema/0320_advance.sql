@@ -15,7 +15,8 @@ begin
   -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
   loop
     v_all := v_all || v_runs;
-    exit when not exists (select from pgflow.deps d where d.dep_id = any (v_steps));
+    -- No index has dep_slug: the one that cannot be probed for dep_id is not walked in its stead.
+    exit when (select d.dep_slug from pgflow.deps d where d.dep_id = any (v_steps) limit 1) is null;
     v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
     v_runs := v_next.cascaded_runs;
     v_steps := v_next.cascaded_steps;

@@ -34,8 +34,12 @@ begin
     return query
     select u.ordinality::int, r.run_id, r.run_id = u.run_id
     from unnest(v_ids, run_flows.idempotency_keys) with ordinality u (run_id, idempotency_key, ordinality)
-      join pgflow.runs r on r.run_id = u.run_id
-        or r.flow_slug = run_flows.flow_slug and r.idempotency_key = u.idempotency_key
+      cross join lateral (
+        -- Each by its own index: with an `or` every run there is would be read.
+        select x.run_id from pgflow.runs x where x.run_id = u.run_id
+        union all
+        select x.run_id from pgflow.runs x
+        where x.flow_slug = run_flows.flow_slug and x.idempotency_key = u.idempotency_key and x.run_id <> u.run_id) r
     order by u.ordinality;
   end if;
 end

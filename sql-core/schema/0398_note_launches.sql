@@ -8,14 +8,14 @@ begin
   select t.run_id, t.step_slug, 0, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now, t.lease_expires_at,
     _note_launches.now + interval '15 seconds'
   from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.worker_id = _note_launches.worker_id and t.external_id is not null and t.lease_expires_at is not null
   union all
   select t.run_id, t.step_slug, t.task_index, t.attempt, _note_launches.executor, t.worker_id, t.external_id, _note_launches.now,
     t.lease_expires_at, _note_launches.now + interval '15 seconds'
   from unnest(_note_launches.run_ids, _note_launches.step_ids, _note_launches.task_indexes) u (run_id, step_id, task_index)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (
       select x.* from pgflow.map_tasks x
       where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t

@@ -11,9 +11,14 @@ begin
         where x.queue_id = queue.queue_id and (x.xid, x.seq) >= (pgflow._low_mark(queue.low_xid), queue.low_seq)
         order by x.xid, x.seq
         limit _drop_dead_ready.max_entries))
-      and not exists (
-        select from pgflow.steps s join pgflow.run_steps r on r.run_id = o.run_id and r.step_slug = s.step_slug
-        where s.step_id = o.step_id and r.status = 'running')
+      -- Not by an antijoin: rows are found by their keys whatever the statistics.
+      and (
+        select true
+        from pgflow.steps s
+          cross join lateral (
+            select from pgflow.run_steps x
+            where x.run_id = o.run_id and x.step_slug = s.step_slug and x.status = 'running' offset 0) r
+        where s.step_id = o.step_id) is null
     for update skip locked));
 end
 $$;

@@ -7,13 +7,13 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   -- skip locked: a closer that holds the row may still roll back, and nobody waits for it. What is not taken is looked at again.
-  -- Subqueries that lock or give a value cannot be flattened: whatever the statistics, rows are found by their whole key.
+  -- Subqueries that lock, give a value or have an offset cannot be flattened: whatever the statistics, rows are found by their whole key.
   return query
   with free as (
     select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
     from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
         with ordinality u (run_id, step_id, task_index, ordinality)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (select x.step_slug, x.launch_timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
       cross join lateral (
         select x.ctid as place from pgflow.run_steps x
         where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' and x.lease_expires_at is null
@@ -37,7 +37,7 @@ begin
       select t.place, u.ordinality, gen_random_uuid() as token, s.launch_timeout
       from unnest(_take_tasks.run_ids, _take_tasks.step_ids, _take_tasks.task_indexes)
           with ordinality u (run_id, step_id, task_index, ordinality)
-        join pgflow.steps s on s.step_id = u.step_id
+        cross join lateral (select x.step_slug, x.launch_timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
         cross join lateral (
           select x.ctid as place from pgflow.map_tasks x
           where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index and x.end_status is null

@@ -74,8 +74,12 @@ begin
         s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
       from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
           _claim.mode, v_now) c
-        join pgflow.steps s on s.step_id = c.step_id
-        join pgflow.runs r on r.run_id = c.run_id
+        -- offset 0, as above: neither table is walked, however small it is believed to be.
+        cross join lateral (
+          select x.flow_slug, x.flow_version, x.step_slug, x.step_type, x.handler, x.params, x.needs_run_input, x.dep_count,
+            x.executor_options, x.timeout, x.heartbeat_timeout, x.max_attempts
+          from pgflow.steps x where x.step_id = c.step_id offset 0) s
+        cross join lateral (select x.input from pgflow.runs x where x.run_id = c.run_id offset 0) r
       order by c.ordinal;
       get diagnostics v_count = row_count;
       v_left := v_left - v_count;

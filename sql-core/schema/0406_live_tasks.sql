@@ -11,7 +11,7 @@ begin
   select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, t.queue_id, t.lease_expires_at, t.visible_at,
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
-    join pgflow.steps s on s.step_id = u.step_id
+    cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
     cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
   where u.task_index = -1 and t.status = 'running';
   if 0 <= any (_live_tasks.task_indexes) then
@@ -19,7 +19,7 @@ begin
     select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,
       least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
     from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
-      join pgflow.steps s on s.step_id = u.step_id
+      cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
       cross join lateral (
         select x.* from pgflow.map_tasks x
         where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index offset 0) t

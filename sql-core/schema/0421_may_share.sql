@@ -12,7 +12,7 @@ begin
     )
     select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
     from touched t
-      left join pgflow.map_counters c on c.run_id = t.run_id and c.step_slug = t.step_slug and c.slot = t.slot
+      left join pgflow.map_counters c on c.run_id = any (array[t.run_id]) and c.step_slug = t.step_slug and c.slot = t.slot
   );
 end
 $$;

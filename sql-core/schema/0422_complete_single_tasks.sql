@@ -15,7 +15,7 @@ begin
     update pgflow.run_steps t
     set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
     from reported r
-    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
   select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)

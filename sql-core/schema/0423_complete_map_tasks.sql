@@ -18,7 +18,7 @@ begin
     update pgflow.map_tasks t
     set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
     from reported r
-    where t.run_id = r.run_id and t.step_slug = r.step_slug and t.task_index = r.task_index
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.task_index = r.task_index
       and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
     returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
   ), taken as (
@@ -26,7 +26,7 @@ begin
   ), counted as (
     update pgflow.map_counters m
     set remaining = m.remaining - t.items
-    from taken t where m.run_id = t.run_id and m.step_slug = t.step_slug and m.slot = t.slot
+    from taken t where m.run_id = any (array[t.run_id]) and m.step_slug = t.step_slug and m.slot = t.slot
     returning m.run_id, m.step_slug, m.remaining
   )
   select (select array_agg(c.ordinality) from completed c),

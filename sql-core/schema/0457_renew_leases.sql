@@ -13,7 +13,7 @@ begin
         where x.run_id = r.run_id and x.step_slug = r.step_slug and x.status = 'running' and x.task_started_at is not null
           and x.lease_expires_at is not null and x.token_hash = pgflow._token_hash(r.attempt_token)
         for no key update of x skip locked) t
-      join pgflow.steps s on s.step_id = t.step_id
+      cross join lateral (select x.heartbeat_timeout from pgflow.steps x where x.step_id = t.step_id offset 0) s
     where r.task_index = 0
   )
   update pgflow.run_steps t
@@ -30,7 +30,7 @@ begin
           and x.task_started_at is not null and x.lease_expires_at is not null
           and x.token_hash = pgflow._token_hash(r.attempt_token)
         for no key update of x skip locked) t
-      join pgflow.steps s on s.step_id = t.step_id
+      cross join lateral (select x.heartbeat_timeout from pgflow.steps x where x.step_id = t.step_id offset 0) s
   )
   update pgflow.map_tasks t
   set lease_expires_at = greatest(t.lease_expires_at, _renew_leases.now + make_interval(secs => f.lease))

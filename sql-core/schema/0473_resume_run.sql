@@ -30,8 +30,8 @@ begin
     array_agg(t.queue_id order by s.step_index, u.task_index) as queue_ids
     into v_parked
   from unparked u
-    join pgflow.steps s on s.step_id = u.step_id
-    join pgflow.run_steps t on t.run_id = u.run_id and t.step_slug = s.step_slug;
+    cross join lateral (select x.step_slug, x.step_index from pgflow.steps x where x.step_id = u.step_id offset 0) s
+    cross join lateral (select x.queue_id from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t;
   if v_parked.run_ids is not null then
     perform pgflow._enqueue(v_parked.run_ids, v_parked.step_ids, v_parked.indexes, v_parked.queue_ids);
   end if;

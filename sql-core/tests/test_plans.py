@@ -47,6 +47,14 @@ def launched(engine: Engine) -> Any:
     return engine.take(mode="launch")
 
 
+def run_flows_of_a_known_key(engine: Engine) -> Call:
+    engine.run("chain", idempotency_key="b")
+    call = (
+        "select * from pgflow.run_flows('chain', array_fill('{}'::jsonb, array[3]), idempotency_keys => %s)"
+    )
+    return call, (["a", "b", "c"],)
+
+
 VERBS: dict[str, Prepared] = {
     "claim": lambda _: (f"select * from {CLAIM}", (1,)),
     "claim of a batch": lambda _: (f"select * from {CLAIM}", (20,)),
@@ -103,6 +111,7 @@ VERBS: dict[str, Prepared] = {
         "select * from pgflow.run_flows('chain', array_fill('{}'::jsonb, array[10]))",
         (),
     ),
+    "run_flows of a known key": run_flows_of_a_known_key,
     "cancel_run": lambda engine: ("select pgflow.cancel_run(%s)", (fresh(engine).run_id,)),
     "next_wake_at": lambda _: ("select pgflow.next_wake_at('{local}')", ()),
     "maintain": lambda _: ("select pgflow.maintain()", ()),
