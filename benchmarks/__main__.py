@@ -1,17 +1,20 @@
 """`hatch run bench`: PGFlow and its peers, interleaved, on one PostgreSQL."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from benchmarks import contenders, environment, report, server
+from benchmarks import environment, report, server
 from benchmarks.arena import Arena
-from benchmarks.figures import Figures
-from benchmarks.participant import ROOT, Contender, DriverError
+from benchmarks.lineup import lineup
+from benchmarks.participant import ROOT, Contender
+from benchmarks.progress import taken_before
+from benchmarks.rounds import Rounds
 from benchmarks.workloads.backlog import Backlog
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.chain import Chain
@@ -25,6 +28,7 @@ from benchmarks.workloads.latency import Latency
 from benchmarks.workloads.shape import LADDER, LAYER, LONG_CHAIN
 from benchmarks.workloads.single import Single
 
+RESULTS = environment.HERE / "results"
 LONG = ("backlog", "delayed", "held-snapshot")
 
 
@@ -86,77 +90,67 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def lineup(options: argparse.Namespace) -> list[Contender]:
-    """Return the contenders that were asked for."""
-    python = environment.peers_python()
-    node, modules = environment.peers_node(python)
-    variants = [part.partition("=") for part in options.schema]
-    everyone = [
-        contenders.sql_level(),
-        *(contenders.sql_level(name, Path(folder)) for name, _, folder in variants),
-        contenders.product(),
-        *contenders.peers(python),
-        *contenders.node_peers(node, modules),
-    ]
-    chosen = [one for one in everyone if not options.contender or one.name in options.contender]
-    if missing := set(options.contender or ()) - {one.name for one in chosen}:
-        raise SystemExit(
-            f"bench: no contender {listed(missing)}; known: {listed(one.name for one in everyone)}"
-        )
-    return chosen
+class Result:
+    """The files of a result, written after each round."""
+
+    def __init__(
+        self, name: str, loads: list[Workload], everyone: list[Contender], facts: dict[str, Any]
+    ) -> None:
+        self.text = ""
+        self._name = name
+        self._loads = loads
+        self._everyone = everyone
+        self._facts = facts
+
+    def write(self, rounds: Rounds) -> Path:
+        """Write what the rounds have given so far and return the path of the JSON."""
+        whole = rounds.ended == rounds.number
+        facts = self._facts | {
+            "rounds": rounds.number if whole else f"{rounds.ended} of {rounds.number} whole",
+            "turns_failed": len(rounds.failures),
+            "load_average_after": environment.machine()["load_average"],
+        }
+        figures = {name: dict(sorted(found.items())) for name, found in rounds.figures.items()}
+        self.text = report.markdown(figures, self._loads, self._everyone, facts)
+        return report.write(RESULTS, self._name, self.text, figures, facts).with_suffix(".json")
 
 
-def play(
-    arena: Arena, loads: list[Workload], everyone: list[Contender], rounds: int
-) -> tuple[Figures, list[str]]:
-    """Play every workload in every round, each beginning with another contender; return failures too."""
-    figures: Figures = {load.name: {} for load in loads}
-    failures: list[str] = []
-    for number in range(rounds):
-        shift = number % len(everyone)
-        for load in loads:
-            for contender in everyone[shift:] + everyone[:shift]:
-                if not contender.knows(*load.needs):
-                    continue
-                try:
-                    with arena.turn(contender) as turn:
-                        metrics = load.play(turn)
-                except DriverError as error:
-                    failures.append(f"round {number + 1}, {load.name}: {error}")
-                    continue
-                figures[load.name].setdefault(contender.name, []).append(metrics)
-                first = f"{load.shown[0]} {report.number(metrics[load.shown[0]])}"
-                print(f"round {number + 1} {load.name:24} {contender.name:16} {first}", file=sys.stderr)
-    return {name: dict(sorted(found.items())) for name, found in figures.items()}, failures
-
-
-def draw(python: Path, result: Path) -> None:
+def draw(result: Path) -> None:
     """Draw the plots of a result beside it."""
-    command = [str(python), "-m", "benchmarks.plots", str(result)]
+    command = [str(environment.plots_python()), "-m", "benchmarks.plots", str(result)]
     subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
 
 
+def interrupt(*_: object) -> NoReturn:
+    """End the rounds as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """Run the benchmark, write its results and draw them; exits with 1 if a driver failed."""
+    """Run the benchmark, write its results and draw them; exits with 1 if anything failed or is missing."""
     options = arguments(sys.argv[1:])
-    loads, everyone, drawing = workloads(options), lineup(options), environment.plots_python()
-    facts: dict[str, Any] = {
-        "taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "rounds": options.rounds,
-        **environment.machine(),
-    }
+    loads = workloads(options)
+    everyone, failures = lineup(options.contender or (), options.schema)
+    signal.signal(signal.SIGTERM, interrupt)
+    facts = {"taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", **environment.machine()}
     with server.running(options.dsn) as postgres:
-        facts |= postgres.settings
-        facts |= environment.versions(environment.peers_python(), environment.WORK / "node")
+        facts |= {**postgres.settings, **environment.versions()}
         arena = Arena(postgres, environment.WORK / "logs")
-        figures, failures = play(arena, loads, everyone, options.rounds)
+        before = taken_before(RESULTS / "latest.json") | taken_before(RESULTS / f"{options.name}.json")
+        rounds = Rounds(arena, loads, everyone, options.rounds, before)
+        result = Result(options.name, loads, everyone, facts)
+        rounds.play(keep=result.write)
+        written = result.write(rounds)
         arena.close()
-    facts["load_average_after"] = environment.machine()["load_average"]
-    text = report.markdown(figures, loads, everyone, facts)
-    print(text)
-    written = report.write(environment.HERE / "results", options.name, text, figures, facts)
-    print(written, file=sys.stderr)
-    draw(drawing, written.with_suffix(".json"))
+    print(result.text)
+    print(written.with_suffix(".md"), file=sys.stderr)
+    failures += rounds.failures
+    try:
+        draw(written)
+    except (OSError, subprocess.CalledProcessError) as error:
+        failures.append(f"the plots could not be drawn: {error}")
+    if rounds.ended < rounds.number:
+        failures.append(f"only {rounds.ended} of {rounds.number} rounds were played")
     if failures:
         raise SystemExit("bench: " + "\n".join(failures))
 

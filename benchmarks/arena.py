@@ -1,9 +1,10 @@
 """Where a contender takes its turn: a database of its own, made from its template, and its driver process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from benchmarks.participant import Contender, Driver
 from benchmarks.server import Server
 
 WARM_RUNS = 100
+AS_THE_SERVER: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ class Turn:
 
 
 class Arena:
-    """Gives turns on one server."""
+    """Gives turns on one server; `settings` are those of each turn's database."""
 
-    def __init__(self, server: Server, logs: Path) -> None:
+    def __init__(self, server: Server, logs: Path, settings: Mapping[str, str] = AS_THE_SERVER) -> None:
         self._server = server
+        self._settings = settings
         self._logs = logs
         self._admin = psycopg.connect(server.dsn("postgres"), autocommit=True)
         self._meter = Meter(self._admin, server.waldump)
@@ -104,6 +107,12 @@ class Arena:
                 sql.Identifier(database), sql.Identifier(template)
             )
         )
+        for name, value in self._settings.items():
+            self._admin.execute(
+                sql.SQL("alter database {} set {} = {}").format(
+                    sql.Identifier(database), sql.SQL(name), sql.Literal(value)
+                )
+            )
         dsn = self._server.dsn(database)
         try:
             with self._driver(contender) as driver:

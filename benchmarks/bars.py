@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.figures import Figures, Spread, ratios, spread, values_of
+from benchmarks.figures import Figures, Spread, in_rounds, ratios, spread, values_of
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def judge(figures: Figures) -> list[Verdict]:
 def _ratio_verdicts(figures: Figures) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for bar in RATIOS:
-        ours = values_of(figures, bar.workload, bar.ours, bar.metric)
-        theirs = values_of(figures, bar.workload, bar.peer, bar.metric)
+        ours = in_rounds(figures, bar.workload, bar.ours, bar.metric)
+        theirs = in_rounds(figures, bar.workload, bar.peer, bar.metric)
         if found := ratios(ours, theirs, less_is_better=bar.less_is_better):
             measured = spread(found)
             verdicts.append(
@@ -126,8 +126,8 @@ def _growth_verdicts(figures: Figures) -> list[Verdict]:
     verdicts: list[Verdict] = []
     for label, large, small in GROWTH:
         for contender in (SQL, PRODUCT):
-            ours = values_of(figures, large, contender, "us_per_item")
-            base = values_of(figures, small, contender, "us_per_item")
+            ours = in_rounds(figures, large, contender, "us_per_item")
+            base = in_rounds(figures, small, contender, "us_per_item")
             if found := ratios(ours, base, less_is_better=False):
                 measured = spread(found)
                 met = measured.middle <= GROWTH_LIMIT

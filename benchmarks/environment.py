@@ -1,4 +1,4 @@
-"""The environments of the peers and of the plots: virtual ones beside the results, never ours."""
+"""The environments of the peers, the plots and the profiler: virtual ones beside the results, never ours."""
 
 import json
 import os
@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
 REQUIREMENTS = HERE / "peers.txt"
 PLOTS = HERE / "plots.txt"
+PROFILER = HERE / "profiler.txt"
 PACKAGE = HERE / "package.json"
 NAMED = (
     "pgqueuer",
@@ -37,18 +38,18 @@ def plots_python() -> Path:
     return _python(WORK / "plots", PLOTS)
 
 
+def profiler() -> Path:
+    """Return py-spy, installed in the same way."""
+    return _python(WORK / "profiler", PROFILER).with_name("py-spy")
+
+
 def _python(folder: Path, requirements: Path) -> Path:
+    """Return a virtual environment's interpreter; pip comes from outside, since Debian's venv brings none."""
     python = folder / "bin" / "python"
     if not _is_current(folder, requirements):
-        uv = shutil.which("uv")
-        create = [uv, "venv", "-q", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
-        pip = (
-            [uv, "pip", "install", "-q", "--python", str(python)]
-            if uv
-            else [str(python), "-m", "pip", "install"]
-        )
-        subprocess.run([*create, str(folder)], check=True)
-        subprocess.run([*pip, "-r", str(requirements)], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(folder)], check=True)
+        subprocess.run([*pip, "-r", str(requirements)], stdout=sys.stderr, check=True)
         shutil.copy(requirements, folder)
     return python
 
@@ -59,18 +60,15 @@ def peers_node(python: Path) -> tuple[Path, Path]:
     shown = subprocess.run([str(python), "-c", find], check=True, capture_output=True, text=True).stdout
     binaries, folder = Path(shown.strip()) / "bin", WORK / "node"
     if not _is_current(folder, PACKAGE):
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh = folder.with_suffix(".new")
-        fresh.mkdir(parents=True, exist_ok=True)
+        fresh = folder.with_suffix(".new")  # its list says that a folder is whole
+        for old in (folder, fresh):
+            shutil.rmtree(old, ignore_errors=True)
+        fresh.mkdir(parents=True)
         shutil.copy(PACKAGE, fresh)
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-        quiet = ("--no-audit", "--no-fund", "--silent")
-        subprocess.run(
-            [str(binaries / "npm"), "install", *quiet],
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            check=True,
-        )
+        npm = [str(binaries / "npm"), "install", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(npm, cwd=fresh, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
+        fresh.rename(folder)
     return binaries / "node", folder
 
 
@@ -89,11 +87,13 @@ print(json.dumps({d.metadata["Name"].lower(): d.version for d in importlib.metad
 """
 
 
-def versions(python: Path, modules: Path) -> Mapping[str, str]:
-    """Return the installed versions of the peers and of their drivers of PostgreSQL."""
-    shown = subprocess.run([str(python), "-c", VERSIONS], check=True, capture_output=True, text=True).stdout
-    installed: dict[str, str] = json.loads(shown)
-    for manifest in (modules / "node_modules").glob("*/package.json"):
+def versions() -> Mapping[str, str]:
+    """Return the versions of those peers, and of their drivers of PostgreSQL, that are installed."""
+    python, installed = WORK / "peers" / "bin" / "python", dict[str, str]()
+    if python.exists():
+        shown = subprocess.run([str(python), "-c", VERSIONS], check=True, capture_output=True, text=True)
+        installed |= json.loads(shown.stdout)
+    for manifest in (WORK / "node" / "node_modules").glob("*/package.json"):
         package = json.loads(manifest.read_text())
         installed[package["name"]] = package["version"]
     return {name: installed[name] for name in NAMED if name in installed}

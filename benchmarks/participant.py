@@ -55,6 +55,11 @@ class Driver:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """The driver's process."""
+        return self._process.pid
+
     def ask(self, operation: str, *, within: float = 600.0, **arguments: Any) -> dict[str, Any]:
         """Return the driver's answer; raises DriverError with its traceback, or after `within` seconds."""
         assert self._process.stdin is not None

@@ -7,37 +7,16 @@ lies beside it only: the plots' environment has matplotlib and nothing of ours.
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.figures import Figures, spread, values_of
+from benchmarks.pictures import PLOTS, Plot
 
 OURS = ("pgflow", "pgflow-sql")
 COLOURS = {True: "#2a6f97", False: "#a9b4bc"}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One metric of one workload for all contenders, the best first."""
-
-    name: str
-    workload: str
-    metric: str
-    title: str
-    less_is_better: bool = False
-
-
-PLOTS = (
-    Plot("drain", "single", "drain_per_s", "Runs of one step drained a second (more is better)"),
-    Plot("chain", "chain", "steps_per_s", "Steps of three-step chains a second (more is better)"),
-    Plot("wal", "chain", "wal_bytes_chained", "WAL bytes of a chained step (fewer is better)", True),
-    Plot("map", "fan-5000", "seconds", "Map of 5,000 items and reduce, seconds (fewer is better)", True),
-    Plot("latency", "latency", "start_p50", "Enqueue to start, median ms (fewer is better)", True),
-    Plot("long-chain", "long-chain", "seconds", "Chain of 1,000 steps, seconds (fewer is better)", True),
-)
 
 
 def draw(figures: Figures, plot: Plot) -> Figure | None:

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.bars import Verdict, judge
 from benchmarks.figures import Figures, Spread, spread, values_of
 from benchmarks.participant import Contender
+from benchmarks.times import Times, times
 from benchmarks.workloads.base import Workload
 
 MET = {True: "met", False: "**missed**"}
@@ -52,6 +53,19 @@ def bars_table(verdicts: Sequence[Verdict]) -> str:
     return f"## Bars\n\n{table(['bar', 'against', 'asked', 'measured', 'verdict'], rows)}\n"
 
 
+def times_table(compared: Sequence[Times]) -> str:
+    """Return how many times as good as each peer ours are, medians of the ratios within the rounds."""
+    peers = sorted({peer for one in compared for peer in one.against})
+    rows = [
+        [one.what, one.ours, *(cell(one.against[peer]) if peer in one.against else "-" for peer in peers)]
+        for one in compared
+    ]
+    return (
+        "## Times each peer\n\nHow many times as good as the peer PGFlow was in the same round; "
+        f"below 1 the peer was better.\n\n{table(['what', 'ours', *peers], rows)}\n"
+    )
+
+
 def markdown(
     figures: Figures, workloads: Sequence[Workload], contenders: Sequence[Contender], facts: dict[str, Any]
 ) -> str:
@@ -62,7 +76,8 @@ def markdown(
     return (
         "# Benchmark results\n\n"
         "Medians of the rounds, smallest and largest in brackets. Only ratios within one round compare.\n\n"
-        f"{shown}\n\n## Contenders\n\n{settings}\n\n{bars_table(judge(figures))}\n{tables}"
+        f"{shown}\n\n## Contenders\n\n{settings}\n\n{bars_table(judge(figures))}\n"
+        f"{times_table(times(figures))}\n{tables}"
     )
 
 

@@ -1,8 +1,11 @@
 """The PostgreSQL that everybody runs on: the embedded one, or one whose superuser DSN is given."""
 
-from collections.abc import Iterator
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from pgflow.embedded import EmbeddedServer
@@ -59,10 +62,27 @@ def describe(dsn: str) -> Server:
 
 
 @contextmanager
-def running(dsn: str | None) -> Iterator[Server]:
-    """Give the server of `dsn`, or an embedded one with SETTINGS in a folder that is removed at the end."""
+def running(dsn: str | None, programs: Path | None = None) -> Iterator[Server]:
+    """Give the server of `dsn`, or an embedded one with SETTINGS in a folder that is removed at the end.
+
+    `programs` is the folder of a PostgreSQL to use instead of the wheel's; its pg_stat_statements is loaded.
+    """
     if dsn is not None:
         yield describe(dsn)
         return
-    with EmbeddedServer.temporary(settings=SETTINGS) as embedded:
+    version = _major(programs) if programs else "18"
+    settings = {**SETTINGS, **_libraries(programs)}
+    with EmbeddedServer.temporary(version=version, binaries=programs, settings=settings) as embedded:
         yield describe(embedded.dsn())
+
+
+def _major(programs: Path) -> str:
+    shown = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"\d+", shown.stdout)
+    assert found is not None
+    return found[0]
+
+
+def _libraries(programs: Path | None) -> Mapping[str, str]:
+    there = programs and any((programs.parent / "lib").rglob("pg_stat_statements.*"))
+    return {"shared_preload_libraries": "pg_stat_statements"} if there else {}

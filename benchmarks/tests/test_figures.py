@@ -2,7 +2,8 @@
 
 from benchmarks.bars import judge
 from benchmarks.figures import Figures, ratios, spread
-from benchmarks.report import cell, number
+from benchmarks.report import cell, number, times_table
+from benchmarks.times import times
 
 
 def test_a_ratio_compares_within_a_round():
@@ -50,3 +51,15 @@ def test_a_cell_shows_the_range_unless_there_is_none():
 
 def test_digits_follow_the_size():
     assert [number(value) for value in (1234.5, 12.34, 0.1234)] == ["1,234", "12.3", "0.12"]
+
+
+def test_times_are_ratios_within_a_round_to_every_peer():
+    figures: Figures = {
+        "long-chain": {
+            "pgflow": [{"ms_per_run": 10.0}, {}, {"ms_per_run": 20.0}],
+            "dbos": [{"ms_per_run": 40.0}, {"ms_per_run": 1.0}, {"ms_per_run": 40.0}],
+        }
+    }
+    (one,) = times(figures)
+    assert (one.ours, one.against) == ("pgflow", {"dbos": spread([4.0, 2.0])})
+    assert "| chain of 1,000, ms | pgflow | **3.00** (2.00-4.00) |" in times_table([one])
