@@ -133,6 +133,8 @@ def main() -> None:
     everyone, failures = lineup(options.contender or (), options.schema)
     signal.signal(signal.SIGTERM, interrupt)
     facts = {"taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", **environment.machine()}
+    if not {load.name for load in loads}.isdisjoint(LONG):
+        facts |= {"rows_of_each_kind": f"{options.rows:,}", "snapshot_held_seconds": options.hold}
     with server.running(options.dsn) as postgres:
         facts |= {**postgres.settings, **environment.versions()}
         arena = Arena(postgres, environment.WORK / "logs")
@@ -140,6 +142,8 @@ def main() -> None:
         rounds = Rounds(arena, loads, everyone, options.rounds, before)
         result = Result(options.name, loads, everyone, facts)
         rounds.play(keep=result.write)
+        if not rounds.figures:
+            raise SystemExit("bench: nothing was measured, so nothing is written")
         written = result.write(rounds)
         arena.close()
     print(result.text)

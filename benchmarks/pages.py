@@ -17,6 +17,7 @@ from benchmarks.bars import PRODUCT, SQL, judge
 from benchmarks.capacity import DAY, MILLIONS, PEAK, Step
 from benchmarks.figures import Figures, spread, values_of
 from benchmarks.participant import ROOT
+from benchmarks.profile_report import shares
 from benchmarks.report import cell, number, table
 
 PAGES = tuple(ROOT / "docs" / "explanation" / name for name in ("benchmarks.md", "scaling.md"))
@@ -39,6 +40,12 @@ class Results:
     def figures(self) -> Figures:
         """The rounds of the benchmark."""
         rounds: Figures = self._read("latest")["rounds"]
+        return rounds
+
+    @cached_property
+    def long(self) -> Figures:
+        """The rounds of the long workloads."""
+        rounds: Figures = self._read("long")["rounds"]
         return rounds
 
     @cached_property
@@ -101,8 +108,28 @@ def profiled(results: Results) -> str:
             for name, seen in case["looks"].items()
         ]
         spent = f"{number(case['server_us'])} / {number(case['client_us'])}"
+        server += f"; sessions {shares(dict(list(case['waits'].items())[:3]))}"
         rows.append([f"`{case['name']}`, a {case['unit']}", spent, server, "; ".join(clients)])
     return table(["", "us of the server / of its clients", "plpgsql functions, own time", "Python"], rows)
+
+
+LONG = (
+    ("drained a second under an old snapshot, of that before", "held-snapshot", "kept"),
+    ("drained a second beside delayed runs, of that on an empty database", "backlog", "delayed_kept"),
+    ("beside ended runs as well", "backlog", "ended_kept"),
+    ("beside queued runs as well", "backlog", "queued_kept"),
+    ("a claim beside delayed runs, times one on an empty database", "delayed", "p50_ratio"),
+)
+
+
+def long_ones(results: Results) -> str:
+    """What becomes of everybody under an old snapshot, and beside many rows."""
+    names = [name for name in EVERYONE if any(name in found for found in results.long.values())]
+    rows: list[list[str]] = []
+    for label, workload, metric in LONG:
+        found = [values_of(results.long, workload, name, metric) for name in names]
+        rows.append([label, *(cell(spread(values)) if values else "-" for values in found)])
+    return table(["", *names], rows)
 
 
 def step_costs(results: Results) -> str:
@@ -231,6 +258,7 @@ def kept(results: Results) -> str:
 TABLES: Mapping[str, Callable[[Results], str]] = {
     "one-step": one_step,
     "chained": chained,
+    "long": long_ones,
     "missed": near,
     "profiled": profiled,
     "step": step_costs,

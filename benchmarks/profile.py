@@ -50,7 +50,7 @@ class Profiler:
                 turn.driver.ask(operation.name, **operation.arguments)
             spent.settle()
             spent.forget(connection, self._admin, statements=self._statements)
-            with self._looking(case, turn) as files:
+            with self._looking(case, turn) as files, spent.waits(turn.dsn) as waits:
                 costs = [turn.measure(each.name, **each.arguments) for each in case.counted]
             spent.settle()
             functions = spent.functions(connection)
@@ -60,7 +60,7 @@ class Profiler:
             name: stacks.folded(file.read_text() for file in found if file.exists())
             for name, found in files.items()
         }
-        return summed(case, costs, functions, statements, looks)
+        return summed(case, costs, functions, statements, waits, looks)
 
     @contextmanager
     def _looking(self, case: Case, turn: Turn) -> Generator[dict[str, list[Path]]]:

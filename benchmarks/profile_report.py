@@ -1,6 +1,7 @@
 """What was found for each case, as tables and as JSON."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -25,6 +26,7 @@ class Profile:
     wal_bytes: float
     functions: list[spent.Function]
     statements: list[spent.Statement]
+    waits: dict[str, float]
     looks: dict[str, stacks.Looks]
     milliseconds: dict[str, float]
 
@@ -36,6 +38,7 @@ class Profile:
             f"processor a {unit}: server {report.number(self.server_us)} us, "
             f"clients {report.number(self.client_us)} us",
             f"WAL a {unit}: {report.number(self.wal_bytes)} bytes",
+            f"sessions at work: {shares(self.waits)}",
             *(f"{name} p50: {report.number(value)} ms" for name, value in self.milliseconds.items()),
         ]
         parts = [f"## {case.title} (`{case.name}`)", "\n".join(f"- {fact}" for fact in facts)]
@@ -44,6 +47,11 @@ class Profile:
             parts.append(statement_table(self.statements, case))
         parts += [look_table(name, looks) for name, looks in self.looks.items()]
         return "\n\n".join(parts)
+
+
+def shares(waits: Mapping[str, float]) -> str:
+    """Return what sessions with something to do were seen at, if it was more than seldom."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in waits.items() if share >= 2 * LEAST)
 
 
 def function_table(functions: Sequence[spent.Function], case: Case) -> str:
@@ -103,6 +111,7 @@ def summed(
     costs: Sequence[Cost],
     functions: list[spent.Function],
     statements: list[spent.Statement],
+    waits: Counter[str],
     looks: dict[str, stacks.Looks],
 ) -> Profile:
     """Return the costs of a case's operations together, a unit."""
@@ -115,6 +124,7 @@ def summed(
         wal_bytes=sum(cost.wal_bytes for cost in costs) / case.units,
         functions=functions,
         statements=statements,
+        waits={name: count / waits.total() for name, count in waits.most_common()},
         looks=looks,
         milliseconds={
             name.removesuffix("_ms"): median(values)

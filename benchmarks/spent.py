@@ -1,6 +1,10 @@
 """Where a server spends its time: by plpgsql function, and by statement if it has pg_stat_statements."""
 
+import threading
 import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +13,7 @@ import psycopg
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 FLUSHED = 11.0  # an idle session hands in its counts after 10 s
+LOOK_EVERY = 0.01
 LIBRARY = "pg_stat_statements"
 
 FUNCTIONS = """
@@ -19,6 +24,11 @@ STATEMENTS = """
 select s.query, s.toplevel, s.calls, s.total_exec_time, s.wal_bytes, s.shared_blks_hit + s.shared_blks_read
 from pg_stat_statements s join pg_database d on d.oid = s.dbid
 where d.datname = %s and s.calls > 0"""
+
+WORKING = "working"
+SESSIONS = """
+select coalesce(a.wait_event, %s) from pg_stat_activity a
+where a.datname = current_database() and a.state = 'active' and a.pid <> pg_backend_pid()"""
 
 
 @dataclass(frozen=True)
@@ -82,3 +92,23 @@ def statements(admin: Connection, database: str) -> list[Statement]:
         for text, outer, calls, ms, wal, buffers in rows
     ]
     return sorted(found, key=lambda one: -one.ms)
+
+
+@contextmanager
+def waits(dsn: str) -> Generator[Counter[str]]:
+    """Look meanwhile at what the sessions wait for that have something to do; gives how often for what."""
+    seen: Counter[str] = Counter()
+    over = threading.Event()
+
+    def look() -> None:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            while not over.wait(LOOK_EVERY):
+                seen.update(event for (event,) in connection.execute(SESSIONS, (WORKING,)))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join()

@@ -1,5 +1,7 @@
 """What is made of stacks and counts."""
 
+from collections import Counter
+
 import pytest
 
 from benchmarks.measure import Cost
@@ -65,10 +67,12 @@ def test_the_costs_of_operations_are_summed_by_unit():
         Cost(2.0, 5, 0.001, 0.003, 2000, {}, {"start_ms": [1.0, 9.0, 2.0], "seconds": 2.0}),
     ]
     statements = [Statement("select 1", True, 100, 5.0, 3000, 400)]
-    profile = summed(CASE, costs, [Function("claim", 50, 3.0, 6.0)], statements, {"client": folded([""])})
+    functions, waits = [Function("claim", 50, 3.0, 6.0)], Counter({"WalSync": 1, "working": 3})
+    profile = summed(CASE, costs, functions, statements, waits, {"client": folded([""])})
     assert (profile.seconds, profile.wal_bytes, profile.milliseconds) == (3.0, 30.0, {"start": 2.0})
     assert (profile.server_us, profile.client_us) == pytest.approx((50.0, 20.0))
     text = profile.markdown()
+    assert "- sessions at work: working 75%, WalSync 25%" in text
     assert "- start p50: 2.00 ms" in text
     assert "| `select 1`, sent by the client | 1.00 | 50.0 | 30.0 | 4.00 |" in text
     assert found(profile)["functions"][0]["name"] == "claim"
