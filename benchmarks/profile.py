@@ -33,8 +33,9 @@ NO_STATEMENTS = (
 class Profiler:
     """Looks into one case after the other on a server."""
 
-    def __init__(self, arena: Arena, admin: spent.Connection, py_spy: Path | None) -> None:
+    def __init__(self, arena: Arena, elsewhere: str, admin: spent.Connection, py_spy: Path | None) -> None:
         self._arena = arena
+        self._elsewhere = elsewhere
         self._admin = admin
         self._py_spy = py_spy
         self._statements = spent.can_tell_statements(admin)
@@ -50,11 +51,11 @@ class Profiler:
                 turn.driver.ask(operation.name, **operation.arguments)
             spent.settle()
             spent.forget(connection, self._admin, statements=self._statements)
-            with self._looking(case, turn) as files, spent.waits(turn.dsn) as waits:
+            database = connection.info.dbname
+            with self._looking(case, turn) as files, spent.waits(self._elsewhere, database) as waits:
                 costs = [turn.measure(each.name, **each.arguments) for each in case.counted]
             spent.settle()
             functions = spent.functions(connection)
-            database = connection.info.dbname
             statements = spent.statements(self._admin, database) if self._statements else []
         looks = {
             name: stacks.folded(file.read_text() for file in found if file.exists())
@@ -117,7 +118,7 @@ def main(given: Sequence[str] | None = None) -> None:
         if len(tracking) == len(TRACKING):
             facts[spent.LIBRARY] = NO_STATEMENTS
         arena = Arena(postgres, environment.WORK / "logs", tracking)
-        profiler = Profiler(arena, admin, py_spy)
+        profiler = Profiler(arena, postgres.dsn("postgres"), admin, py_spy)
         for case in chosen:
             profile = profiler.profile(case, everyone[case.contender])
             print(profile.markdown(), flush=True)

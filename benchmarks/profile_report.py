@@ -34,7 +34,7 @@ class Profile:
         """Return the section of the report."""
         case, unit = self.case, self.case.unit
         facts = [
-            f"{case.units:,} {unit}s in {report.number(self.seconds)} s",
+            f"{case.units:,} {unit}s" + (f" in {report.number(self.seconds)} s" if self.seconds else ""),
             f"processor a {unit}: server {report.number(self.server_us)} us, "
             f"clients {report.number(self.client_us)} us",
             f"WAL a {unit}: {report.number(self.wal_bytes)} bytes",

@@ -28,7 +28,7 @@ where d.datname = %s and s.calls > 0"""
 WORKING = "working"
 SESSIONS = """
 select coalesce(a.wait_event, %s) from pg_stat_activity a
-where a.datname = current_database() and a.state = 'active' and a.pid <> pg_backend_pid()"""
+where a.datname = %s and a.state = 'active'"""
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,18 @@ def statements(admin: Connection, database: str) -> list[Statement]:
 
 
 @contextmanager
-def waits(dsn: str) -> Generator[Counter[str]]:
-    """Look meanwhile at what the sessions wait for that have something to do; gives how often for what."""
+def waits(elsewhere: str, database: str) -> Generator[Counter[str]]:
+    """Look meanwhile at what the sessions of a database wait for that have something to do.
+
+    Gives how often for what; looks by the DSN of another database, so as not to be counted itself.
+    """
     seen: Counter[str] = Counter()
     over = threading.Event()
 
     def look() -> None:
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        with psycopg.connect(elsewhere, autocommit=True) as connection:
             while not over.wait(LOOK_EVERY):
-                seen.update(event for (event,) in connection.execute(SESSIONS, (WORKING,)))
+                seen.update(event for (event,) in connection.execute(SESSIONS, (WORKING, database)))
 
     looking = threading.Thread(target=look)
     looking.start()

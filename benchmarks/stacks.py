@@ -76,7 +76,7 @@ def watching(py_spy: Path, pids: dict[str, list[int]], folder: Path) -> Generato
 
 @contextmanager
 def _recording(py_spy: Path, pid: int, file: Path) -> Generator[None]:
-    options = ("--format", "raw", "--function", "--rate", str(RATE), "--output", str(file))
+    options = ("--format", "raw", "--function", "--nonblocking", "--rate", str(RATE), "--output", str(file))
     process = subprocess.Popen(
         [str(py_spy), "record", "--pid", str(pid), *options],
         stdout=subprocess.PIPE,
