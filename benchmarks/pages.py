@@ -44,8 +44,8 @@ class Results:
 
     @cached_property
     def long(self) -> Figures:
-        """The rounds of the long workloads."""
-        rounds: Figures = self._read("long")["rounds"]
+        """The rounds of the long workloads; none where they have not been run."""
+        rounds: Figures = self._read("long")["rounds"] if (self.folder / "long.json").exists() else {}
         return rounds
 
     @cached_property
@@ -125,6 +125,8 @@ LONG = (
 def long_ones(results: Results) -> str:
     """What becomes of everybody under an old snapshot, and beside many rows."""
     names = [name for name in EVERYONE if any(name in found for found in results.long.values())]
+    if not names:
+        return "They have not been run for this version."
     rows: list[list[str]] = []
     for label, workload, metric in LONG:
         found = [values_of(results.long, workload, name, metric) for name in names]
