@@ -1,9 +1,5 @@
 """What `pgflow --help` and every command's own help say, and that asking is cheap."""
 
-import json
-import subprocess
-import sys
-
 import click
 import pytest
 from click.testing import CliRunner
@@ -47,18 +43,6 @@ def test_every_option_is_explained(name):
         option.name for option in command(name).params if isinstance(option, click.Option) and not option.help
     ]
     assert unexplained == []
-
-
-def test_the_help_imports_nothing_heavy():
-    code = (
-        "import json, sys\n"
-        "from pgflow.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in json.loads(done.stderr)}
-    assert loaded.isdisjoint({"psycopg", "pydantic", "pydantic_settings", "rich", "pluggy", "asyncio"})
 
 
 def test_an_unknown_command_is_answered_with_the_nearest():

@@ -189,3 +189,44 @@ def test_an_executor_may_have_its_attempts_report_elsewhere(tmp_path):
 )
 def test_a_target_that_no_attempt_could_use_is_refused(tmp_path, text, said):
     assert said in refusal(tmp_path, f"[api]\n{text}\n")
+
+
+def test_a_nearer_variable_wins_over_its_table_and_both_over_the_file(tmp_path, monkeypatch):
+    write(tmp_path, '[dispatcher]\nlease = 60\ngrace = 1\nlog_format = "json"\n')
+    monkeypatch.setenv("PGFLOW_DISPATCHER", '{"lease": 50, "grace": 2}')
+    monkeypatch.setenv("pgflow_dispatcher__grace", "3")
+    found = load(tmp_path).settings.dispatcher
+    assert (found.lease, found.grace, found.log_format) == (50, 3, "json")
+
+
+def test_a_variable_is_text_where_its_key_takes_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGFLOW_API__WAKE_SECRET", "1234567890123456")
+    monkeypatch.setenv("PGFLOW_API__CORS_ORIGINS", '["https://a.example", "https://b.example"]')
+    api = load(tmp_path).settings.api
+    assert api.wake_secret is not None
+    assert api.wake_secret.get_secret_value() == "1234567890123456"
+    assert api.cors_origins == ["https://a.example", "https://b.example"]
+
+
+def test_a_variable_makes_an_executor(tmp_path, monkeypatch):
+    write(tmp_path, '[executors.local]\nuse = "local"\n')
+    monkeypatch.setenv("PGFLOW_EXECUTORS__GPU__USE", "kubernetes")
+    monkeypatch.setenv("PGFLOW_EXECUTORS__GPU__LABELS", '{"team": "ml"}')
+    monkeypatch.setenv("PGFLOW_EXECUTORS__GPU__NAMESPACE", "[jobs")
+    executors = load(tmp_path).settings.executors
+    assert list(executors) == ["local", "gpu"]
+    assert executors["gpu"].settings == {"labels": {"team": "ml"}, "namespace": "[jobs"}
+
+
+def test_an_unknown_key_of_a_table_is_told_of_its_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGFLOW_DISPATCHER__GRASE", "3")
+    said = (
+        "environment variable PGFLOW_DISPATCHER__GRASE: unknown key `dispatcher.grase`; did you mean `grace`?"
+    )
+    assert refusal(tmp_path, "") == said
+
+
+def test_variables_of_others_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("PGFLOW_PLUGINS", "local")
+    monkeypatch.setenv("PGFLOW_DISPATCHERS__LEASE", "3")
+    assert load(tmp_path).settings.dispatcher.lease == 30

@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgflow.config import Config, Database, Embedded, load
-
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from pgflow.cli._output import Output
+    from pgflow.config import Config, Embedded
 
 __all__ = ["Opened", "Session"]
 
@@ -42,6 +41,8 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """The configuration, read on first use."""
+        from pgflow.config import load
+
         return load(file=self.config_file)
 
     @cached_property
@@ -63,6 +64,8 @@ class Session:
         An embedded server is started, migrated (its data is ours to migrate), and stopped after its last
         user; a database named by a DSN is left as it is.
         """
+        from pgflow.config import Database
+
         choice = self.config.database(self.dsn)
         if isinstance(choice, Database):
             yield Opened(choice.dsn.get_secret_value(), str(choice))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
 
+from pgflow import __version__
 from pgflow.cli._group import CommandGroup
-from pgflow.cli._plugged import load_command, origin, plugged_commands
+from pgflow.cli._lasting import import_for_good
 
 __all__ = ["SECTIONS", "app", "main"]
 
@@ -60,9 +60,11 @@ class LazyGroup(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command."""
         if not _is_ours(cmd_name):
+            from pgflow.cli._plugged import load_command, plugged_commands
+
             point = plugged_commands().get(cmd_name)
             return None if point is None else load_command(point)
-        module = import_module(f"pgflow.cli.commands.{cmd_name}")
+        module = import_for_good(f"pgflow.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -83,6 +85,8 @@ class LazyGroup(CommandGroup):
 
 def _sections() -> Mapping[str, Mapping[str, str]]:
     """Return our commands, then those of plugins; ours keep their names."""
+    from pgflow.cli._plugged import origin, plugged_commands
+
     added = {
         name: f"Of {origin(point)}; `pgflow {name} --help` says more."
         for name, point in plugged_commands().items()
@@ -101,7 +105,7 @@ def _is_ours(name: str) -> bool:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="pgflow init && pgflow run flows.hello:hello --wait",
 )
-@click.version_option(package_name="pgflow-core", prog_name="pgflow")
+@click.version_option(__version__, prog_name="pgflow")
 def app() -> None:
     """Run workflows whose whole state lives in PostgreSQL.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -73,7 +74,7 @@ class RunPage(list[Run]):
     @classmethod
     def from_json(cls, text: str) -> RunPage:
         """Read what `pgflow.list_runs` answers."""
-        page = _read(_PAGE, text)
+        page = _read(_page(), text)
         return cls(page["runs"], page["next"])
 
 
@@ -136,7 +137,7 @@ class RunProgress:
     @classmethod
     def from_json(cls, text: str) -> RunProgress:
         """Read what `pgflow.get_progress` answers."""
-        return _read(_RUN_PROGRESS, text)
+        return _read(_run_progress(), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class RunDetail:
     @classmethod
     def from_json(cls, text: str) -> RunDetail:
         """Read what `pgflow.get_run` answers."""
-        return _read(_RUN_DETAIL, text)
+        return _read(_run_detail(), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,19 @@ def _read(adapter: TypeAdapter[T], text: str) -> T:
         ) from None
 
 
-_RUN_DETAIL: Final = TypeAdapter(RunDetail)
-_RUN_PROGRESS: Final = TypeAdapter(RunProgress)
-_PAGE: Final = TypeAdapter(_Page)
+# Made when they are first used: to make one takes longer than to read many runs.
+
+
+@functools.cache
+def _page() -> TypeAdapter[_Page]:
+    return TypeAdapter(_Page)
+
+
+@functools.cache
+def _run_progress() -> TypeAdapter[RunProgress]:
+    return TypeAdapter(RunProgress)
+
+
+@functools.cache
+def _run_detail() -> TypeAdapter[RunDetail]:
+    return TypeAdapter(RunDetail)
