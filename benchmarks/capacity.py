@@ -90,7 +90,7 @@ class Size:
 
 OWN = tuple(Size(str(cores), cores) for cores in (2, 4, 8, 32))
 
-# "Compute and Disk" of Supabase's documentation, November 2026: Mbps there
+# https://supabase.com/docs/guides/platform/compute-and-disk, as read in November 2026: Mbps there
 SUPABASE = (
     Size("Micro", 0, 87 / 8, 60, 10),
     Size("Small", 0, 174 / 8, 90, 50),

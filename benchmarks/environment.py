@@ -66,8 +66,12 @@ def peers_node(python: Path) -> tuple[Path, Path]:
         fresh.mkdir(parents=True)
         shutil.copy(PACKAGE, fresh)
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-        npm = [str(binaries / "npm"), "install", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(npm, cwd=fresh, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
+        # the wheel's bin/npm is a copy of what should be a link, and does not find its own files
+        npm = [binaries / "node", binaries.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+        options = ("install", "--no-audit", "--no-fund", "--silent")
+        subprocess.run(
+            [*npm, *options], cwd=fresh, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True
+        )
         fresh.rename(folder)
     return binaries / "node", folder
 
