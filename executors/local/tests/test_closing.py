@@ -7,12 +7,13 @@ import pytest
 from .support import PATIENCE, alive, until
 
 
-async def test_waiting_tasks_are_handed_back_and_running_ones_may_end(local, tmp_path):
+@pytest.mark.parametrize("size", [1, 300_000], ids=["in_the_socket", "more_than_the_socket_holds"])
+async def test_waiting_tasks_are_handed_back_and_running_ones_may_end(local, tmp_path, size):
     executor = await local(grace=10)
     await executor.hurry()
     started, gate = tmp_path / "started", tmp_path / "gate"
     running = await executor.launch("block", started=str(started), until=str(gate))
-    waiting = [await executor.launch("noop") for _ in range(5)]
+    waiting = [await executor.launch("echo", value="x" * size) for _ in range(5)]
     await until(started.exists)
     closing = executor.closing()
     for attempt in waiting:

@@ -78,8 +78,8 @@ def test_not_even_commands_and_processes_of_their_own(tmp_path, options):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the thread is what other systems rely on")
-def test_the_reading_thread_is_a_tripwire_of_its_own(tmp_path):
-    """Without the kernel's help, the thread that reads the socket ends the process group."""
+def test_the_bell_s_thread_is_a_tripwire_of_its_own(tmp_path):
+    """Without the kernel's help, the thread that waits for the bell ends the process group."""
     started = tmp_path / "started"
     source = PARENT.replace(
         "asyncio.run(main())",

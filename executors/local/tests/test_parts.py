@@ -35,7 +35,28 @@ def test_frames_survive_any_cut_of_the_stream(frames, cuts):
     reader = wire.FrameReader()
     places = [0, *sorted(cuts), len(stream)]
     pieces = [stream[start:end] for start, end in pairwise(places)]
-    assert [frame for piece in pieces for frame in reader.feed(piece)] == frames
+    assert [frame for piece in pieces for frame in _read(reader, piece)] == frames
+
+
+def test_a_frame_larger_than_the_reader_s_room_comes_whole():
+    large = wire.Frame(wire.TASK, 1, b"a" * 300_000, b"b" * 200_000, 0)
+    small = wire.Frame(wire.TASK, 2, b"c", b"", 7)
+    reader = wire.FrameReader()
+    room = len(reader.room())
+    stream = b"".join(wire.encode(*frame) for frame in (small, large, small, large, small))
+    assert _read(reader, stream) == [small, large, small, large, small]
+    assert len(reader.room()) == room
+
+
+def _read(reader, stream):
+    """What the reader makes of a stream that comes as fast as it has room."""
+    frames = []
+    while stream:
+        room = reader.room()
+        count = min(len(room), len(stream))
+        room[:count], stream = stream[:count], stream[count:]
+        frames += reader.take(count)
+    return frames
 
 
 def test_the_plugin_brings_the_executor(monkeypatch):

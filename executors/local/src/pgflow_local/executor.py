@@ -77,7 +77,10 @@ class LocalExecutor:
             watch.close()
 
     async def launch(self, attempt: Attempt) -> LaunchResult:
-        """Queue the attempt; all that are launched in one turn of the event loop go out in one write."""
+        """Queue the attempt; all that are launched in one turn of the event loop go out in one write.
+
+        The first of all goes out at once: a lone one need not wait for company.
+        """
         if self._pool is None or self._watch is None:
             return Rejected("transient", "the executor is not running")
         options = cast("LocalStepOptions", attempt.options)
@@ -94,10 +97,12 @@ class LocalExecutor:
         except ValueError as error:
             return Rejected("permanent", str(error))
         adopted = not board.add(attempt, time.monotonic(), command)
-        if not self._scheduled:
+        self._watch.wake()
+        if len(board.open) == 1:
+            self._pool.distribute()
+        elif not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._distribute)
-            self._watch.wake()
         return _ADOPTED if adopted else _ACCEPTED
 
     async def observe(self, refs: Sequence[HandleRef]) -> Sequence[Observation]:

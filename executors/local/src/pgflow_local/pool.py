@@ -63,6 +63,8 @@ class Pool:
 
     def _start_isolated(self) -> None:
         """Start a process for each task that wants its own, as many at once as there are shared ones."""
+        if not self.board.isolated:
+            return
         settings = self._plan.settings
         room = settings.processes - sum(process.own is not None for process in self.processes)
         alone = replace(self._plan, settings=settings.model_copy(update={"concurrency_per_process": 1}))

@@ -67,7 +67,7 @@ class Plan:
     pythonpath: Sequence[Path]
 
 
-class WorkerProcess(asyncio.Protocol):
+class WorkerProcess(asyncio.BufferedProtocol):
     """A worker process; made once, started once."""
 
     def __init__(self, plan: Plan, owner: ProcessOwner, own: LocalTask | None = None) -> None:
@@ -117,11 +117,10 @@ class WorkerProcess(asyncio.Protocol):
 
     async def _start(self) -> None:
         settings = self._plan.settings
-        read_end, write_end = os.pipe()
-        # This process alone has the tripwire's write end: when it dies, the kernel closes it.
-        self._files.callback(os.close, write_end)
         with contextlib.ExitStack() as passed:
-            passed.callback(os.close, read_end)
+            tripwire, _ = self._pipe(passed)
+            bell, self._bell = self._pipe(passed)
+            os.set_blocking(self._bell, False)
             slots_file = passed.enter_context(Slots.file(settings.concurrency_per_process))
             self.slots = self._files.enter_context(
                 contextlib.closing(Slots(slots_file.fileno(), settings.concurrency_per_process))
@@ -130,13 +129,20 @@ class WorkerProcess(asyncio.Protocol):
             ours, theirs = socket.socketpair()
             passed.enter_context(theirs)
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
-            files = (theirs.fileno(), slots_file.fileno(), read_end)
+            files = (theirs.fileno(), bell, slots_file.fileno(), tripwire)
             await self._child.spawn(
                 spawn.command(self._plan.executor, settings, self._plan.pythonpath, files),
                 environment=spawn.environment(os.environ, settings.pass_environment),
                 output=self._log,
                 files=files,
             )
+
+    def _pipe(self, passed: contextlib.ExitStack) -> tuple[int, int]:
+        """Make a pipe whose write end this process alone has: when it dies, the kernel closes it."""
+        read_end, write_end = os.pipe()
+        passed.callback(os.close, read_end)
+        self._files.callback(os.close, write_end)
+        return read_end, write_end
 
     @property
     def pid(self) -> int:
@@ -196,12 +202,12 @@ class WorkerProcess(asyncio.Protocol):
 
     def cancel(self, number: int) -> None:
         """Ask for the task's coroutine to be cancelled, or for it not to be started."""
-        self._send(wire.encode(wire.CANCEL, number))
+        self._order(wire.encode(wire.CANCEL, number))
 
     def recall(self) -> None:
         """Ask for the tasks that have not started; they come back as a RETURNED frame."""
         self.recalling = True
-        self._send(wire.encode(wire.RECALL))
+        self._order(wire.encode(wire.RECALL))
 
     def retire(self) -> None:
         """Let it finish what it has and exit."""
@@ -228,9 +234,14 @@ class WorkerProcess(asyncio.Protocol):
         self._connection = cast("asyncio.Transport", transport)
         self._connected = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to receive to (asyncio's callback)."""
+        del sizehint
+        return self._reader.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Pass frames on (asyncio's callback)."""
-        frames = self._reader.feed(data)
+        frames = self._reader.take(nbytes)
         if frames and frames[0].kind == wire.READY:
             del frames[0]
             self.was_ready = True
@@ -264,6 +275,12 @@ class WorkerProcess(asyncio.Protocol):
             grace = self._plan.settings.grace.total_seconds()
             self._cancel_timer()
             self._timer = asyncio.get_running_loop().call_later(grace, self._cut_off)
+
+    def _order(self, frame: bytes) -> None:
+        """Send what must not wait for the handler to end, and ring for somebody to read it."""
+        self._send(frame)
+        with contextlib.suppress(OSError):  # it is gone, or has not heard thousands of rings
+            os.write(self._bell, wire.RING)
 
     def _send(self, data: bytes) -> None:
         if self._connection is not None and not self._connection.is_closing():

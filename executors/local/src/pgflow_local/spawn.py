@@ -54,9 +54,9 @@ def matching(parent: Mapping[str, str], patterns: Sequence[str]) -> dict[str, st
 
 
 def command(
-    executor: str, settings: LocalSettings, pythonpath: Sequence[Path], files: tuple[int, int, int]
+    executor: str, settings: LocalSettings, pythonpath: Sequence[Path], files: tuple[int, int, int, int]
 ) -> list[str]:
-    """Return the command line; `files` are the worker's socket, slots and tripwire."""
+    """Return the command line; `files` are the worker's socket, bell, slots and tripwire."""
     config = {
         "files": files,
         "concurrency": settings.concurrency_per_process,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from pgflow.executor import Attempt, TaskReport
@@ -15,6 +16,12 @@ from pgflow_local.settings import LocalStepOptions
 __all__ = ["Fate", "LocalTask"]
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+@lru_cache(256)
+def _shared(*fields: Any) -> bytes:
+    """Return what the tasks of a step share; the worker reads its array in the order of `worker.job.Step`."""
+    return _dumps(fields).encode()
 
 
 class Fate(Enum):
@@ -79,21 +86,19 @@ class LocalTask:
         self.kill_at = None
 
     def frame(self) -> bytes:
-        """Return the TASK frame; the worker reads its array in the order of `worker.job.Job`."""
+        """Return the TASK frame."""
         attempt = self.attempt
-        meta = (
+        of_step = (
             attempt.handler,
             attempt.params,
-            str(attempt.run_id),
             attempt.flow_slug,
             attempt.flow_version,
             attempt.step_slug,
-            attempt.task_index,
-            attempt.attempt,
             self.timeout,
-            self.command,
         )
-        return wire.encode(wire.TASK, self.number, _dumps(meta).encode(), (attempt.input or "{}").encode())
+        shared = _shared(*of_step) if self.command is None else _shared.__wrapped__(*of_step, self.command)
+        which = wire.WHICH.pack(attempt.run_id.bytes, attempt.task_index, attempt.attempt)
+        return wire.encode(wire.TASK, self.number, which + shared, (attempt.input or "{}").encode())
 
     def completed(self, output: str, log_tail: str | None) -> TaskReport:
         """Report the handler's result."""

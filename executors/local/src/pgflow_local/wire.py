@@ -4,7 +4,7 @@ A frame is a fixed header and two byte strings, so that a task's input and outpu
 they are: neither side parses what it only passes on, and nothing is ever unpickled.
 
     kind      number          first                                       second
-    TASK      the task's      JSON array, see `tasks.LocalTask.frame`     the input, JSON
+    TASK      the task's      `WHICH`, then what its step's tasks share   the input, JSON
     CANCEL    the task's
     RECALL
     STOP
@@ -28,8 +28,10 @@ __all__ = [
     "READY",
     "RECALL",
     "RETURNED",
+    "RING",
     "STOP",
     "TASK",
+    "WHICH",
     "Frame",
     "FrameReader",
     "encode",
@@ -54,10 +56,17 @@ RETURNED: Final = 19
 PROGRESS: Final = 20
 """How far the handler says it is."""
 
+RING: Final = b"!"
+"""Written to a pipe of its own after a CANCEL or RECALL: a worker does not read while its handler runs."""
+
+WHICH: Final = struct.Struct("!16sII")
+"""Of a TASK: the run's id, the task's index in its step, the attempt's number."""
+
 _HEADER: Final = struct.Struct("!IIBQI")
 _PACK: Final = _HEADER.pack
 _UNPACK: Final = _HEADER.unpack_from
 _SIZE: Final = _HEADER.size
+_ROOM: Final = 65_536
 MAX_PART: Final = 2**32 - 1
 
 
@@ -77,27 +86,42 @@ def encode(kind: int, number: int = 0, first: bytes = b"", second: bytes = b"", 
 
 
 class FrameReader:
-    """Cuts a stream of bytes into frames."""
+    """Cuts a stream of bytes into frames, which are received where they are cut.
+
+    Its room is small: C allocates a large buffer for each read anew, which takes longer than to read.
+    """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._bytes = memoryview(bytearray(_ROOM))
+        self._end = 0
+        """How many bytes wait for the rest of their frame."""
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Return the frames that `data` completes, in order."""
-        buffer = self._buffer
-        buffer += data
+    def room(self) -> memoryview:
+        """Return where to put the bytes that come next; it is never full."""
+        return self._bytes[self._end :]
+
+    def take(self, count: int) -> list[Frame]:
+        """Return the frames that `count` more bytes complete, in order."""
+        received, start, end = self._bytes, 0, self._end + count
         frames: list[Frame] = []
-        start, end = 0, len(buffer)
+        size = 0
         while end - start >= _SIZE:
-            first_size, second_size, kind, number, micros = _UNPACK(buffer, start)
+            first_size, second_size, kind, number, micros = _UNPACK(received, start)
+            size = _SIZE + first_size + second_size
+            if start + size > end:
+                break
             first = start + _SIZE
             second = first + first_size
-            after = second + second_size
-            if after > end:
-                break
-            parts = bytes(buffer[first:second]), bytes(buffer[second:after])
+            parts = received[first:second].tobytes(), received[second : second + second_size].tobytes()
             frames.append(Frame(kind, number, *parts, micros))
-            start = after
-        if start:
-            del buffer[:start]
+            start, size = start + size, 0
+        self._keep(start, end, size)
         return frames
+
+    def _keep(self, start: int, end: int, size: int) -> None:
+        """Move the beginning of a frame of `size` bytes to the front of a buffer that can hold the whole."""
+        rest = self._bytes[start:end]
+        self._end = len(rest)
+        if len(self._bytes) != (room := max(size, _ROOM)):
+            self._bytes = memoryview(bytearray(room))
+        self._bytes[: len(rest)] = rest

@@ -53,12 +53,15 @@ class ValueCodec:
 
     def __init__(self, type_: Any, what: str) -> None:
         self._adapter = _adapter(type_, what)
+        # The adapter's own methods look at a dozen options first; a codec is asked once a task or more.
+        self._dump = self._adapter.serializer.to_json
+        self._load = _loader(self._adapter)
         self._is_checked = type_ is not Any
 
     def encode(self, value: object) -> str:
         """Return the value as JSON text that decodes again; raises CodecError."""
         try:
-            encoded = self._adapter.dump_json(value, by_alias=True, warnings=False)
+            encoded = self._dump(value, by_alias=True, warnings=False)
         except (ValueError, TypeError, RecursionError) as error:
             raise CodecError(_encode_problem(error)) from error
         # Pydantic writes NaN and Infinity as null, so only a text with a null can hide one.
@@ -70,12 +73,12 @@ class ValueCodec:
         if is_too_deep(text):
             raise CodecError(_TOO_DEEP)
         if self._is_checked:
-            self._validate(text)
+            self._load(text)
         return text
 
     def decode(self, text: str) -> Any:
         """Return the value that JSON text stands for; raises CodecError."""
-        return self._validate(text)
+        return self._load(text)
 
     def schema(self, mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any] | None:
         """Return the JSON schema of what `decode` takes or `encode` gives, None if it says nothing."""
@@ -85,14 +88,6 @@ class ValueCodec:
             return self._adapter.json_schema(mode=mode) or None
         except PydanticInvalidForJsonSchema:
             return None
-
-    def _validate(self, text: str | bytes) -> Any:
-        from pydantic import ValidationError
-
-        try:
-            return self._adapter.validate_json(text)
-        except ValidationError as error:
-            raise CodecError(*_describe(error)) from None
 
     def _has_non_finite(self, value: object) -> bool:
         plain = self._adapter.dump_python(value, warnings=False)
@@ -128,19 +123,14 @@ class ObjectCodec:
             ]
             for name, field in fields.items()
         }
-        self._adapter = _adapter(make("Fields", annotations, total=False), what)
+        self._load = _loader(_adapter(make("Fields", annotations, total=False), what))
 
     def decode(self, text: str) -> dict[str, Any]:
         """Return field name -> value.
 
         The path of a CodecError begins with the key, or with the field's name if the key is absent.
         """
-        from pydantic import ValidationError
-
-        try:
-            decoded: dict[str, Any] = self._adapter.validate_json(text)
-        except ValidationError as error:
-            raise CodecError(*_describe(error)) from None
+        decoded: dict[str, Any] = self._load(text)
         return decoded
 
 
@@ -187,6 +177,21 @@ def _adapter(type_: Any, what: str) -> TypeAdapter[Any]:
             f"{what} has a type that has no JSON form: {problem}; use a dataclass, a pydantic model, a "
             "TypedDict or a standard type"
         ) from error
+
+
+def _loader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
+    """Return what decodes JSON text of the type, or raises CodecError."""
+    from pydantic import ValidationError
+
+    validate = adapter.validator.validate_json
+
+    def load(text: str) -> Any:
+        try:
+            return validate(text)
+        except ValidationError as error:
+            raise CodecError(*_describe(error)) from None
+
+    return load
 
 
 def _describe(error: ValidationError) -> tuple[str, tuple[str | int, ...]]:

@@ -21,7 +21,7 @@ __all__ = ["ConcurrentRunner"]
 
 
 class ConcurrentRunner:
-    """Takes orders from the link's thread; all its state belongs to the event loop that calls `run`."""
+    """Reads the link in its event loop, which `run` turns and all its state belongs to."""
 
     def __init__(
         self,
@@ -51,6 +51,9 @@ class ConcurrentRunner:
 
     def run(self) -> None:
         """Run tasks until told to stop."""
+        self._loop.add_reader(self._link.fileno(), self._link.read, self)
+        self._link.listen(_unheeded)
+        self._link.send(wire.encode(wire.READY))
         while not self._ended:
             # asyncio lets these two out of the loop besides giving them to the culprit's awaiter.
             with contextlib.suppress(KeyboardInterrupt, SystemExit):
@@ -61,23 +64,25 @@ class ConcurrentRunner:
         self._runner.close()
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
-        """Queue tasks."""
-        self._loop.call_soon_threadsafe(self._accept, tasks)
+        """Queue tasks, and start them while there is room."""
+        self._queue.extend(tasks)
+        self._start_more()
 
     def cancel(self, number: int) -> None:
         """Cancel a running task, or do not start it."""
-        self._loop.call_soon_threadsafe(self._cancel, number)
+        self._cancelled.add(number)
+        if (running := self._cancellable.get(number)) is not None:
+            running.cancel()
 
     def recall(self) -> None:
         """Hand back what is queued."""
-        self._loop.call_soon_threadsafe(self._recall)
+        numbers = [frame.number for frame in self._queue]
+        self._queue.clear()
+        self._return(numbers)
 
     def stop(self) -> None:
         """End `run` when everything queued is done."""
-        self._loop.call_soon_threadsafe(self._stop)
-
-    def _accept(self, tasks: Sequence[wire.Frame]) -> None:
-        self._queue.extend(tasks)
+        self._stopping = True
         self._start_more()
 
     def _start_more(self) -> None:
@@ -86,20 +91,6 @@ class ConcurrentRunner:
         if self._stopping and not self._tasks:
             self._ended = True
             self._loop.stop()
-
-    def _cancel(self, number: int) -> None:
-        self._cancelled.add(number)
-        if (running := self._cancellable.get(number)) is not None:
-            running.cancel()
-
-    def _recall(self) -> None:
-        numbers = [frame.number for frame in self._queue]
-        self._queue.clear()
-        self._return(numbers)
-
-    def _stop(self) -> None:
-        self._stopping = True
-        self._start_more()
 
     async def _run(self, frame: wire.Frame, index: int) -> None:
         number = frame.number
@@ -117,25 +108,23 @@ class ConcurrentRunner:
         self._start_more()
 
     async def _call(self, frame: wire.Frame, index: int) -> str:
-        job = Job.parse(frame)
-        found = self._finder.find(job, index=index, number=frame.number)
+        number = frame.number
+        job = Job(frame, Host(self._link, self._slots, index, number, self._cancelled), self._executor)
+        found = self._finder.find(job.step, index=index, number=number)
         if not found.is_async:
             async with self._turn:
-                return await self._perform(job, found, frame, index)
-        self._cancellable[frame.number] = _this_task()
+                return await self._perform(job, found, number, index)
+        self._cancellable[number] = _this_task()
         try:
-            return await self._perform(job, found, frame, index)
+            return await self._perform(job, found, number, index)
         finally:
-            del self._cancellable[frame.number]
+            del self._cancellable[number]
 
-    async def _perform(self, job: Job, found: Found, frame: wire.Frame, index: int) -> str:
-        number = frame.number
+    async def _perform(self, job: Job, found: Found, number: int, index: int) -> str:
         if number in self._cancelled:
             raise asyncio.CancelledError
-        host = Host(self._link, self._slots, index, number, self._cancelled)
         self._slots.start(index, number, cancellable=found.is_async)
-        text = frame.second.decode()
-        return await run_handler_async(found.handler, job.params, text, task=job.task(host, self._executor))
+        return await run_handler_async(found.handler, job.step.params, job.input, task=job.start())
 
     def _return(self, numbers: Sequence[int]) -> None:
         self._link.send(wire.encode(wire.RETURNED, first=json.dumps(numbers).encode()))
@@ -143,3 +132,7 @@ class ConcurrentRunner:
 
 def _this_task() -> asyncio.Task[None]:
     return cast("asyncio.Task[None]", asyncio.current_task())
+
+
+def _unheeded(rings: int) -> None:
+    """The event loop reads orders at once, unless a handler blocks it; then nothing could be cancelled."""

@@ -14,6 +14,7 @@ class Config:
     """The last argument of the command line, written by `pgflow_local.spawn`."""
 
     socket: int
+    bell: int
     slots: int
     tripwire: int
     concurrency: int
@@ -28,10 +29,11 @@ class Config:
     def parse(cls, text: str) -> Config:
         """Read the argument."""
         values: dict[str, Any] = json.loads(text)
-        socket, slots, tripwire = values["files"]
+        socket, bell, slots, tripwire = values["files"]
         handlers = values["handlers"]
         return cls(
             socket=socket,
+            bell=bell,
             slots=slots,
             tripwire=tripwire,
             concurrency=values["concurrency"],

@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -19,46 +20,29 @@ from pgflow_local.slots import Slots
 from pgflow_local.worker.command import UNTYPED, CommandFailed, CommandHandler
 from pgflow_local.worker.link import Link
 
-__all__ = ["Finder", "Host", "Job", "failure"]
+__all__ = ["Finder", "Found", "Host", "Job", "failure"]
 
 _BETWEEN: Final = 0.1
 """Least seconds between two messages of progress; the ones between are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """The content of a TASK frame, in the order that `tasks.LocalTask.frame` writes it."""
+class Step:
+    """What all tasks of a step share, in the order that `tasks.LocalTask.frame` writes it."""
 
     handler: str
     params: str | None
-    run_id: str
     flow_slug: str
     flow_version: int
     step_slug: str
-    task_index: int
-    attempt: int
     timeout: float
-    command: dict[str, Any] | None
+    command: dict[str, Any] | None = None
     """What to run in place of the handler."""
 
-    @classmethod
-    def parse(cls, frame: wire.Frame) -> Job:
-        """Read the frame's first part."""
-        return cls(*json.loads(frame.first.decode()))
 
-    def task(self, host: Host, executor: str) -> Task:
-        """Return what `current_task()` gives the handler, which starts now."""
-        return Task(
-            run_id=UUID(self.run_id),
-            flow_slug=self.flow_slug,
-            step_slug=self.step_slug,
-            task_index=self.task_index,
-            attempt=self.attempt,
-            deadline=datetime.now(UTC) + timedelta(seconds=self.timeout),
-            flow_version=self.flow_version,
-            executor=executor,
-            host=host,
-        )
+@lru_cache(256)
+def _step(text: bytes) -> Step:
+    return Step(*json.loads(text))
 
 
 class Host:
@@ -86,6 +70,44 @@ class Host:
             self._link.send(wire.encode(wire.PROGRESS, self._number, text.encode()))
 
 
+class Job:
+    """A task that a frame brought."""
+
+    __slots__ = ("_executor", "_host", "_started", "_task", "_which", "input", "step")
+
+    def __init__(self, frame: wire.Frame, host: Host, executor: str) -> None:
+        self.step = _step(frame.first[wire.WHICH.size :])
+        self.input = frame.second.decode()
+        self._which = frame.first
+        self._host = host
+        self._executor = executor
+        self._started = 0.0
+        self._task: Task | None = None
+
+    def start(self) -> Callable[[], Task]:
+        """Take note that the handler starts now; returns what gives what `current_task()` gives it."""
+        self._started = time.time()
+        return self._get_task
+
+    def _get_task(self) -> Task:
+        task = self._task
+        if task is None:
+            step = self.step
+            run_id, task_index, attempt = wire.WHICH.unpack_from(self._which)
+            task = self._task = Task(
+                run_id=UUID(bytes=run_id),
+                flow_slug=step.flow_slug,
+                step_slug=step.step_slug,
+                task_index=task_index,
+                attempt=attempt,
+                deadline=datetime.fromtimestamp(self._started + step.timeout, UTC),
+                flow_version=step.flow_version,
+                executor=self._executor,
+                host=self._host,
+            )
+        return task
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A handler that may run here."""
@@ -102,16 +124,16 @@ class Finder:
         self._slots = slots
         self._found: dict[str, Found] = {}
 
-    def find(self, job: Job, *, index: int, number: int) -> Found:
-        """Return what runs the job; raises HandlerMissing.
+    def find(self, step: Step, *, index: int, number: int) -> Found:
+        """Return what runs a task of the step; raises HandlerMissing.
 
         A first import is marked in the slot: it may crash.
         """
-        if job.command is None:
-            return self._function(job.handler, index=index, number=number)
-        typed = not job.handler.startswith(UNTYPED)
-        stub = self._function(job.handler, index=index, number=number).handler if typed else None
-        return Found(CommandHandler(job.command, stub), is_async=False)
+        if step.command is None:
+            return self._function(step.handler, index=index, number=number)
+        typed = not step.handler.startswith(UNTYPED)
+        stub = self._function(step.handler, index=index, number=number).handler if typed else None
+        return Found(CommandHandler(step.command, stub), is_async=False)
 
     def _function(self, reference: str, *, index: int, number: int) -> Found:
         found = self._found.get(reference)

@@ -1,23 +1,26 @@
-"""The worker's end of the socket: a thread reads it, whatever the handlers do; any thread may send."""
+"""The worker's end of the socket, and the bell that says that orders must not wait for the handler to end."""
 
 from __future__ import annotations
 
 import errno
+import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from pgflow_local import wire
 from pgflow_local.worker import tripwire
 
 __all__ = ["Link", "Orders"]
 
-_CHUNK = 262_144
+_RINGS: Final = 4096
+"""Most rings of the bell that are read at once."""
 
 
 class Orders(Protocol):
-    """Who carries out what the parent says; called from the reading thread."""
+    """Who carries out what the parent says; called from the thread that reads."""
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
         """Queue tasks."""
@@ -37,13 +40,20 @@ class Orders(Protocol):
 
 
 class Link:
-    """The connection to the parent."""
+    """The connection to the parent; one thread reads at a time, any may send."""
 
-    def __init__(self, fileno: int) -> None:
+    def __init__(self, fileno: int, bell: int) -> None:
         self._socket = socket.socket(fileno=fileno)
         self._socket.setblocking(True)
         self._socket.set_inheritable(False)
+        self._bell = bell
+        os.set_inheritable(bell, False)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._reader = wire.FrameReader()
         self._lock = threading.Lock()
+        self.obeyed = 0
+        """How many orders were read for which the parent rings the bell."""
 
     def send(self, frame: bytes) -> None:
         """Send a frame whole; ends the process if the parent is gone."""
@@ -57,38 +67,50 @@ class Link:
         """Say that nothing more comes."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    def listen(self, orders: Orders) -> None:
-        """Read in a thread of its own from now on."""
-        threading.Thread(target=self._listen, args=(orders,), name="pgflow-link", daemon=True).start()
+    def fileno(self) -> int:
+        """Return what is readable when the parent has said something."""
+        return self._socket.fileno()
 
-    def _listen(self, orders: Orders) -> None:
-        reader = wire.FrameReader()
-        receive = self._socket.recv
-        while data := _receive(receive):
-            frames = reader.feed(data)
-            tasks = [frame for frame in frames if frame.kind == wire.TASK]
-            if tasks:
-                orders.accept(tasks)
-            if len(tasks) != len(frames):
-                self._obey(orders, frames)
+    def read(self, orders: Orders) -> None:
+        """Wait for what the parent says next and pass it on; ends the process if the parent is gone."""
+        try:
+            self._readable.poll()
+            count = self._socket.recv_into(self._reader.room())
+        except OSError as error:
+            _end(error)
+        if not count:
+            tripwire.die()
+        frames = self._reader.take(count)
+        tasks = [frame for frame in frames if frame.kind == wire.TASK]
+        if tasks:
+            orders.accept(tasks)
+        if len(tasks) != len(frames):
+            self._obey(orders, frames)
+
+    def listen(self, rung: Callable[[int], None]) -> None:
+        """Wait for the bell in a thread of its own from now on, and say how often it has rung in all.
+
+        The thread, too, ends the process when the parent is gone, whatever the handler does.
+        """
+        threading.Thread(target=self._listen, args=(rung,), name="pgflow-link", daemon=True).start()
+
+    def _listen(self, rung: Callable[[int], None]) -> None:
+        rings = 0
+        while heard := os.read(self._bell, _RINGS):
+            rings += len(heard)
+            rung(rings)
         tripwire.die()
 
-    @staticmethod
-    def _obey(orders: Orders, frames: Sequence[wire.Frame]) -> None:
+    def _obey(self, orders: Orders, frames: Sequence[wire.Frame]) -> None:
         for frame in frames:
             if frame.kind == wire.CANCEL:
+                self.obeyed += 1
                 orders.cancel(frame.number)
             elif frame.kind == wire.RECALL:
+                self.obeyed += 1
                 orders.recall()
             elif frame.kind == wire.STOP:
                 orders.stop()
-
-
-def _receive(receive: Callable[[int], bytes]) -> bytes:
-    try:
-        return receive(_CHUNK)
-    except OSError as error:
-        _end(error)
 
 
 def _end(error: OSError) -> NoReturn:

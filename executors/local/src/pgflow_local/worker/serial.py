@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections import deque
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pgflow.runtime import run_handler, run_handler_async
@@ -27,7 +28,7 @@ _SLOT = 0
 
 
 class SerialRunner:
-    """Takes orders from the link's thread and carries them out in the thread that calls `run`."""
+    """Reads the link when it has nothing to run; while a handler runs, the bell's thread does if it must."""
 
     def __init__(self, link: Link, slots: Slots, finder: Finder, capture: FileCapture, executor: str) -> None:
         self._link = link
@@ -36,14 +37,19 @@ class SerialRunner:
         self._capture = capture
         self._executor = executor
         self._pid = os.getpid()
-        self._inbox: SimpleQueue[wire.Frame | None] = SimpleQueue()
+        self._inbox: deque[wire.Frame | None] = deque()
+        """What waits to be run; None: the end."""
+        self._reading = threading.Lock()
+        """Held while the link is read and what came is queued."""
         self._cancelled: set[int] = set()
         self._coroutine: tuple[int, asyncio.Task[str]] | None = None
         self._runner: asyncio.Runner | None = None
 
     def run(self) -> None:
         """Run tasks until told to stop."""
-        while (frame := self._inbox.get()) is not None:
+        self._link.listen(self._read_orders)
+        self._link.send(wire.encode(wire.READY))
+        while (frame := self._next()) is not None:
             if frame.number in self._cancelled:
                 self._cancelled.discard(frame.number)
                 self._return([frame.number])
@@ -57,8 +63,7 @@ class SerialRunner:
 
     def accept(self, tasks: Sequence[wire.Frame]) -> None:
         """Queue tasks."""
-        for frame in tasks:
-            self._inbox.put(frame)
+        self._inbox.extend(tasks)
 
     def cancel(self, number: int) -> None:
         """Cancel the coroutine if it runs, or see to it that the task does not start."""
@@ -71,22 +76,37 @@ class SerialRunner:
         """Take back what is queued: each task comes out of the queue once, here or in `run`."""
         numbers: list[int] = []
         stopping = False
-        while True:
+        while self._inbox:
             try:
-                frame = self._inbox.get_nowait()
-            except Empty:
+                frame = self._inbox.popleft()
+            except IndexError:  # `run` was faster
                 break
             if frame is None:
                 stopping = True
             else:
                 numbers.append(frame.number)
         if stopping:
-            self._inbox.put(None)
+            self._inbox.append(None)
         self._return(numbers)
 
     def stop(self) -> None:
         """End `run` after what is queued."""
-        self._inbox.put(None)
+        self._inbox.append(None)
+
+    def _next(self) -> wire.Frame | None:
+        while True:
+            try:
+                return self._inbox.popleft()
+            except IndexError:
+                with self._reading:
+                    if not self._inbox:  # the other thread may have read meanwhile
+                        self._link.read(self)
+
+    def _read_orders(self, rings: int) -> None:
+        """Read until all is obeyed that the parent has rung for, unless `run` does."""
+        with self._reading:
+            while self._link.obeyed < rings:
+                self._link.read(self)
 
     def _run(self, frame: wire.Frame) -> None:
         number = frame.number
@@ -107,19 +127,17 @@ class SerialRunner:
 
     def _call(self, frame: wire.Frame) -> str:
         number = frame.number
-        job = Job.parse(frame)
-        found = self._finder.find(job, index=_SLOT, number=number)
-        host = Host(self._link, self._slots, _SLOT, number, self._cancelled)
-        text = frame.second.decode()
+        job = Job(frame, Host(self._link, self._slots, _SLOT, number, self._cancelled), self._executor)
+        found = self._finder.find(job.step, index=_SLOT, number=number)
         if found.is_async:
-            return self._call_async(found, job, text, host, number)
+            return self._call_async(found, job, number)
         self._slots.start(_SLOT, number, cancellable=False)
-        return run_handler(found.handler, job.params, text, task=job.task(host, self._executor))
+        return run_handler(found.handler, job.step.params, job.input, task=job.start())
 
-    def _call_async(self, found: Found, job: Job, text: str, host: Host, number: int) -> str:
+    def _call_async(self, found: Found, job: Job, number: int) -> str:
         loop = self._event_loop()
         self._slots.start(_SLOT, number, cancellable=True)
-        coroutine = run_handler_async(found.handler, job.params, text, task=job.task(host, self._executor))
+        coroutine = run_handler_async(found.handler, job.step.params, job.input, task=job.start())
         running = loop.create_task(coroutine)
         self._coroutine = (number, running)
         if number in self._cancelled:  # the order came before it could be cancelled

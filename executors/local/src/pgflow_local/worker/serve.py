@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from pgflow.runtime.allowed import allow_list
 from pgflow.runtime.logs import log_handler
 
-from pgflow_local import wire
 from pgflow_local.slots import Slots
 from pgflow_local.worker.capture import ContextCapture, FileCapture
 from pgflow_local.worker.config import Config
@@ -31,7 +30,7 @@ _ALWAYS = "pydantic.type_adapter"
 def serve(config: Config) -> None:
     """Run tasks until the parent says stop; whatever else ends the parent ends this process."""
     faulthandler.enable()
-    link = Link(config.socket)
+    link = Link(config.socket, config.bell)
     slots = Slots(config.slots, config.concurrency)
     os.close(config.slots)
     refusal = allow_list(config.handlers, config.pythonpath, "the setting `handlers`")
@@ -40,8 +39,6 @@ def serve(config: Config) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[log_handler(config.log_format)])
     for module in (_ALWAYS, *config.preload):
         importlib.import_module(module)
-    link.listen(runner)
-    link.send(wire.encode(wire.READY))
     runner.run()
     link.close()  # from here on the parent waits no longer than its grace
     runner.close()

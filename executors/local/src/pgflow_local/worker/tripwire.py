@@ -2,7 +2,7 @@
 
 The tripwire is a pipe that only the parent can write to, and never does.  When the parent is gone, in
 whatever way, the kernel closes the pipe.  On Linux the kernel itself then sends SIGKILL to our process
-group, even while C code holds the interpreter's lock.  Elsewhere the thread that reads the parent's socket
+group, even while C code holds the interpreter's lock.  Elsewhere the thread that waits for the parent's bell
 does it, as soon as it can run.
 """
 

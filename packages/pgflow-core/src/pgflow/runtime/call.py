@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pgflow.errors import HandlerAborted
-from pgflow.runtime.context import Task, entered
+from pgflow.runtime.context import MaybeLater, entered
 from pgflow.runtime.failures import error_of
 from pgflow.runtime.handlers import Arguments, Handler, resolve
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def run_handler(
-    handler: str | Handler, params: str | None, input_json: str, *, task: Task | None = None
+    handler: str | Handler, params: str | None, input_json: str, *, task: MaybeLater | None = None
 ) -> str:
     """Run a handler, sync or async, in this thread and return its result as JSON text.
 
@@ -39,7 +39,7 @@ def run_handler(
 
 
 async def run_handler_async(
-    handler: str | Handler, params: str | None, input_json: str, *, task: Task | None = None
+    handler: str | Handler, params: str | None, input_json: str, *, task: MaybeLater | None = None
 ) -> str:
     """Do the same inside a running event loop; a sync handler runs in a thread.
 

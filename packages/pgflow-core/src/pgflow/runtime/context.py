@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -13,11 +13,9 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from pgflow.errors import NotInTask, TaskCancelled
-from pgflow.tracing.current import in_attempt
+from pgflow.tracing.current import in_attempt, is_traced
 
-__all__ = ["Task", "TaskHost", "current_task", "entered", "running_task"]
-
-_current: ContextVar[Task | None] = ContextVar("pgflow_current_task", default=None)
+__all__ = ["MaybeLater", "Task", "TaskHost", "current_task", "entered", "running_task"]
 
 
 class TaskHost(Protocol):
@@ -92,9 +90,16 @@ class Task:
         self.heartbeat()
 
 
+MaybeLater = Task | Callable[[], Task]
+"""A task, or what gives it, the same at each call: few handlers ask for theirs."""
+
+_current: ContextVar[MaybeLater | None] = ContextVar("pgflow_current_task", default=None)
+
+
 def running_task() -> Task | None:
     """Return the task whose handler is running, if one is."""
-    return _current.get()
+    task = _current.get()
+    return task if task is None or isinstance(task, Task) else task()
 
 
 def current_task() -> Task:
@@ -102,21 +107,24 @@ def current_task() -> Task:
 
     A thread that the handler starts does not know the task: pass it on, or use `asyncio.to_thread`.
     """
-    task = _current.get()
+    task = running_task()
     if task is None:
         raise NotInTask
     return task
 
 
 @contextmanager
-def entered(task: Task | None) -> Generator[None]:
+def entered(task: MaybeLater | None) -> Generator[None]:
     """Make `task` the current one; None leaves things as they are."""
     if task is None:
         yield
         return
     token = _current.set(task)
     try:
-        with in_attempt(task):
+        if not is_traced():
+            yield
+            return
+        with in_attempt(current_task()):
             yield
     finally:
         _current.reset(token)

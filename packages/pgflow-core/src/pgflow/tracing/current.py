@@ -11,10 +11,11 @@ from uuid import UUID
 if TYPE_CHECKING:
     from pgflow.runtime.context import Task
 
-__all__ = ["in_attempt", "starting"]
+__all__ = ["in_attempt", "is_traced", "starting"]
 
 
-def _is_loaded() -> bool:
+def is_traced() -> bool:
+    """Tell whether the program has OpenTelemetry loaded."""
     # The ids come from the SDK's generator: with the bare API there is nobody to write spans to.
     return "opentelemetry.sdk.trace" in sys.modules
 
@@ -22,7 +23,7 @@ def _is_loaded() -> bool:
 @contextmanager
 def starting(flow_slug: str) -> Generator[Callable[[UUID], None]]:
     """Write a span around the start of a run; call what it gives with the run's id, to link its trace."""
-    if not _is_loaded():
+    if not is_traced():
         yield lambda _: None
         return
     from opentelemetry import trace
@@ -42,10 +43,7 @@ def starting(flow_slug: str) -> Generator[Callable[[UUID], None]]:
 
 @contextmanager
 def in_attempt(task: Task) -> Generator[None]:
-    """Make the attempt's span the parent of the spans that its handler writes."""
-    if not _is_loaded():
-        yield
-        return
+    """Make the attempt's span the parent of the spans that its handler writes, if `is_traced()`."""
     from opentelemetry import context, trace
 
     from pgflow.tracing.ids import attempt_context
