@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Any, Final
-from uuid import UUID
 
 from pgflow.executor import Attempt, ExecutorContext, HandleRef, Progress, TaskReport, Written
 from pgflow.runtime.failures import HANDLER_MISSING_DELAY
@@ -32,8 +31,8 @@ _SMOOTHING: Final = 0.1
 """Weight of the latest task in the moving mean of durations."""
 
 
-Key = tuple[UUID, str, int, int]
-"""Run, step, index and number of an attempt, which is never used again."""
+Key = tuple[int, str, int, int]
+"""Run (as a number, whose hash is C's), step, index and number of an attempt, which is never used again."""
 
 
 class Board:
@@ -65,11 +64,9 @@ class Board:
 
     def add(self, attempt: Attempt, now: float, command: Mapping[str, Any] | None) -> bool:
         """Take an attempt in; False if it is open already."""
-        key = _key(attempt)
-        if key in self.open:
-            return False
         task = LocalTask(attempt, next(self._numbers), now, command)
-        self.open[key] = task
+        if self.open.setdefault(_key(attempt), task) is not task:
+            return False
         self._queue_of(task).append(task)
         return True
 
@@ -186,7 +183,7 @@ class Board:
             self.finish(task, task.released(code, message, retry_after_seconds=retry_after_seconds))
 
     def _outcome(self, task: LocalTask, frame: wire.Frame) -> TaskReport:
-        log_tail = frame.second.decode(errors="replace") or None
+        log_tail = frame.second.decode(errors="replace") if frame.second else None
         if frame.kind == wire.COMPLETED:
             return task.completed(frame.first.decode(), log_tail)
         answer: dict[str, Any] = json.loads(frame.first)
@@ -237,4 +234,4 @@ class Board:
 
 
 def _key(attempt: Attempt | HandleRef) -> Key:
-    return attempt.run_id, attempt.step_slug, attempt.task_index, attempt.attempt
+    return attempt.run_id.int, attempt.step_slug, attempt.task_index, attempt.attempt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import io
 import os
@@ -32,8 +31,10 @@ class FileCapture:
     def take(self) -> bytes:
         """Return what was written since the last call."""
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # user code may have closed or replaced it
+            try:  # noqa: SIM105  it takes half the time, for each task
                 stream.flush()
+            except Exception:  # noqa: S110  user code may have closed or replaced it
+                pass
         self._flush_c()
         return log.take(self._fileno, self._limit)
 
