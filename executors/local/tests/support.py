@@ -64,6 +64,7 @@ class Local:
         self.pythonpath = pythonpath
         self.reports = defaultdict(list)
         self.count = 0
+        self.heard = lambda: None
         self.progress = []
         self.edited = lambda _, body: dict(body)
         self.log = logging.getLogger("pgflow.test")
@@ -132,6 +133,7 @@ class Local:
     def take(self, report):
         self.count += 1
         self.reports[report.attempt_token].append(report)
+        self.heard()
 
     def is_gone(self, attempt):
         """Whether the executor knows nothing of the attempt any more."""

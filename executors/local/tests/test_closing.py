@@ -54,9 +54,16 @@ async def test_closing_twice_is_no_error(local):
 async def test_every_task_is_reported_once_when_closed_under_load(local):
     executor = await local(processes=2)
     await executor.hurry()
+    amid = executor.count + 200
+    closing = []
+
+    def close_amid():
+        if executor.count == amid:
+            closing.append(executor.closing())
+
+    executor.heard = close_amid
     attempts = [await executor.launch("noop") for _ in range(3000)]
-    await until(lambda: executor.reports[attempts[200].attempt_token])
-    await executor.executor.aclose()
+    await until(lambda: closing and closing[0].done())
     outcomes = [executor.reports[attempt.attempt_token] for attempt in attempts]
     assert all(len(reports) == 1 for reports in outcomes)
     assert {reports[0].outcome for reports in outcomes} == {"complete", "release"}

@@ -133,7 +133,8 @@ class Pool:
         if not process.was_ready and process.stopped:
             what = f"was not ready after {self._plan.settings.start_timeout.total_seconds():g} s"
         useful = ran or process.worked or (process.was_ready and process.dismissed)
-        if not useful:
+        unwanted = process.own is not None and not self.board.has(process.own)  # it was cancelled
+        if not useful and not unwanted:
             self._start_failed(f"a worker process {what}", process.output())
         elif not ran and not process.dismissed:
             self._logger.warning("a worker process (pid %d) %s; it was running no task", process.pid, what)
