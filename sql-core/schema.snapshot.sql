@@ -2221,8 +2221,9 @@ begin
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
     cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
-    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
-  where u.task_index = -1 and t.status = 'running';
+    cross join lateral (
+      select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' offset 0) t
+  where u.task_index = -1;
   if 0 <= any (_live_tasks.task_indexes) then
     return query
     select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,
@@ -3543,13 +3544,15 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality);
   v_batches := v_due.batches;
 
-  select array_agg(d.run_id order by d.ordinality) as run_ids, array_agg(d.step_id order by d.ordinality) as step_ids,
-    array_agg(d.task_index order by d.ordinality) as indexes, array_agg(d.queue_id order by d.ordinality) as queue_ids
-    into v_ready
-  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
-  where v_due.kinds[d.ordinality] = 'delay' and d.lease_expires_at is null and d.visible_at <= _sweep_timers.now;
-  if v_ready.run_ids is not null then
-    perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+  if 'delay' = any (v_due.kinds) then
+    select array_agg(d.run_id order by d.ordinality) as run_ids, array_agg(d.step_id order by d.ordinality) as step_ids,
+      array_agg(d.task_index order by d.ordinality) as indexes, array_agg(d.queue_id order by d.ordinality) as queue_ids
+      into v_ready
+    from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
+    where v_due.kinds[d.ordinality] = 'delay' and d.lease_expires_at is null and d.visible_at <= _sweep_timers.now;
+    if v_ready.run_ids is not null then
+      perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+    end if;
   end if;
 
   -- _expire reads each task again: ending one may have closed a run with others due in it.

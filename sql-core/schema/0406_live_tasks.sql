@@ -12,8 +12,9 @@ begin
     least(t.lease_expires_at, t.task_started_at + make_interval(secs => s.timeout))
   from unnest(_live_tasks.run_ids, _live_tasks.step_ids, _live_tasks.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality)
     cross join lateral (select x.step_slug, x.timeout from pgflow.steps x where x.step_id = u.step_id offset 0) s
-    cross join lateral (select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug offset 0) t
-  where u.task_index = -1 and t.status = 'running';
+    cross join lateral (
+      select x.* from pgflow.run_steps x where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running' offset 0) t
+  where u.task_index = -1;
   if 0 <= any (_live_tasks.task_indexes) then
     return query
     select u.ordinality, u.run_id, u.step_id, u.task_index, s.step_slug, r.queue_id, t.lease_expires_at, t.visible_at,

@@ -29,13 +29,15 @@ begin
   from taken k, unnest(k.run_ids, k.step_ids, k.task_indexes) with ordinality u (run_id, step_id, task_index, ordinality);
   v_batches := v_due.batches;
 
-  select array_agg(d.run_id order by d.ordinality) as run_ids, array_agg(d.step_id order by d.ordinality) as step_ids,
-    array_agg(d.task_index order by d.ordinality) as indexes, array_agg(d.queue_id order by d.ordinality) as queue_ids
-    into v_ready
-  from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
-  where v_due.kinds[d.ordinality] = 'delay' and d.lease_expires_at is null and d.visible_at <= _sweep_timers.now;
-  if v_ready.run_ids is not null then
-    perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+  if 'delay' = any (v_due.kinds) then
+    select array_agg(d.run_id order by d.ordinality) as run_ids, array_agg(d.step_id order by d.ordinality) as step_ids,
+      array_agg(d.task_index order by d.ordinality) as indexes, array_agg(d.queue_id order by d.ordinality) as queue_ids
+      into v_ready
+    from pgflow._live_tasks(v_due.run_ids, v_due.step_ids, v_due.indexes) d
+    where v_due.kinds[d.ordinality] = 'delay' and d.lease_expires_at is null and d.visible_at <= _sweep_timers.now;
+    if v_ready.run_ids is not null then
+      perform pgflow._enqueue(v_ready.run_ids, v_ready.step_ids, v_ready.indexes, v_ready.queue_ids);
+    end if;
   end if;
 
   -- _expire reads each task again: ending one may have closed a run with others due in it.
