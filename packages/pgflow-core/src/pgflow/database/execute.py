@@ -38,12 +38,12 @@ def fetch(
     connection: psycopg.Connection[Any], statement: Statement[T], *, retry: Collection[str] = CONTENTION
 ) -> T:
     """Send a statement and read what it answers.  Raises a PgflowError for whatever goes wrong."""
+    cursor = psycopg.Cursor(connection, row_factory=tuple_row)
     attempts = _Attempts(connection, retry)
     while True:
         try:
-            with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
-                cursor.execute(statement.query, statement.params)
-                return statement.parse(cursor.fetchall() if cursor.description else ())
+            cursor.execute(statement.query, statement.params)
+            return statement.parse(cursor.fetchall() if _has_rows(cursor) else ())
         except psycopg.Error as error:
             delay = attempts.delay_after(error)
         time.sleep(delay)
@@ -53,15 +53,20 @@ async def afetch(
     connection: psycopg.AsyncConnection[Any], statement: Statement[T], *, retry: Collection[str] = CONTENTION
 ) -> T:
     """Send a statement and read what it answers.  Raises a PgflowError for whatever goes wrong."""
+    cursor = psycopg.AsyncCursor(connection, row_factory=tuple_row)
     attempts = _Attempts(connection, retry)
     while True:
         try:
-            async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
-                await cursor.execute(statement.query, statement.params)
-                return statement.parse(await cursor.fetchall() if cursor.description else ())
+            await cursor.execute(statement.query, statement.params)
+            return statement.parse(await cursor.fetchall() if _has_rows(cursor) else ())
         except psycopg.Error as error:
             delay = attempts.delay_after(error)
         await asyncio.sleep(delay)
+
+
+def _has_rows(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> bool:
+    # The cursor's `description` would make an object of each column.
+    return cursor.rownumber is not None
 
 
 class _Attempts:
@@ -70,7 +75,8 @@ class _Attempts:
     def __init__(
         self, connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], retry: Collection[str]
     ) -> None:
-        alone = connection.autocommit and connection.info.transaction_status is TransactionStatus.IDLE
+        # Not `connection.info`: it makes two objects, for every statement.
+        alone = connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE
         self._retry = retry if alone else ()
         self._made = 0
 

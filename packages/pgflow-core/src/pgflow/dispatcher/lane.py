@@ -7,7 +7,6 @@ PostgreSQL works on one exchange while Python decodes the other.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from abc import ABC, abstractmethod
@@ -20,8 +19,9 @@ from uuid import UUID
 from pgflow.database.statements.tasks import ClaimedTask, ClaimMode, Exchanged, Inputs, exchange_step_tasks
 from pgflow.dispatcher.attempts import AttemptBuilder, LiveTask
 from pgflow.dispatcher.delivery import Delivery, Outcomes, is_contested, is_refusal
+from pgflow.dispatcher.departures import Departures
 from pgflow.dispatcher.hooks import Hooks
-from pgflow.dispatcher.links import Database, Link, Links
+from pgflow.dispatcher.links import Database, Link
 from pgflow.dispatcher.pace import Pace
 from pgflow.dispatcher.problems import Problems
 from pgflow.dispatcher.reports import Report, ReportQueue, as_array, encode, storable
@@ -110,10 +110,8 @@ class Lane(ABC):
         self._stopping = False
         self._not_before = 0.0
         self._claim_not_before = 0.0
-        self._turn = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._departures = Departures(self._delay)
         self._background: set[asyncio.Task[None]] = set()
-        self._links = Links(settings.database)
         self._delivery = Delivery(
             Link(settings.database),
             Outcomes(self._settle, self._put_back, self.forget_report),
@@ -160,7 +158,6 @@ class Lane(ABC):
         finally:
             for task in self._background:
                 task.cancel()
-            await self._links.close()
             await self._delivery.close()
 
     @property
@@ -172,12 +169,12 @@ class Lane(ABC):
     def ring(self) -> None:
         """There may be work."""
         self._pace.ring()
-        self._wake.set()
+        self._departures.reconsider()
 
     def stop_claiming(self) -> None:
         """Take no more tasks; reports go on."""
         self._stopping = True
-        self._wake.set()
+        self._departures.reconsider()
 
     def slow_down(self, task: LiveTask, result: Rejected) -> float:
         """Claim nothing for a while after the executor refused a launch; return for how many seconds."""
@@ -229,14 +226,14 @@ class Lane(ABC):
         waiting, used = len(self._reports), self.used
         # Waking the shuttle for every report would cost more than the report.
         if waiting == 1 or used == 0 or waiting * 2 >= used + waiting:
-            self._wake.set()
+            self._departures.reconsider()
 
     def forget(self, task: LiveTask) -> None:
         """Give up a task that is no longer ours."""
         if self.open.pop(task.token, None) is not None:
             self._reported -= task.reported
             self._end_span(task, "gone", None)
-            self._wake.set()
+            self._departures.reconsider()
 
     def _end_span(self, task: LiveTask, outcome: str, error: Mapping[str, Any] | None) -> None:
         span, task.span = task.span, None
@@ -255,27 +252,20 @@ class Lane(ABC):
         task.add_done_callback(self._background.discard)
 
     async def _shuttle(self) -> None:
-        while True:
-            async with self._turn:
-                await self._until_due()
+        link = Link(self._database)
+        try:
+            while True:
+                await self._departures.due()
                 order = self._take()
-            if order.reports or order.asked:
-                with self._links.take() as link:
+                if order.reports or order.asked:
+                    self._departures.reconsider()  # for the other shuttles
                     answer = await self._exchange(link, order)
-                if answer is not None:
-                    self._settle(order.reports, answer.statuses)
-                    await self.begin(self._accept(order, answer))
-                    self._wake.set()  # only now: what was claimed goes out before anything else is looked at
-
-    async def _until_due(self) -> None:
-        while True:
-            self._wake.clear()
-            delay = self._delay()
-            if delay <= 0:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if math.isinf(delay) else delay):
-                    await self._wake.wait()
+                    if answer is not None:
+                        self._settle(order.reports, answer.statuses)
+                        # First of all: what was claimed goes out before anything else is looked at.
+                        await self.begin(self._accept(order, answer))
+        finally:
+            await link.close()
 
     def _delay(self) -> float:
         if not self._database.up.is_set():
@@ -367,7 +357,7 @@ class Lane(ABC):
 
     def _put_back(self, reports: Sequence[Report]) -> None:
         self._reports.put_back(reports)
-        self._wake.set()
+        self._departures.reconsider()
 
     def _settle(self, reports: Sequence[Report], statuses: Sequence[str]) -> None:
         if len(reports) != len(statuses):

@@ -12,7 +12,7 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import psycopg
@@ -22,7 +22,7 @@ from pgflow.database import DEADLOCKS, Statement, aconnect, afetch
 from pgflow.database.statements.operations import postpone_lease_expiry, probe
 from pgflow.errors import DatabaseUnreachable, PgflowError
 
-__all__ = ["Database", "Link", "Links", "monotonic"]
+__all__ = ["Database", "Link", "monotonic"]
 
 T = TypeVar("T")
 
@@ -162,25 +162,3 @@ class Link:
         if connection is not None:
             with contextlib.suppress(psycopg.Error):
                 await connection.close()
-
-
-class Links:
-    """Links of equals; the one used last goes out first: its server process is the warmest."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._resting: list[Link] = []
-
-    @contextlib.contextmanager
-    def take(self) -> Generator[Link]:
-        """Have a link to oneself for a while."""
-        link = self._resting.pop() if self._resting else Link(self._database)
-        try:
-            yield link
-        finally:
-            self._resting.append(link)
-
-    async def close(self) -> None:
-        """Close the connections, when nobody has one any more."""
-        for link in self._resting:
-            await link.close()

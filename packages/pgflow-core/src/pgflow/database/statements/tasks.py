@@ -76,6 +76,16 @@ CLAIMED_COLUMNS: LiteralString = (
 )
 
 
+_EXCHANGE: Final[LiteralString] = (
+    # In seconds, by the database's clock: ours may differ.
+    "select kind, ordinal, status, "  # noqa: S608  all parts are literals
+    "case when kind = 'wake' then extract(epoch from wake_at - pgflow.clock())::float8 end, "
+    + CLAIMED_COLUMNS
+    + " from pgflow.exchange_step_tasks(%s::jsonb, %s, %s, %s, %s, %s, %s)"
+)
+"""Put together once: it is the statement that is sent for every batch of tasks."""
+
+
 class Exchanged(NamedTuple):
     """What one exchange answers."""
 
@@ -137,11 +147,7 @@ def exchange_step_tasks(
 ) -> Statement[Exchanged]:
     """Report (a JSON array as text, at most 500), claim, and ask for the next wake-up in one round trip."""
     return Statement(
-        # In seconds, by the database's clock: ours may differ.
-        "select kind, ordinal, status, "  # noqa: S608  all parts are literals
-        "case when kind = 'wake' then extract(epoch from wake_at - pgflow.clock())::float8 end, "
-        + CLAIMED_COLUMNS
-        + " from pgflow.exchange_step_tasks(%s::jsonb, %s, %s, %s, %s, %s, %s)",
+        _EXCHANGE,
         (reports, executor, worker_id, max_tasks, lease_seconds, mode, inputs),
         parse=_exchanged,
     )
