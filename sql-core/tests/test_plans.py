@@ -22,6 +22,9 @@ from .support.engine import Engine, complete_report, fail_report, key, reference
 #: May be read whole: they hold a row an executor, an executor and priority, or in all.
 TINY = {"executors", "queues", "settings", "sweep_marks"}
 
+#: Ended runs and others while the first plans are made: so few that walking a table looks cheap.
+FEW = (2, 120)
+
 Call = tuple[str, tuple[Any, ...]]
 Prepared = Callable[[Engine], Call]
 
@@ -45,6 +48,23 @@ def reported(make: Callable[[Any], Any], slug: str = "chain", value: Any = None)
 def launched(engine: Engine) -> Any:
     engine.run("chain", priority=50)
     return engine.take(mode="launch")
+
+
+def report_a_batch(engine: Engine) -> Call:
+    engine.run_many("gated", [{}] * 10, priority=50)
+    reports = [complete_report(task) for task in engine.claim(10)]
+    return "select * from pgflow.report_step_tasks(%s)", (Jsonb(reports),)
+
+
+def claim_past_a_cancelled_run(engine: Engine) -> Call:
+    engine.cancel(engine.run("items", list(range(20)), priority=50))
+    return f"select * from {CLAIM}", (1,)
+
+
+def failed(engine: Engine) -> Any:
+    task = fresh(engine)
+    engine.fail(task, retryable=False)
+    return task.run_id
 
 
 def run_flows_of_a_known_key(engine: Engine) -> Call:
@@ -117,6 +137,25 @@ VERBS: dict[str, Prepared] = {
     "maintain": lambda _: ("select pgflow.maintain()", ()),
     "get_progress": lambda engine: ("select pgflow.get_progress(%s)", (fresh(engine).run_id,)),
     "get_run": lambda engine: ("select pgflow.get_run(%s)", (fresh(engine).run_id,)),
+    "report a batch": report_a_batch,
+    "claim past a cancelled run": claim_past_a_cancelled_run,
+    "release of an item": lambda engine: (
+        "select * from pgflow.release_step_tasks(%s)",
+        (Jsonb([reference(fresh(engine, "items", [1, 2]))]),),
+    ),
+    "heartbeat with progress and a log": lambda engine: (
+        "select * from pgflow.heartbeat_step_tasks(%s)",
+        (Jsonb([reference(fresh(engine)) | {"progress": {"done": 1}, "log_tail": "a", "log_end": 1}]),),
+    ),
+    "retry_run": lambda engine: ("select pgflow.retry_run(%s)", (failed(engine),)),
+    "queue_waits": lambda engine: (
+        "select * from pgflow.queue_waits(array[%s], array['a'], array[0])",
+        (fresh(engine).run_id,),
+    ),
+    "sweep_lag": lambda _: ("select pgflow.sweep_lag()", ()),
+    "backlog": lambda _: ("select * from pgflow.backlog(50)", ()),
+    "list_runs": lambda _: ("select pgflow.list_runs()", ()),
+    "list_runs of a status": lambda _: ("select pgflow.list_runs('running', max_scanned => 100)", ()),
 }
 
 
@@ -171,7 +210,7 @@ def test_what_a_hot_verb_reads_does_not_grow(
     crowd.define(old)
     if statistics == "of empty tables":
         old.rows("analyze")
-    crowd.fill(old, 20, 400)
+    crowd.fill(old, *FEW)
     old.at(1000)
     few = costs(old)
 
@@ -220,7 +259,7 @@ def test_what_a_hot_verb_reads_does_not_grow_with_the_definitions(
     """Rule 25: flows of twenty steps, of which only ours is ever run."""
     old = engines()
     crowd.define(old)
-    crowd.fill(old, 20, 400)
+    crowd.fill(old, *FEW)
     old.at(1000)
     few = costs(old)
     crowd.define_many(old, flows)

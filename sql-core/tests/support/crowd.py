@@ -15,11 +15,13 @@ _STATE = ("runs", "run_steps", "map_tasks", "step_task_attempts")
 
 
 def define(engine: Engine) -> None:
-    """Define the flows of the crowd: a chain of two, a map, and a lone step."""
+    """Define the flows of the crowd: a chain of two, a map, a lone step, and one with conditions."""
     engine.at(0)
     engine.define("chain", step("a", timeout=1_000_000), step("b", "a"))
     engine.define("items", map_step("m", "run", timeout=1_000_000))
     engine.define("one", step("a", timeout=1_000_000))
+    met, unmet = {"required_input": {"a": None}}, {"forbidden_input": {"a": None}}
+    engine.define("gated", step("a"), step("b", "a", **met), step("c", "a", **unmet), step("d", "b", "c"))
 
 
 def fill(engine: Engine, ended: int, others: int) -> None:
