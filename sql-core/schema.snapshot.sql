@@ -146,12 +146,13 @@ begin
     return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
   end if;
 
-  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_reports);
+  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes);
   if v_shared then
     begin
       perform pgflow_locks.lock_runs(v_batch.run_ids, true);
       v_now := pgflow.clock();
-      v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, true, v_now);
       v_applied := v_map.applied;
       v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
@@ -162,11 +163,13 @@ begin
   if not v_shared then
     perform pgflow_locks.lock_runs(v_batch.run_ids);
     v_now := pgflow.clock();
-    v_single := pgflow._complete_single_tasks(v_reports, v_now);
+    v_single := pgflow._complete_single_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+      v_batch.tokens, v_now);
     v_applied := v_single.applied;
     v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
-      v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, false, v_now);
       v_applied := v_applied || v_map.applied;
       v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
@@ -1185,7 +1188,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) IS 'Complete those of these map steps that have no live item left; fail those, and their runs, whose output would be too large.';
-CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
+CREATE FUNCTION pgflow._complete_map_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1194,18 +1197,19 @@ declare
   v_slugs text[];
 begin
   with reported as materialized (
-    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
-    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
-        attempt_token uuid, outcome text, output jsonb))
-      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
-    where r.outcome = 'complete'
+    select u.run_id, u.step_slug, u.task_index, u.token, u.output, u.ordinality
+    from rows from (
+        unnest(_complete_map_tasks.run_ids, _complete_map_tasks.step_slugs, _complete_map_tasks.task_indexes, _complete_map_tasks.tokens),
+        jsonb_to_recordset(_complete_map_tasks.reports) as (output jsonb))
+      with ordinality u (run_id, step_slug, task_index, token, output, ordinality)
+    where u.token is not null
     order by 1, 2, 3
   ), completed as (
     update pgflow.map_tasks t
     set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
     from reported r
     where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.task_index = r.task_index
-      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+      and t.token_hash = pgflow._token_hash(r.token) and t.end_status is null
     returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
   ), taken as (
     select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
@@ -1229,24 +1233,25 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
-CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
+COMMENT ON FUNCTION pgflow._complete_map_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
+CREATE FUNCTION pgflow._complete_single_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  with reported as materialized (
-    select r.run_id, r.step_slug, r.attempt_token, r.output, r.ordinality
-    from rows from (jsonb_to_recordset(_complete_single_tasks.reports) as (run_id uuid, step_slug text, task_index int,
-        attempt_token uuid, outcome text, output jsonb))
-      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
-    where r.task_index = 0 and r.outcome = 'complete'
-    order by 1, 2
-  ), completed as (
+  with completed as (
     update pgflow.run_steps t
     set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
-    from reported r
-    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    from (
+      select u.run_id, u.step_slug, u.token, u.output, u.ordinality
+      from rows from (
+          unnest(_complete_single_tasks.run_ids, _complete_single_tasks.step_slugs, _complete_single_tasks.task_indexes,
+            _complete_single_tasks.tokens),
+          jsonb_to_recordset(_complete_single_tasks.reports) as (output jsonb))
+        with ordinality u (run_id, step_slug, task_index, token, output, ordinality)
+      where u.task_index = 0
+      order by 1, 2) r
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
   select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
@@ -1254,7 +1259,7 @@ begin
   from completed c;
 end
 $$;
-COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
+COMMENT ON FUNCTION pgflow._complete_single_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) IS 'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
 CREATE FUNCTION pgflow._create_role(name text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1862,10 +1867,14 @@ begin
       finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
       status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
       output = case when r.remaining_steps = e.steps then coalesce((
-        select pgflow._object(array_agg(s.step_slug), array_agg(
-          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end))
-        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
+        select case when count(*) = 1 then jsonb_build_object((array_agg(o.step_slug))[1], (array_agg(o.output))[1])
+          else pgflow._object(array_agg(o.step_slug), array_agg(o.output)) end
+        from (
+          select s.step_slug,
+            case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
+          from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+          where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed') o),
+        'null') end
     from ended e
     -- No mergejoin could use this, so the index has no other use than this probe, however small the table is believed to be.
     where r.run_id = any (array[e.run_id]) and r.status = 'running'
@@ -2346,7 +2355,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._mark_late(reports jsonb) IS 'Mark the attempts that were declared lost and have completed after all.';
-CREATE FUNCTION pgflow._may_share(reports jsonb) RETURNS boolean
+CREATE FUNCTION pgflow._may_share(run_ids uuid[], step_slugs text[], task_indexes integer[]) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2355,7 +2364,7 @@ begin
   return (
     with touched as (
       select r.run_id, r.step_slug, r.task_index % 16 as slot, count(*) as taken
-      from jsonb_to_recordset(_may_share.reports) as r (run_id uuid, step_slug text, task_index int)
+      from unnest(_may_share.run_ids, _may_share.step_slugs, _may_share.task_indexes) r (run_id, step_slug, task_index)
       group by 1, 2, 3
     )
     select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
@@ -2364,7 +2373,7 @@ begin
   );
 end
 $$;
-COMMENT ON FUNCTION pgflow._may_share(reports jsonb) IS 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
+COMMENT ON FUNCTION pgflow._may_share(run_ids uuid[], step_slugs text[], task_indexes integer[]) IS 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
 CREATE FUNCTION pgflow._new_run_id() RETURNS uuid
     LANGUAGE sql
     AS $$
@@ -3470,27 +3479,31 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slugs text[], OUT rerun_slugs text[]) IS 'What retry_run reopens; rerun_slugs are those of which no result is kept.';
-CREATE FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) RETURNS record
+CREATE FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT step_slugs text[], OUT task_indexes integer[], OUT tokens uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) RETURNS record
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
+  select array_agg(r.run_id), array_agg(r.step_slug), array_agg(r.task_index),
+    array_agg(case when r.outcome = 'complete' then r.attempt_token end), count(*) filter (where r.outcome = 'complete'),
     coalesce(bool_or(r.outcome <> 'complete'), false),
     coalesce(bool_or(r.run_id is null or r.step_slug is null or r.task_index is null or r.attempt_token is null
       or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds not between 0 and 315360000), false),
     coalesce(bool_or(r.log_tail <> ''), false), coalesce(max(r.task_index) > 0, false)
-    into run_ids, completions, has_ends, has_invalid, has_logs, has_map_items
+    into run_ids, step_slugs, task_indexes, tokens, completions, has_ends, has_invalid, has_logs, has_map_items
   from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text,
     retryable boolean, retry_after_seconds double precision, log_tail text);
   -- Two verbs for one task in one batch must be taken in their order; repeats of a completion alone need no care.
-  has_repeats := has_ends and exists (
-    select from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int)
-    where r.run_id is not null
-    group by r.run_id, r.step_slug, r.task_index having count(*) > 1);
+  has_repeats := false;
+  if has_ends then
+    has_repeats := exists (
+      select from unnest(run_ids, step_slugs, task_indexes) r (run_id, step_slug, task_index)
+      where r.run_id is not null
+      group by r.run_id, r.step_slug, r.task_index having count(*) > 1);
+  end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) IS 'What a batch of reports contains. Raises a data exception if one has a value of the wrong type.';
+COMMENT ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT step_slugs text[], OUT task_indexes integer[], OUT tokens uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) IS 'What a batch of reports contains: whose each is (of what is no completion without the token), and which cases there are. Raises a data exception if one has a value of the wrong type.';
 CREATE FUNCTION pgflow._sweep_due(now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6347,8 +6360,8 @@ REVOKE ALL ON FUNCTION pgflow._clean_tasks(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._clear_over(tasks jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._close_run(run_id uuid, status text, error jsonb, now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._complete_map_steps(run_ids uuid[], step_slugs text[], now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._complete_map_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], shared boolean, now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._complete_single_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes integer[], tokens uuid[], now timestamp with time zone, OUT applied bigint[], OUT ended_runs uuid[], OUT ended_steps integer[], OUT any_late boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._create_role(name text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._cut_error(error jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._delete_runs(run_ids uuid[]) FROM PUBLIC;
@@ -6560,7 +6573,7 @@ REVOKE ALL ON FUNCTION pgflow._low_mark(low_xid bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._make_error(error jsonb, code text, message text, step_slug text, task_index integer, attempt integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._map_output(run_id uuid, step_slug text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._mark_late(reports jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._may_share(reports jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._may_share(run_ids uuid[], step_slugs text[], task_indexes integer[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._new_run_id() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._normalise(definition jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._note_launches(executor text, worker_id text, run_ids uuid[], step_ids integer[], task_indexes integer[], now timestamp with time zone) FROM PUBLIC;
@@ -6598,7 +6611,7 @@ REVOKE ALL ON FUNCTION pgflow._start_map(run_id uuid, step_id integer, visible_a
 REVOKE ALL ON FUNCTION pgflow._start_runs(flow_slug text, inputs jsonb[], run_ids uuid[], INOUT flow_version integer, idempotency_keys text[], priority integer, start_at timestamp with time zone, tags jsonb, OUT started uuid[], OUT may_have_ended boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._start_steps(run_ids uuid[], step_ids integer[], not_before timestamp with time zone, now timestamp with time zone, OUT ended_runs uuid[], OUT ended_steps integer[], OUT ended_cascades boolean[], OUT failed_runs uuid[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._steps_to_retry(run_id uuid, from_step text, OUT step_slugs text[], OUT rerun_slugs text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._survey_reports(reports jsonb, OUT run_ids uuid[], OUT step_slugs text[], OUT task_indexes integer[], OUT tokens uuid[], OUT completions integer, OUT has_ends boolean, OUT has_invalid boolean, OUT has_repeats boolean, OUT has_logs boolean, OUT has_map_items boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._sweep_due(now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._sweep_timers(now timestamp with time zone, since timestamp with time zone, max_batches integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._take_tasks(run_ids uuid[], step_ids integer[], task_indexes integer[], worker_id text, lease double precision, mode text, now timestamp with time zone) FROM PUBLIC;

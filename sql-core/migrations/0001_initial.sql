@@ -2270,10 +2270,14 @@ begin
       finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
       status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
       output = case when r.remaining_steps = e.steps then coalesce((
-        select pgflow._object(array_agg(s.step_slug), array_agg(
-          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end))
-        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
+        select case when count(*) = 1 then jsonb_build_object((array_agg(o.step_slug))[1], (array_agg(o.output))[1])
+          else pgflow._object(array_agg(o.step_slug), array_agg(o.output)) end
+        from (
+          select s.step_slug,
+            case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
+          from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+          where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed') o),
+        'null') end
     from ended e
     -- No mergejoin could use this, so the index has no other use than this probe, however small the table is believed to be.
     where r.run_id = any (array[e.run_id]) and r.status = 'running'
@@ -3649,29 +3653,34 @@ $$;
 
 comment on function pgflow._lock_task(uuid, text, int) is 'Lock the row of one task and read it; a row of nulls if there is none.';
 
-create function pgflow._survey_reports(reports jsonb, out run_ids uuid[], out completions int, out has_ends boolean,
-  out has_invalid boolean, out has_repeats boolean, out has_logs boolean, out has_map_items boolean)
+create function pgflow._survey_reports(reports jsonb, out run_ids uuid[], out step_slugs text[], out task_indexes int[], out tokens uuid[],
+  out completions int, out has_ends boolean, out has_invalid boolean, out has_repeats boolean, out has_logs boolean, out has_map_items boolean)
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  select array_agg(distinct r.run_id) filter (where r.run_id is not null), count(*) filter (where r.outcome = 'complete'),
+  select array_agg(r.run_id), array_agg(r.step_slug), array_agg(r.task_index),
+    array_agg(case when r.outcome = 'complete' then r.attempt_token end), count(*) filter (where r.outcome = 'complete'),
     coalesce(bool_or(r.outcome <> 'complete'), false),
     coalesce(bool_or(r.run_id is null or r.step_slug is null or r.task_index is null or r.attempt_token is null
       or r.outcome is null or r.outcome not in ('complete', 'fail', 'release') or r.retry_after_seconds not between 0 and 315360000), false),
     coalesce(bool_or(r.log_tail <> ''), false), coalesce(max(r.task_index) > 0, false)
-    into run_ids, completions, has_ends, has_invalid, has_logs, has_map_items
+    into run_ids, step_slugs, task_indexes, tokens, completions, has_ends, has_invalid, has_logs, has_map_items
   from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int, attempt_token uuid, outcome text,
     retryable boolean, retry_after_seconds double precision, log_tail text);
   -- Two verbs for one task in one batch must be taken in their order; repeats of a completion alone need no care.
-  has_repeats := has_ends and exists (
-    select from jsonb_to_recordset(_survey_reports.reports) as r (run_id uuid, step_slug text, task_index int)
-    where r.run_id is not null
-    group by r.run_id, r.step_slug, r.task_index having count(*) > 1);
+  has_repeats := false;
+  if has_ends then
+    has_repeats := exists (
+      select from unnest(run_ids, step_slugs, task_indexes) r (run_id, step_slug, task_index)
+      where r.run_id is not null
+      group by r.run_id, r.step_slug, r.task_index having count(*) > 1);
+  end if;
 end
 $$;
 
-comment on function pgflow._survey_reports(jsonb) is 'What a batch of reports contains. Raises a data exception if one has a value of the wrong type.';
+comment on function pgflow._survey_reports(jsonb) is
+  'What a batch of reports contains: whose each is (of what is no completion without the token), and which cases there are. Raises a data exception if one has a value of the wrong type.';
 
 create function pgflow._clean_reports(reports jsonb) returns jsonb
 language plpgsql immutable
@@ -3701,7 +3710,7 @@ $$;
 
 comment on function pgflow._clean_reports(jsonb) is 'The reports with an empty object in the place of each that has a bad shape.';
 
-create function pgflow._may_share(reports jsonb) returns boolean
+create function pgflow._may_share(run_ids uuid[], step_slugs text[], task_indexes int[]) returns boolean
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
@@ -3710,7 +3719,7 @@ begin
   return (
     with touched as (
       select r.run_id, r.step_slug, r.task_index % 16 as slot, count(*) as taken
-      from jsonb_to_recordset(_may_share.reports) as r (run_id uuid, step_slug text, task_index int)
+      from unnest(_may_share.run_ids, _may_share.step_slugs, _may_share.task_indexes) r (run_id, step_slug, task_index)
       group by 1, 2, 3
     )
     select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
@@ -3720,26 +3729,27 @@ begin
 end
 $$;
 
-comment on function pgflow._may_share(jsonb) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
+comment on function pgflow._may_share(uuid[], text[], int[]) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
 
-create function pgflow._complete_single_tasks(reports jsonb, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
+create function pgflow._complete_single_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes int[], tokens uuid[],
+  now timestamptz, out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  with reported as materialized (
-    select r.run_id, r.step_slug, r.attempt_token, r.output, r.ordinality
-    from rows from (jsonb_to_recordset(_complete_single_tasks.reports) as (run_id uuid, step_slug text, task_index int,
-        attempt_token uuid, outcome text, output jsonb))
-      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
-    where r.task_index = 0 and r.outcome = 'complete'
-    order by 1, 2
-  ), completed as (
+  with completed as (
     update pgflow.run_steps t
     set status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_single_tasks.now
-    from reported r
-    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.attempt_token) and t.status = 'running'
+    from (
+      select u.run_id, u.step_slug, u.token, u.output, u.ordinality
+      from rows from (
+          unnest(_complete_single_tasks.run_ids, _complete_single_tasks.step_slugs, _complete_single_tasks.task_indexes,
+            _complete_single_tasks.tokens),
+          jsonb_to_recordset(_complete_single_tasks.reports) as (output jsonb))
+        with ordinality u (run_id, step_slug, task_index, token, output, ordinality)
+      where u.task_index = 0
+      order by 1, 2) r
+    where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.token_hash = pgflow._token_hash(r.token) and t.status = 'running'
     returning t.run_id, t.step_id, r.ordinality, t.lease_expires_at
   )
   select array_agg(c.ordinality), array_agg(c.run_id), array_agg(c.step_id), bool_or(c.lease_expires_at is null)
@@ -3748,11 +3758,11 @@ begin
 end
 $$;
 
-comment on function pgflow._complete_single_tasks(jsonb, timestamptz) is
+comment on function pgflow._complete_single_tasks(jsonb, uuid[], text[], int[], uuid[], timestamptz) is
   'Apply the completions of single tasks whose token is current; any_late tells whether one had been declared lost.';
 
-create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
+create function pgflow._complete_map_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes int[], tokens uuid[],
+  shared boolean, now timestamptz, out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -3761,18 +3771,19 @@ declare
   v_slugs text[];
 begin
   with reported as materialized (
-    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
-    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
-        attempt_token uuid, outcome text, output jsonb))
-      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
-    where r.outcome = 'complete'
+    select u.run_id, u.step_slug, u.task_index, u.token, u.output, u.ordinality
+    from rows from (
+        unnest(_complete_map_tasks.run_ids, _complete_map_tasks.step_slugs, _complete_map_tasks.task_indexes, _complete_map_tasks.tokens),
+        jsonb_to_recordset(_complete_map_tasks.reports) as (output jsonb))
+      with ordinality u (run_id, step_slug, task_index, token, output, ordinality)
+    where u.token is not null
     order by 1, 2, 3
   ), completed as (
     update pgflow.map_tasks t
     set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
     from reported r
     where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.task_index = r.task_index
-      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+      and t.token_hash = pgflow._token_hash(r.token) and t.end_status is null
     returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
   ), taken as (
     select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
@@ -3797,7 +3808,7 @@ begin
 end
 $$;
 
-comment on function pgflow._complete_map_tasks(jsonb, boolean, timestamptz) is
+comment on function pgflow._complete_map_tasks(jsonb, uuid[], text[], int[], uuid[], boolean, timestamptz) is
   'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';
 
 create function pgflow._apply_ends(reports jsonb, now timestamptz, out ordinals bigint[], out statuses text[])
@@ -3973,12 +3984,13 @@ begin
     return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
   end if;
 
-  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_reports);
+  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes);
   if v_shared then
     begin
       perform pgflow_locks.lock_runs(v_batch.run_ids, true);
       v_now := pgflow.clock();
-      v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, true, v_now);
       v_applied := v_map.applied;
       v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
@@ -3989,11 +4001,13 @@ begin
   if not v_shared then
     perform pgflow_locks.lock_runs(v_batch.run_ids);
     v_now := pgflow.clock();
-    v_single := pgflow._complete_single_tasks(v_reports, v_now);
+    v_single := pgflow._complete_single_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+      v_batch.tokens, v_now);
     v_applied := v_single.applied;
     v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
-      v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, false, v_now);
       v_applied := v_applied || v_map.applied;
       v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;

@@ -14,10 +14,14 @@ begin
       finished_at = case when r.remaining_steps = e.steps then _finish_runs.now end,
       status = case when r.remaining_steps = e.steps then 'completed' else r.status end,
       output = case when r.remaining_steps = e.steps then coalesce((
-        select pgflow._object(array_agg(s.step_slug), array_agg(
-          case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end))
-        from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
-        where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed'), 'null') end
+        select case when count(*) = 1 then jsonb_build_object((array_agg(o.step_slug))[1], (array_agg(o.output))[1])
+          else pgflow._object(array_agg(o.step_slug), array_agg(o.output)) end
+        from (
+          select s.step_slug,
+            case when s.step_type = 'map' and t.output is null then pgflow._map_output(t.run_id, t.step_slug) else t.output end as output
+          from pgflow.steps s join pgflow.run_steps t on t.run_id = r.run_id and t.step_slug = s.step_slug
+          where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.is_output and s.output_fits and t.status = 'completed') o),
+        'null') end
     from ended e
     -- No mergejoin could use this, so the index has no other use than this probe, however small the table is believed to be.
     where r.run_id = any (array[e.run_id]) and r.status = 'running'

@@ -1,4 +1,4 @@
-create function pgflow._may_share(reports jsonb) returns boolean
+create function pgflow._may_share(run_ids uuid[], step_slugs text[], task_indexes int[]) returns boolean
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 as $$
@@ -7,7 +7,7 @@ begin
   return (
     with touched as (
       select r.run_id, r.step_slug, r.task_index % 16 as slot, count(*) as taken
-      from jsonb_to_recordset(_may_share.reports) as r (run_id uuid, step_slug text, task_index int)
+      from unnest(_may_share.run_ids, _may_share.step_slugs, _may_share.task_indexes) r (run_id, step_slug, task_index)
       group by 1, 2, 3
     )
     select count(*) = count(c.remaining) and bool_and(c.remaining > t.taken + 2)
@@ -17,4 +17,4 @@ begin
 end
 $$;
 
-comment on function pgflow._may_share(jsonb) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';
+comment on function pgflow._may_share(uuid[], text[], int[]) is 'Whether completions of map items are unlikely to empty a counter slot, so that the shared run lock will do.';

@@ -1,5 +1,5 @@
-create function pgflow._complete_map_tasks(reports jsonb, shared boolean, now timestamptz,
-  out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
+create function pgflow._complete_map_tasks(reports jsonb, run_ids uuid[], step_slugs text[], task_indexes int[], tokens uuid[],
+  shared boolean, now timestamptz, out applied bigint[], out ended_runs uuid[], out ended_steps int[], out any_late boolean)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -8,18 +8,19 @@ declare
   v_slugs text[];
 begin
   with reported as materialized (
-    select r.run_id, r.step_slug, r.task_index, r.attempt_token, r.output, r.ordinality
-    from rows from (jsonb_to_recordset(_complete_map_tasks.reports) as (run_id uuid, step_slug text, task_index int,
-        attempt_token uuid, outcome text, output jsonb))
-      with ordinality r (run_id, step_slug, task_index, attempt_token, outcome, output, ordinality)
-    where r.outcome = 'complete'
+    select u.run_id, u.step_slug, u.task_index, u.token, u.output, u.ordinality
+    from rows from (
+        unnest(_complete_map_tasks.run_ids, _complete_map_tasks.step_slugs, _complete_map_tasks.task_indexes, _complete_map_tasks.tokens),
+        jsonb_to_recordset(_complete_map_tasks.reports) as (output jsonb))
+      with ordinality u (run_id, step_slug, task_index, token, output, ordinality)
+    where u.token is not null
     order by 1, 2, 3
   ), completed as (
     update pgflow.map_tasks t
     set end_status = 'completed', output = coalesce(r.output, 'null'), finished_at = _complete_map_tasks.now
     from reported r
     where t.run_id = any (array[r.run_id]) and t.step_slug = r.step_slug and t.task_index = r.task_index
-      and t.token_hash = pgflow._token_hash(r.attempt_token) and t.end_status is null
+      and t.token_hash = pgflow._token_hash(r.token) and t.end_status is null
     returning t.run_id, t.step_slug, t.task_index, r.ordinality, t.lease_expires_at
   ), taken as (
     select c.run_id, c.step_slug, c.task_index % 16 as slot, count(*)::int as items from completed c group by 1, 2, 3 order by 1, 2, 3
@@ -44,5 +45,5 @@ begin
 end
 $$;
 
-comment on function pgflow._complete_map_tasks(jsonb, boolean, timestamptz) is
+comment on function pgflow._complete_map_tasks(jsonb, uuid[], text[], int[], uuid[], boolean, timestamptz) is
   'Apply the completions of map items whose token is current and end the map steps that they complete. Raises PF999 if that would need the exclusive run lock.';

@@ -36,12 +36,13 @@ begin
     return pgflow._apply_in_turn(v_reports, v_batch.run_ids);
   end if;
 
-  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_reports);
+  v_shared := v_batch.has_map_items and not v_batch.has_ends and pgflow._may_share(v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes);
   if v_shared then
     begin
       perform pgflow_locks.lock_runs(v_batch.run_ids, true);
       v_now := pgflow.clock();
-      v_map := pgflow._complete_map_tasks(v_reports, true, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, true, v_now);
       v_applied := v_map.applied;
       v_late := v_map.any_late;
     exception when sqlstate 'PF999' then
@@ -52,11 +53,13 @@ begin
   if not v_shared then
     perform pgflow_locks.lock_runs(v_batch.run_ids);
     v_now := pgflow.clock();
-    v_single := pgflow._complete_single_tasks(v_reports, v_now);
+    v_single := pgflow._complete_single_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+      v_batch.tokens, v_now);
     v_applied := v_single.applied;
     v_late := v_single.any_late;
     if coalesce(cardinality(v_applied), 0) < v_batch.completions then
-      v_map := pgflow._complete_map_tasks(v_reports, false, v_now);
+      v_map := pgflow._complete_map_tasks(v_reports, v_batch.run_ids, v_batch.step_slugs, v_batch.task_indexes,
+        v_batch.tokens, false, v_now);
       v_applied := v_applied || v_map.applied;
       v_late := coalesce(v_late, false) or coalesce(v_map.any_late, false);
       v_single.ended_runs := v_single.ended_runs || v_map.ended_runs;
