@@ -31,7 +31,10 @@ declare
   v_runs uuid[] := _advance.run_ids;
   v_steps int[] := _advance.step_ids;
   v_cascades boolean[] := _advance.cascades;
-  v_all uuid[] := '{}';
+  v_ended_runs uuid[];
+  v_ended_steps int[];
+  v_counted int[];
+  v_any_followed boolean;
   v_failed uuid[];
   v_next record;
   v_started record;
@@ -39,9 +42,11 @@ begin
   -- Needs the exclusive run locks, and to be called in a statement begun after they were taken and the steps ended.
   -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
   loop
-    v_all := v_all || v_runs;
-    -- No index has dep_slug: the one that cannot be probed for dep_id is not walked in its stead.
-    exit when (select d.dep_slug from pgflow.deps d where d.dep_id = any (v_steps) limit 1) is null;
+    v_ended_runs := v_ended_runs || v_runs;
+    v_ended_steps := v_ended_steps || v_steps;
+    select v_counted || array_agg(s.step_id) filter (where s.is_counted), bool_or(not s.is_last) into v_counted, v_any_followed
+    from pgflow.steps s where s.step_id = any (v_steps);
+    exit when not v_any_followed;
     v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
     v_runs := v_next.cascaded_runs;
     v_steps := v_next.cascaded_steps;
@@ -55,7 +60,9 @@ begin
     end if;
     exit when v_steps is null;
   end loop;
-  perform pgflow._finish_runs(v_all, _advance.now);
+  if v_counted is not null then
+    perform pgflow._finish_runs(v_ended_runs, v_ended_steps, v_counted, _advance.now);
+  end if;
   if v_failed is not null then
     perform pgflow._carry_on(null, null, null, v_failed, _advance.now);
   end if;
@@ -235,6 +242,8 @@ CREATE TABLE pgflow.steps (
     needs_array boolean NOT NULL,
     input_fits boolean NOT NULL,
     output_fits boolean NOT NULL,
+    is_last boolean NOT NULL,
+    is_counted boolean NOT NULL,
     CONSTRAINT map_over_is_for_maps CHECK (((step_type = 'map'::text) = (map_over IS NOT NULL))),
     CONSTRAINT step_type_is_known CHECK ((step_type = ANY (ARRAY['single'::text, 'map'::text])))
 );
@@ -272,6 +281,8 @@ COMMENT ON COLUMN pgflow.steps.is_output IS 'A leaf, or the step that the flow r
 COMMENT ON COLUMN pgflow.steps.needs_array IS 'A map step whose outputs somebody needs as one array when it completes.';
 COMMENT ON COLUMN pgflow.steps.input_fits IS 'Its inputs are so few that together they cannot be too large, whatever each is.';
 COMMENT ON COLUMN pgflow.steps.output_fits IS 'The output steps of its flow are so few that the run output cannot be too large.';
+COMMENT ON COLUMN pgflow.steps.is_last IS 'No step depends on it.';
+COMMENT ON COLUMN pgflow.steps.is_counted IS 'Its end is counted off its run: that of a last step, as all others end before; where a step may be skipped before all that it depends on ended (skip_cascade), that of every step.';
 CREATE FUNCTION pgflow._backoff(step pgflow.steps, failures integer) RETURNS double precision
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -527,7 +538,7 @@ CREATE TABLE pgflow.flows (
     definition jsonb NOT NULL,
     definition_hash text NOT NULL,
     is_active boolean NOT NULL,
-    step_count integer NOT NULL,
+    counted_steps integer NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT flow_version_is_positive CHECK ((flow_version > 0))
 );
@@ -537,7 +548,7 @@ COMMENT ON COLUMN pgflow.flows.flow_version IS '1, 2, 3... of this name.';
 COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalised, without filled-in defaults.';
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
 COMMENT ON COLUMN pgflow.flows.is_active IS 'The version that new runs take unless they name another; one a name.';
-COMMENT ON COLUMN pgflow.flows.step_count IS 'How many steps the version has.';
+COMMENT ON COLUMN pgflow.flows.counted_steps IS 'How many of its steps are counted off a run (steps.is_counted).';
 COMMENT ON COLUMN pgflow.flows.created_at IS 'When this version was first defined.';
 CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -1851,7 +1862,7 @@ begin
 end
 $$;
 COMMENT ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) IS 'The flow version asked for, or the active one; PF002 if there is none.';
-CREATE FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) RETURNS void
+CREATE FUNCTION pgflow._finish_runs(run_ids uuid[], step_ids integer[], counted integer[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1860,7 +1871,8 @@ declare
   v_empty uuid[];
 begin
   with ended as (
-    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
+    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids, _finish_runs.step_ids) u (run_id, step_id)
+    where u.step_id = any (_finish_runs.counted) group by 1 order by 1
   ), counted as (
     update pgflow.runs r
     set remaining_steps = r.remaining_steps - e.steps,
@@ -1892,7 +1904,7 @@ begin
   end if;
 end
 $$;
-COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) IS 'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
+COMMENT ON FUNCTION pgflow._finish_runs(run_ids uuid[], step_ids integer[], counted integer[], now timestamp with time zone) IS 'Count those of the ended steps that are counted off their runs and complete the runs that have none left.';
 CREATE FUNCTION pgflow._forget_live_logs(now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2041,7 +2053,7 @@ begin
       forbidden_input jsonb, when_unmet text, priority int)
   ), sized as (
     -- What its inputs, or the outputs of the run, can come to at most tells whether they need to be measured at all.
-    select t.*, coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug) as is_output,
+    select t.*, not exists (select from typed c where c.deps ? t.slug) as is_last,
       pgflow._limit('run_input') + (
         select coalesce(sum(case p.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end), 0)
         from typed p where t.deps ? p.slug) as most_input,
@@ -2051,7 +2063,7 @@ begin
   insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
     executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
-    dep_count, is_plain, is_output, needs_array, input_fits, output_fits)
+    dep_count, is_plain, is_output, needs_array, input_fits, output_fits, is_last, is_counted)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
     t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
@@ -2063,25 +2075,32 @@ begin
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
       and coalesce(t.start_delay, 0) = 0 and t.most_input <= pgflow._limit('task_input'),
-    t.is_output,
+    o.is_output,
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
         and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
           or c.required_input ? t.slug or c.forbidden_input ? t.slug)),
     t.most_input <= pgflow._limit('task_input'),
-    sum(t.most_output) filter (where t.is_output) over () <= pgflow._limit('run_output')
+    sum(t.most_output) filter (where o.is_output) over () <= pgflow._limit('run_output'),
+    t.is_last, t.is_last or coalesce(bool_or('skip_cascade' in (t.when_exhausted, t.when_unmet)) over (), false)
   from sized t
+    cross join lateral (select t.is_last or coalesce(t.slug = _insert_steps.definition ->> 'returns', false) as is_output) o
   order by t.step_index;
 
-  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
+  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input, is_plain)
   select _insert_steps.flow_slug, _insert_steps.flow_version, p.step_slug, c.step_slug, p.step_id, c.step_id,
-    c.map_over is distinct from p.step_slug
+    c.map_over is distinct from p.step_slug, c.is_plain
   from pgflow.steps c,
     jsonb_array_elements_text(_insert_steps.definition -> 'steps' -> c.step_index -> 'deps') d (slug)
     join pgflow.steps p on p.step_slug = d.slug
   where c.flow_slug = _insert_steps.flow_slug and c.flow_version = _insert_steps.flow_version
     and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
+
+  update pgflow.flows f
+  set counted_steps = (
+    select count(*) from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version and s.is_counted)
+  where f.flow_slug = _insert_steps.flow_slug and f.flow_version = _insert_steps.flow_version;
 
   perform pgflow._queue_id(q.executor, q.priority)
   from (select distinct s.executor, s.priority from pgflow.steps s
@@ -2845,11 +2864,10 @@ declare
   v_ready bigint;
 begin
   with children as materialized (
-    select e.run_id, d.step_id, d.step_slug, s.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
+    select e.run_id, d.step_id, d.step_slug, d.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
     from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
       -- offset 0 here and below: always a probe of the whole key, whatever the statistics.
-      cross join lateral (select x.step_id, x.step_slug from pgflow.deps x where x.dep_id = e.dep_id offset 0) d
-      cross join lateral (select x.is_plain from pgflow.steps x where x.step_id = d.step_id offset 0) s
+      cross join lateral (select x.step_id, x.step_slug, x.is_plain from pgflow.deps x where x.dep_id = e.dep_id offset 0) d
     group by 1, 2, 3, 4 order by 1, 3
   ), found as (
     -- Pending rows change under the run lock only, so their place holds.
@@ -3318,7 +3336,7 @@ begin
       idempotency_key, owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
-      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.counted_steps, 'running'
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
     from (
       select * from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)
@@ -3807,7 +3825,7 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
     SET jit TO 'off'
     AS $$
   with states as (
-    select t.*, s.step_type, s.executor, r.status as run_status
+    select t.*, s.step_type, s.executor, s.is_counted, r.status as run_status
     from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
     where check_invariants.run_id is null or t.run_id = check_invariants.run_id
   ), tasks as (
@@ -3851,11 +3869,11 @@ CREATE FUNCTION pgflow.check_invariants(run_id uuid DEFAULT NULL::uuid) RETURNS 
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
   from tasks t where t.step_status not in ('pending', 'running') and t.is_live
   union all
-  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null,
-    format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  select 'remaining_steps counts the live counted steps of a running run', r.run_id, null, null,
+    format('says %s, is %s of %s', r.remaining_steps, count(s.run_id) filter (where s.is_counted), count(s.run_id))
   from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
   where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
-  group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
+  group by r.run_id having r.remaining_steps <> count(s.run_id) filter (where s.is_counted) or r.remaining_steps = 0
   union all
   select 'remaining_deps counts the live dependencies of a pending step', s.run_id, s.step_slug, null,
     format('says %s, is %s', s.remaining_deps, count(p.run_id))
@@ -4068,8 +4086,8 @@ begin
     v_created := true;
     v_active := false;
     select coalesce(max(f.flow_version), 0) + 1 into v_version from pgflow.flows f where f.flow_slug = v_slug;
-    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, step_count, created_at)
-    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock())
+    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, counted_steps, created_at)
+    values (v_slug, v_version, v_definition, v_hash, false, 0, pgflow.clock())
     -- Cannot happen under the lock, but to a snapshot older than the lock: this form raises 40001 then.
     on conflict do nothing;
     perform pgflow._insert_steps(v_slug, v_version, v_definition);
@@ -4946,7 +4964,10 @@ begin
       using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
   end if;
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
+  set status = 'running', finished_at = null, output = null, error = null,
+    remaining_steps = (
+      select count(*) from pgflow.steps s
+      where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.step_slug = any (v_retried.step_slugs) and s.is_counted)
   where r.run_id = retry_run.run_id;
   perform pgflow._keep_completed(retry_run.run_id, v_retried.rerun_slugs);
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);
@@ -5549,7 +5570,7 @@ COMMENT ON COLUMN pgflow.runs.idempotency_key IS 'Given by the caller: a second 
 COMMENT ON COLUMN pgflow.runs.owner IS 'Who started it: the subject of the request''s JWT, else the session''s user. Decides who may see and change it.';
 COMMENT ON COLUMN pgflow.runs.tags IS 'Given by the caller, for searching.';
 COMMENT ON COLUMN pgflow.runs.input IS 'The flow input.';
-COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Steps that have not ended. The run completes when it reaches 0.';
+COMMENT ON COLUMN pgflow.runs.remaining_steps IS 'Counted steps (steps.is_counted) that have not ended. The run completes when it reaches 0.';
 COMMENT ON COLUMN pgflow.runs.finished_at IS 'When it ended; null while it runs.';
 COMMENT ON COLUMN pgflow.runs.status IS 'running, completed, failed or cancelled.';
 COMMENT ON COLUMN pgflow.runs.output IS 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
@@ -5704,6 +5725,7 @@ CREATE TABLE pgflow.deps (
     dep_id integer NOT NULL,
     step_id integer NOT NULL,
     is_input boolean NOT NULL,
+    is_plain boolean NOT NULL,
     CONSTRAINT dep_is_not_itself CHECK ((dep_id <> step_id))
 );
 COMMENT ON TABLE pgflow.deps IS 'Edges: step_slug waits for dep_slug.';
@@ -5714,6 +5736,7 @@ COMMENT ON COLUMN pgflow.deps.step_slug IS 'The step that waits for it.';
 COMMENT ON COLUMN pgflow.deps.dep_id IS 'step_id of dep_slug.';
 COMMENT ON COLUMN pgflow.deps.step_id IS 'step_id of step_slug.';
 COMMENT ON COLUMN pgflow.deps.is_input IS 'False for the source of a map: its items are handed out one by one, never as a whole.';
+COMMENT ON COLUMN pgflow.deps.is_plain IS 'steps.is_plain of the step that waits.';
 CREATE VIEW pgflow.doctor_checks WITH (security_invoker='true') AS
  SELECT substr((relname)::text, (length('_doctor_'::text) + 1)) AS check_name,
     obj_description(oid, 'pg_class'::name) AS description
@@ -6550,7 +6573,7 @@ REVOKE ALL ON FUNCTION pgflow._expire(run_id uuid, step_slug text, ready_index i
 REVOKE ALL ON FUNCTION pgflow._external_id(run_id uuid, step_slug text, task_index integer, attempt integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._fail_oversized(run_ids uuid[], step_ids integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._find_flow(flow_slug text, flow_version integer) FROM PUBLIC;
-REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgflow._finish_runs(run_ids uuid[], step_ids integer[], counted integer[], now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._forget_live_logs(now timestamp with time zone) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._get_step(run_id uuid, step_slug text, with_output boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgflow._has_completed_downstream(run_id uuid, step_id integer) FROM PUBLIC;

@@ -32,6 +32,8 @@ create table pgflow.steps (
   needs_array boolean not null,
   input_fits boolean not null,
   output_fits boolean not null,
+  is_last boolean not null,
+  is_counted boolean not null,
   constraint steps_pkey primary key (step_id),
   constraint steps_slug_is_unique unique (flow_slug, flow_version, step_slug),
   constraint steps_belong_to_a_flow foreign key (flow_slug, flow_version) references pgflow.flows on delete cascade,
@@ -44,6 +46,8 @@ comment on column pgflow.steps.is_plain is 'A single step without condition or d
 comment on column pgflow.steps.is_output is 'A leaf, or the step that the flow returns: its output is part of the run output.';
 comment on column pgflow.steps.input_fits is 'Its inputs are so few that together they cannot be too large, whatever each is.';
 comment on column pgflow.steps.output_fits is 'The output steps of its flow are so few that the run output cannot be too large.';
+comment on column pgflow.steps.is_last is 'No step depends on it.';
+comment on column pgflow.steps.is_counted is 'Its end is counted off its run: that of a last step, as all others end before; where a step may be skipped before all that it depends on ended (skip_cascade), that of every step.';
 comment on column pgflow.steps.needs_array is 'A map step whose outputs somebody needs as one array when it completes.';
 comment on column pgflow.steps.step_id is 'Names the step of this version in the engine''s own tables.';
 comment on column pgflow.steps.flow_slug is 'The flow.';

@@ -31,7 +31,7 @@ comment on table pgflow.runs is 'One row a run of a flow.';
 comment on column pgflow.runs.run_id is 'Time-ordered (UUID version 7) unless the caller gave one: neighbours in time are neighbours on the page.';
 comment on column pgflow.runs.forced_priority is 'The priority given to run_flow, which overrides that of the steps.';
 comment on column pgflow.runs.id_is_ahead is 'The caller gave an id that is later than the run: prune_runs finds it by created_at.';
-comment on column pgflow.runs.remaining_steps is 'Steps that have not ended. The run completes when it reaches 0.';
+comment on column pgflow.runs.remaining_steps is 'Counted steps (steps.is_counted) that have not ended. The run completes when it reaches 0.';
 comment on column pgflow.runs.output is 'SQL NULL: none yet. JSON null: the run completed and no output step did.';
 comment on column pgflow.runs.created_at is 'When the run was started.';
 comment on column pgflow.runs.flow_version is 'The version that the run keeps to its end.';

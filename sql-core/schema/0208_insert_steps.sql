@@ -21,7 +21,7 @@ begin
       forbidden_input jsonb, when_unmet text, priority int)
   ), sized as (
     -- What its inputs, or the outputs of the run, can come to at most tells whether they need to be measured at all.
-    select t.*, coalesce(t.slug = _insert_steps.definition ->> 'returns', false) or not exists (select from typed c where c.deps ? t.slug) as is_output,
+    select t.*, not exists (select from typed c where c.deps ? t.slug) as is_last,
       pgflow._limit('run_input') + (
         select coalesce(sum(case p.step_type when 'map' then pgflow._limit('map_output') else pgflow._limit('task_output') end), 0)
         from typed p where t.deps ? p.slug) as most_input,
@@ -31,7 +31,7 @@ begin
   insert into pgflow.steps (flow_slug, flow_version, step_slug, step_index, step_type, map_over, needs_run_input, params,
     executor, executor_options, handler, max_attempts, base_delay, max_delay, backoff, jitter, timeout, start_delay,
     launch_timeout, heartbeat_timeout, when_exhausted, max_failures, required_input, forbidden_input, when_unmet, priority,
-    dep_count, is_plain, is_output, needs_array, input_fits, output_fits)
+    dep_count, is_plain, is_output, needs_array, input_fits, output_fits, is_last, is_counted)
   select _insert_steps.flow_slug, _insert_steps.flow_version, t.slug, t.step_index, t.step_type,
     t.step ->> 'map_over',
     coalesce((t.step -> 'needs_run_input')::boolean, false), t.step -> 'params',
@@ -43,25 +43,32 @@ begin
     jsonb_array_length(t.deps),
     t.step_type = 'single' and nullif(t.required_input, 'null') is null and nullif(t.forbidden_input, 'null') is null
       and coalesce(t.start_delay, 0) = 0 and t.most_input <= pgflow._limit('task_input'),
-    t.is_output,
+    o.is_output,
     t.step_type = 'map' and exists (
       select from typed c
       where c.deps ? t.slug
         and (c.step_type = 'single' or c.step ->> 'map_over' <> t.slug
           or c.required_input ? t.slug or c.forbidden_input ? t.slug)),
     t.most_input <= pgflow._limit('task_input'),
-    sum(t.most_output) filter (where t.is_output) over () <= pgflow._limit('run_output')
+    sum(t.most_output) filter (where o.is_output) over () <= pgflow._limit('run_output'),
+    t.is_last, t.is_last or coalesce(bool_or('skip_cascade' in (t.when_exhausted, t.when_unmet)) over (), false)
   from sized t
+    cross join lateral (select t.is_last or coalesce(t.slug = _insert_steps.definition ->> 'returns', false) as is_output) o
   order by t.step_index;
 
-  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input)
+  insert into pgflow.deps (flow_slug, flow_version, dep_slug, step_slug, dep_id, step_id, is_input, is_plain)
   select _insert_steps.flow_slug, _insert_steps.flow_version, p.step_slug, c.step_slug, p.step_id, c.step_id,
-    c.map_over is distinct from p.step_slug
+    c.map_over is distinct from p.step_slug, c.is_plain
   from pgflow.steps c,
     jsonb_array_elements_text(_insert_steps.definition -> 'steps' -> c.step_index -> 'deps') d (slug)
     join pgflow.steps p on p.step_slug = d.slug
   where c.flow_slug = _insert_steps.flow_slug and c.flow_version = _insert_steps.flow_version
     and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
+
+  update pgflow.flows f
+  set counted_steps = (
+    select count(*) from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version and s.is_counted)
+  where f.flow_slug = _insert_steps.flow_slug and f.flow_version = _insert_steps.flow_version;
 
   perform pgflow._queue_id(q.executor, q.priority)
   from (select distinct s.executor, s.priority from pgflow.steps s

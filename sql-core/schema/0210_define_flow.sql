@@ -22,8 +22,8 @@ begin
     v_created := true;
     v_active := false;
     select coalesce(max(f.flow_version), 0) + 1 into v_version from pgflow.flows f where f.flow_slug = v_slug;
-    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, step_count, created_at)
-    values (v_slug, v_version, v_definition, v_hash, false, jsonb_array_length(v_definition -> 'steps'), pgflow.clock())
+    insert into pgflow.flows (flow_slug, flow_version, definition, definition_hash, is_active, counted_steps, created_at)
+    values (v_slug, v_version, v_definition, v_hash, false, 0, pgflow.clock())
     -- Cannot happen under the lock, but to a snapshot older than the lock: this form raises 40001 then.
     on conflict do nothing;
     perform pgflow._insert_steps(v_slug, v_version, v_definition);

@@ -9,11 +9,10 @@ declare
   v_ready bigint;
 begin
   with children as materialized (
-    select e.run_id, d.step_id, d.step_slug, s.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
+    select e.run_id, d.step_id, d.step_slug, d.is_plain, count(*)::int as ended, bool_or(e.cascade) as cascade
     from unnest(_release_dependents.run_ids, _release_dependents.step_ids, _release_dependents.cascades) e (run_id, dep_id, cascade)
       -- offset 0 here and below: always a probe of the whole key, whatever the statistics.
-      cross join lateral (select x.step_id, x.step_slug from pgflow.deps x where x.dep_id = e.dep_id offset 0) d
-      cross join lateral (select x.is_plain from pgflow.steps x where x.step_id = d.step_id offset 0) s
+      cross join lateral (select x.step_id, x.step_slug, x.is_plain from pgflow.deps x where x.dep_id = e.dep_id offset 0) d
     group by 1, 2, 3, 4 order by 1, 3
   ), found as (
     -- Pending rows change under the run lock only, so their place holds.

@@ -1,4 +1,4 @@
-create function pgflow._finish_runs(run_ids uuid[], now timestamptz) returns void
+create function pgflow._finish_runs(run_ids uuid[], step_ids int[], counted int[], now timestamptz) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -7,7 +7,8 @@ declare
   v_empty uuid[];
 begin
   with ended as (
-    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids) u (run_id) group by 1 order by 1
+    select u.run_id, count(*)::int as steps from unnest(_finish_runs.run_ids, _finish_runs.step_ids) u (run_id, step_id)
+    where u.step_id = any (_finish_runs.counted) group by 1 order by 1
   ), counted as (
     update pgflow.runs r
     set remaining_steps = r.remaining_steps - e.steps,
@@ -40,5 +41,5 @@ begin
 end
 $$;
 
-comment on function pgflow._finish_runs(uuid[], timestamptz) is
-  'Count ended steps off their runs (a run once a step) and complete the runs that have none left.';
+comment on function pgflow._finish_runs(uuid[], int[], int[], timestamptz) is
+  'Count those of the ended steps that are counted off their runs and complete the runs that have none left.';

@@ -6,7 +6,10 @@ declare
   v_runs uuid[] := _advance.run_ids;
   v_steps int[] := _advance.step_ids;
   v_cascades boolean[] := _advance.cascades;
-  v_all uuid[] := '{}';
+  v_ended_runs uuid[];
+  v_ended_steps int[];
+  v_counted int[];
+  v_any_followed boolean;
   v_failed uuid[];
   v_next record;
   v_started record;
@@ -14,9 +17,11 @@ begin
   -- Needs the exclusive run locks, and to be called in a statement begun after they were taken and the steps ended.
   -- Each round follows the edges out of the steps that just ended, once: no edge is walked twice.
   loop
-    v_all := v_all || v_runs;
-    -- No index has dep_slug: the one that cannot be probed for dep_id is not walked in its stead.
-    exit when (select d.dep_slug from pgflow.deps d where d.dep_id = any (v_steps) limit 1) is null;
+    v_ended_runs := v_ended_runs || v_runs;
+    v_ended_steps := v_ended_steps || v_steps;
+    select v_counted || array_agg(s.step_id) filter (where s.is_counted), bool_or(not s.is_last) into v_counted, v_any_followed
+    from pgflow.steps s where s.step_id = any (v_steps);
+    exit when not v_any_followed;
     v_next := pgflow._release_dependents(v_runs, v_steps, v_cascades, _advance.now);
     v_runs := v_next.cascaded_runs;
     v_steps := v_next.cascaded_steps;
@@ -30,7 +35,9 @@ begin
     end if;
     exit when v_steps is null;
   end loop;
-  perform pgflow._finish_runs(v_all, _advance.now);
+  if v_counted is not null then
+    perform pgflow._finish_runs(v_ended_runs, v_ended_steps, v_counted, _advance.now);
+  end if;
   if v_failed is not null then
     perform pgflow._carry_on(null, null, null, v_failed, _advance.now);
   end if;

@@ -23,7 +23,7 @@ begin
       idempotency_key, owner, tags, input, remaining_steps, status)
     select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
-      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.step_count, 'running'
+      coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.counted_steps, 'running'
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
     from (
       select * from unnest(_start_runs.run_ids, _start_runs.inputs, _start_runs.idempotency_keys)

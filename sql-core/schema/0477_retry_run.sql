@@ -36,7 +36,10 @@ begin
       using errcode = 'PF005', hint = 'Name a step to run it and everything downstream again.';
   end if;
   update pgflow.runs r
-  set status = 'running', finished_at = null, output = null, error = null, remaining_steps = cardinality(v_retried.step_slugs)
+  set status = 'running', finished_at = null, output = null, error = null,
+    remaining_steps = (
+      select count(*) from pgflow.steps s
+      where s.flow_slug = r.flow_slug and s.flow_version = r.flow_version and s.step_slug = any (v_retried.step_slugs) and s.is_counted)
   where r.run_id = retry_run.run_id;
   perform pgflow._keep_completed(retry_run.run_id, v_retried.rerun_slugs);
   v_waiting := pgflow._reset_steps(retry_run.run_id, v_retried.step_slugs, v_retried.rerun_slugs);

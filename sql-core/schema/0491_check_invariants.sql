@@ -7,7 +7,7 @@ set enable_nestloop to off
 set jit to off
 as $$
   with states as (
-    select t.*, s.step_type, s.executor, r.status as run_status
+    select t.*, s.step_type, s.executor, s.is_counted, r.status as run_status
     from pgflow.run_steps t join pgflow.steps s on s.step_id = t.step_id join pgflow.runs r on r.run_id = t.run_id
     where check_invariants.run_id is null or t.run_id = check_invariants.run_id
   ), tasks as (
@@ -51,11 +51,11 @@ as $$
   select 'a terminal step has no live task', t.run_id, t.step_slug, t.task_index, format('step %s, task %s', t.step_status, t.status)
   from tasks t where t.step_status not in ('pending', 'running') and t.is_live
   union all
-  select 'remaining_steps counts the live steps of a running run', r.run_id, null, null,
-    format('says %s, is %s', r.remaining_steps, count(s.run_id))
+  select 'remaining_steps counts the live counted steps of a running run', r.run_id, null, null,
+    format('says %s, is %s of %s', r.remaining_steps, count(s.run_id) filter (where s.is_counted), count(s.run_id))
   from pgflow.runs r left join states s on s.run_id = r.run_id and s.status in ('pending', 'running')
   where r.status = 'running' and (check_invariants.run_id is null or r.run_id = check_invariants.run_id)
-  group by r.run_id having r.remaining_steps <> count(s.run_id) or count(s.run_id) = 0
+  group by r.run_id having r.remaining_steps <> count(s.run_id) filter (where s.is_counted) or r.remaining_steps = 0
   union all
   select 'remaining_deps counts the live dependencies of a pending step', s.run_id, s.step_slug, null,
     format('says %s, is %s', s.remaining_deps, count(p.run_id))

@@ -75,13 +75,14 @@ def sequential_scans(engine: Engine, call: Callable[[], Any]) -> set[str]:
         return {table for table, count in counted().items() if count > before.get(table, 0)}
 
 
-def rows_fetched(engine: Engine, table: str, call: Callable[[], Any]) -> int:
-    """Return how many rows of a table a call fetches by an index, the same ones again and again included."""
-    query = "select idx_tup_fetch from pg_stat_xact_all_tables where schemaname = 'pgflow' and relname = %s"
+def rows_fetched(engine: Engine, call: Callable[[], Any]) -> int:
+    """Return how many rows of runs, steps and tasks a call fetches by an index, each as often as it is."""
+    query = """select sum(idx_tup_fetch) from pg_stat_xact_all_tables
+               where schemaname = 'pgflow' and relname = any(%s)"""
     with engine.connection.transaction():
-        before = engine.value(query, table)
+        before = engine.value(query, list(_STATE))
         call()
-        return int(engine.value(query, table) - before)
+        return int(engine.value(query, list(_STATE)) - before)
 
 
 def _start(engine: Engine, count: int, **arguments: Any) -> None:
