@@ -10,6 +10,10 @@ create table pgflow.timers (
   constraint timers_pkey primary key (due_at, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 
+-- The arrays of a hundred tasks are a little larger than a row may be without compression: the two that shrink to nothing are tried
+-- first. (Compressing the uuids took 4 % of a claim.)
+alter table pgflow.timers alter column run_ids set storage main;
+
 comment on table pgflow.timers is 'Hints: look at these tasks then. One row a claimed batch (lease) or a delayed set of tasks (delay), of one executor.';
 comment on column pgflow.timers.due_at is 'When to look.';
 comment on column pgflow.timers.seq is 'Tells apart what is due at one time.';

@@ -14,6 +14,8 @@ declare
   v_queue pgflow.queues;
   v_popped record;
   v_asked int;
+  v_first int;
+  v_last int;
   v_back_runs uuid[];
   v_back_steps int[];
   v_back_indexes int[];
@@ -22,9 +24,11 @@ declare
   v_is_due boolean;
   v_is_paused boolean;
   v_is_probe boolean;
-  v_wanted constant int[] := case when _claim.flows is not null then array(
-    select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows)) end;
+  v_wanted int[];
 begin
+  if _claim.flows is not null then
+    v_wanted := array(select s.step_id from pgflow.steps s where s.flow_slug = any (_claim.flows));
+  end if;
   -- One look for all that a claim must know. A mark ahead of the clock: the clock went back. Every 30 s below the mark too, for
   -- transactions that committed late.
   select
@@ -57,32 +61,84 @@ begin
         v_popped := pgflow._pop_ready_of_steps(v_queue, v_left, v_wanted);
       end if;
       exit when v_popped.run_ids is null;
-      return query
-      select c.run_id, s.flow_slug, s.flow_version, s.step_slug, s.step_type, c.task_index, c.attempt, c.token, s.handler, s.params,
-        case when _claim.inputs <> 'none' then
-          case when s.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
-          || case when c.item is not null then jsonb_build_object('item', c.item) else '{}' end
-          || case when s.dep_count > 0 then coalesce((
-              -- As _dependency_outputs; a function call a row would cost more than the rest of the claim.
-              -- offset 0: the dependencies are probed; a run may have a thousand other steps.
-              select pgflow._object(array_agg(d.dep_slug), array_agg(t.output))
-              from pgflow.deps d
-                cross join lateral (
-                  select x.output from pgflow.run_steps x
-                  where x.run_id = c.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) t
-              where d.step_id = c.step_id and d.is_input), '{}') else '{}' end end,
-        s.executor_options, s.timeout, s.heartbeat_timeout, s.max_attempts, c.failures, v_queue.priority, c.external_id, c.lease_expires_at
-      from pgflow._take_tasks(v_popped.run_ids, v_popped.step_ids, v_popped.task_indexes, _claim.worker_id, _claim.lease_seconds,
-          _claim.mode, v_now) c
-        -- offset 0, as above: neither table is walked, however small it is believed to be.
-        cross join lateral (
-          select x.flow_slug, x.flow_version, x.step_slug, x.step_type, x.handler, x.params, x.needs_run_input, x.dep_count,
-            x.executor_options, x.timeout, x.heartbeat_timeout, x.max_attempts
-          from pgflow.steps x where x.step_id = c.step_id offset 0) s
-        cross join lateral (select x.input from pgflow.runs x where x.run_id = c.run_id offset 0) r
-      order by c.ordinal;
-      get diagnostics v_count = row_count;
-      v_left := v_left - v_count;
+      v_first := 1;
+      -- Single tasks and items of maps are kept apart: neighbours of a kind are taken at a time, so that all come in their order.
+      -- skip locked: a closer that holds a row may still roll back, and nobody waits for it. What is not taken is looked at again.
+      -- Subqueries that lock, give a value or have an offset cannot be flattened: whatever the statistics, rows are found by their whole key.
+      loop
+        v_last := case when -1 = all (v_popped.task_indexes) or 0 <= all (v_popped.task_indexes) then cardinality(v_popped.task_indexes)
+          else pgflow._last_of_kind(v_popped.task_indexes, v_first) end;
+        if v_popped.task_indexes[v_first] = -1 then
+          return query
+          update pgflow.run_steps t
+          set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _claim.worker_id, instance_id = null,
+            task_started_at = case when _claim.mode = 'start' then v_now end,
+            lease_expires_at = v_now + make_interval(secs =>
+              case when _claim.mode = 'start' then _claim.lease_seconds else f.launch_timeout end),
+            external_id = case when _claim.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, 0, t.attempt + 1) end
+          from (
+            select x.place, gen_random_uuid() as token, s.*
+            from unnest(v_popped.run_ids[v_first:v_last], v_popped.step_ids[v_first:v_last], v_popped.task_indexes[v_first:v_last])
+                with ordinality u (run_id, step_id, task_index, ordinality)
+              cross join lateral (
+                select x.flow_slug, x.flow_version, x.step_slug, x.step_type, x.needs_run_input, x.dep_count, x.handler, x.params,
+                  x.executor_options, x.timeout, x.launch_timeout, x.heartbeat_timeout, x.max_attempts
+                from pgflow.steps x where x.step_id = u.step_id offset 0) s
+              cross join lateral (
+                select x.ctid as place from pgflow.run_steps x
+                where x.run_id = u.run_id and x.step_slug = s.step_slug and x.status = 'running'
+                  and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= v_now)
+                for no key update of x skip locked) x
+            where not exists (select from pgflow.paused_runs)
+              or (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
+            order by u.ordinality) f
+          where t.ctid = f.place
+          returning t.run_id, f.flow_slug, f.flow_version, t.step_slug, f.step_type, 0, t.attempt, f.token, f.handler, f.params,
+            case when _claim.inputs <> 'none' then
+              case when f.needs_run_input then jsonb_build_object('run', (select r.input from pgflow.runs r where r.run_id = t.run_id))
+                else '{}' end
+              || case when f.dep_count > 0 then (select d from pgflow._dependency_outputs(t.run_id, t.step_id) d) else '{}' end end,
+            f.executor_options, f.timeout, f.heartbeat_timeout, f.max_attempts, t.failures, v_queue.priority, t.external_id,
+            t.lease_expires_at;
+        else
+          return query
+          update pgflow.map_tasks t
+          set attempt = t.attempt + 1, token_hash = pgflow._token_hash(f.token), worker_id = _claim.worker_id, instance_id = null,
+            task_started_at = case when _claim.mode = 'start' then v_now end,
+            lease_expires_at = v_now + make_interval(secs =>
+              case when _claim.mode = 'start' then _claim.lease_seconds else f.launch_timeout end),
+            external_id = case when _claim.mode <> 'start' then pgflow._external_id(t.run_id, t.step_slug, t.task_index, t.attempt + 1) end
+          from (
+            select x.place, gen_random_uuid() as token, s.*
+            from unnest(v_popped.run_ids[v_first:v_last], v_popped.step_ids[v_first:v_last], v_popped.task_indexes[v_first:v_last])
+                with ordinality u (run_id, step_id, task_index, ordinality)
+              cross join lateral (
+                select x.flow_slug, x.flow_version, x.step_slug, x.step_type, x.needs_run_input, x.dep_count, x.handler, x.params,
+                  x.executor_options, x.timeout, x.launch_timeout, x.heartbeat_timeout, x.max_attempts
+                from pgflow.steps x where x.step_id = u.step_id offset 0) s
+              cross join lateral (
+                select x.ctid as place from pgflow.map_tasks x
+                where x.run_id = u.run_id and x.step_slug = s.step_slug and x.task_index = u.task_index and x.end_status is null
+                  and x.lease_expires_at is null and (x.visible_at is null or x.visible_at <= v_now)
+                for no key update of x skip locked) x
+            where not exists (select from pgflow.paused_runs)
+              or (select true from pgflow.paused_runs p where p.run_id = u.run_id) is null
+            order by u.ordinality) f
+          where t.ctid = f.place
+          returning t.run_id, f.flow_slug, f.flow_version, t.step_slug, f.step_type, t.task_index, t.attempt, f.token, f.handler, f.params,
+            case when _claim.inputs <> 'none' then
+              case when f.needs_run_input then jsonb_build_object('run', (select r.input from pgflow.runs r where r.run_id = t.run_id))
+                else '{}' end|| jsonb_build_object('item', t.input)
+              || case when f.dep_count > 0 then (select d from pgflow._dependency_outputs(t.run_id, t.step_id) d) else '{}' end end,
+            f.executor_options, f.timeout, f.heartbeat_timeout, f.max_attempts, t.failures, v_queue.priority, t.external_id,
+            t.lease_expires_at;
+        end if;
+        get diagnostics v_count = row_count;
+        v_left := v_left - v_count;
+        v_first := v_last + 1;
+        exit when v_last = cardinality(v_popped.task_indexes);
+      end loop;
+      v_count := v_asked - v_left;
       if v_count > 0 then
         insert into pgflow.timers (due_at, kind, executor, run_ids, step_ids, task_indexes)
         select v_now + make_interval(secs => min(case when _claim.mode = 'start' then least(_claim.lease_seconds, s.timeout) else s.launch_timeout end)),
@@ -102,9 +158,9 @@ begin
         v_back_runs := v_back_runs || v_popped.run_ids;
         v_back_steps := v_back_steps || v_popped.step_ids;
         v_back_indexes := v_back_indexes || v_popped.task_indexes;
-      end if;
-      if v_count = 0 then
-        perform pgflow._drop_dead_ready(v_queue, 100);
+        if v_count = 0 then
+          perform pgflow._drop_dead_ready(v_queue, 100);
+        end if;
       end if;
       -- Fewer than asked for: no more are to be had.
       exit when cardinality(v_popped.run_ids) < v_asked;

@@ -16,11 +16,12 @@ set jit to off
 set lock_timeout to '125ms'
 as $$
 declare
+  -- Not a perform, which is a statement: that costs ten times as much.
+  v_is_valid constant boolean := pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
+    exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
   v_statuses text[];
   v_claimed int := 0;
 begin
-  perform pgflow._check_claim(exchange_step_tasks.executor, exchange_step_tasks.worker_id, exchange_step_tasks.max_tasks,
-    exchange_step_tasks.lease_seconds, exchange_step_tasks.mode, exchange_step_tasks.inputs);
   if exchange_step_tasks.reports <> '[]' then
     v_statuses := pgflow._apply_reports(exchange_step_tasks.reports);
     return query

@@ -47,7 +47,7 @@ begin
   select 'started',
     case when v_step.needs_run_input then jsonb_build_object('run', r.input) else '{}' end
     || case when v_task.is_map then jsonb_build_object('item', v_task.input) else '{}' end
-    || pgflow._dependency_outputs(v_task.run_id, v_task.step_id),
+    || (select d from pgflow._dependency_outputs(v_task.run_id, v_task.step_id) d),
     v_lease
   from pgflow.runs r where r.run_id = v_task.run_id;
 end

@@ -14,11 +14,12 @@ set enable_seqscan to off
 set jit to off
 as $$
 declare
+  -- Not a perform, which is a statement: that costs ten times as much.
+  v_is_valid constant boolean := pgflow._check_claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks,
+    claim_with_key.lease_seconds, claim_with_key.mode, claim_with_key.inputs);
   v_now constant timestamptz := pgflow.clock();
   v_key pgflow.worker_keys;
 begin
-  perform pgflow._check_claim(claim_with_key.executor, claim_with_key.worker_id, claim_with_key.max_tasks, claim_with_key.lease_seconds,
-    claim_with_key.mode, claim_with_key.inputs);
   v_key := pgflow._worker_key(claim_with_key.key, claim_with_key.executor, v_now);
   if v_key.last_used_at is null or v_key.last_used_at <= v_now - interval '1 minute' then
     -- By try: of workers that share a key one writes, and none waits.

@@ -125,6 +125,17 @@ def test_map_items_are_claimed_in_order(engine: Engine) -> None:
     assert order == list(range(40))
 
 
+def test_tasks_of_steps_and_items_of_maps_come_in_one_order(engine: Engine) -> None:
+    """Rule 20: within one batch too, where the kinds alternate."""
+    engine.define("single", step("a"))
+    engine.define("mapped", map_step("m", "run"))
+    expected = []
+    for items in (0, 2, 1, 0, 0, 3, 0):
+        run_id = engine.run("mapped", list(range(items))) if items else engine.run("single")
+        expected += [(run_id, index) for index in range(items or 1)]
+    assert [(task.run_id, task.task_index) for task in engine.claim(100)] == expected
+
+
 def test_delayed_tasks_come_by_visible_at(engine: Engine) -> None:
     """Rule 20: the one that becomes visible first, whichever run is older."""
     engine.define("f", step("a"))
