@@ -7,11 +7,11 @@ from typing import TextIO
 
 import psycopg
 import pytest
-from pgflow import AsyncClient
+from pgflow import AsyncClient, Client
 from pgflow.dispatcher import doorbell, pace
 from pgflow.dispatcher.links import Database
 from psycopg.pq import Trace
-from trial import chain
+from trial import chain, single
 
 NEVER = 3600.0
 
@@ -32,6 +32,13 @@ class Wires:
     def close(self) -> None:
         for file in self._files:
             file.close()
+
+    def calls(self) -> int:
+        """The statements that all connections have sent."""
+        lines = [
+            line.split("\t") for file in self._files for line in Path(file.name).read_text().splitlines()
+        ]
+        return sum(line[0] == "F" and line[2] in ("Execute", "Query") for line in lines)
 
     def exchanging(self) -> list[list[str]]:
         """The messages to the server of each connection that carries exchanges."""
@@ -74,3 +81,21 @@ async def test_a_start_and_each_next_step_take_one_round_trip_on_one_connection(
         (after,) = wires.exchanging()
     # claim; report and claim; report: three a run of two steps, each one transaction by itself
     assert after[len(before) :] == ["Bind", "Describe", "Execute", "Sync"] * 3 * 5
+
+
+async def test_at_load_a_call_carries_many_tasks(wires, pgflow_database, dispatching, aeventually):
+    """P9, with all that a dispatcher says besides."""
+    tasks = 2000
+    with Client(pgflow_database) as client:
+        client.deploy(single)
+        client.start_many(single, list(range(tasks)))
+    with psycopg.connect(pgflow_database, autocommit=True) as watching:
+
+        def done() -> bool:
+            (waiting,) = watching.execute("select exists (select from pgflow.ready_tasks)").fetchone()
+            return not waiting
+
+        async with dispatching(pgflow_database):
+            await aeventually(done)
+            calls = wires.calls()
+    assert calls <= 0.1 * tasks
