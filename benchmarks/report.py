@@ -72,12 +72,16 @@ def markdown(
     """Return the whole report."""
     settings = "\n".join(f"- {contender.name}: {contender.settings}" for contender in contenders)
     shown = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    tables = "\n".join(workload_table(figures, load) for load in workloads if figures.get(load.name))
+    verdicts, compared = judge(figures), times(figures)
+    tables = [
+        *([bars_table(verdicts)] if verdicts else []),
+        *([times_table(compared)] if compared else []),
+        *(workload_table(figures, load) for load in workloads if figures.get(load.name)),
+    ]
     return (
         "# Benchmark results\n\n"
         "Medians of the rounds, smallest and largest in brackets. Only ratios within one round compare.\n\n"
-        f"{shown}\n\n## Contenders\n\n{settings}\n\n{bars_table(judge(figures))}\n"
-        f"{times_table(times(figures))}\n{tables}"
+        f"{shown}\n\n## Contenders\n\n{settings}\n\n" + "\n".join(tables)
     )
 
 
