@@ -28,6 +28,10 @@ TRACKING = {"track_functions": "all"}
 NO_STATEMENTS = (
     "not loaded, so statements are not listed: --postgres names the programs of a PostgreSQL with contrib"
 )
+HOW_TO_READ = """\
+Own time of a function is time on the clock without that of functions it calls: waiting for a processor or a
+lock is in it. A Python process counts as at work from the moment it is woken: `select`, `wait` and `_receive`
+are where it then stands."""
 
 
 class Profiler:
@@ -97,7 +101,7 @@ def write(profiles: Sequence[Profile], facts: dict[str, Any], name: str) -> Path
     values = {"facts": facts, "cases": [found(profile) for profile in profiles]}
     (folder / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n")
     path = folder / f"{name}.md"
-    path.write_text(f"# Where the time goes\n\n{shown}\n\n{sections}\n")
+    path.write_text(f"# Where the time goes\n\n{HOW_TO_READ}\n\n{shown}\n\n{sections}\n")
     return path
 
 
