@@ -47,6 +47,14 @@ def _children_of(thread):
         return []
 
 
+def wakeups(pid):
+    """How often the threads of a process have waited for something."""
+    statuses = [(thread / "status").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(
+        int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.MULTILINE)[1]) for text in statuses
+    )
+
+
 def open_files():
     """What this process has open, by where it leads to."""
     opened = Counter()

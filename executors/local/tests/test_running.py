@@ -1,9 +1,11 @@
 """Handlers run, and their results come back as they are."""
 
+import sys
+
 import pytest
 from pgflow.executor import Accepted, Observation, Phase, Progress
 
-from .support import until
+from .support import until, wakeups
 
 VALUES = [None, 0, False, "", "žluťoučký 🐎", [1, [2.5, None]], {"a": {"b": []}}, 'quote " and \\', "\u2028"]
 
@@ -141,3 +143,13 @@ async def test_capacity_grows_while_tasks_are_short_and_shrinks_when_they_are_no
         await executor.launch("block", started=str(tmp_path / f"{number}"), until=str(gate))
     await until(lambda: executor.executor.capacity == 2)
     gate.touch()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing else says how often a process woke up")
+async def test_a_task_alone_wakes_its_process_once(local):
+    executor = await local()
+    pid = await executor.value("pid")
+    before, tasks = wakeups(pid), 50
+    for number in range(tasks):
+        assert await executor.value("echo", value=number) == number
+    assert wakeups(pid) - before < 1.5 * tasks  # what the system itself may cause is no reason to fail

@@ -74,6 +74,7 @@ class Link:
     def read(self, orders: Orders) -> None:
         """Wait for what the parent says next and pass it on; ends the process if the parent is gone."""
         try:
+            # A blocking read would wake up, besides, whenever the parent takes in what was sent to it.
             self._readable.poll()
             count = self._socket.recv_into(self._reader.room())
         except OSError as error:
