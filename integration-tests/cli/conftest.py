@@ -24,6 +24,18 @@ from pgflow.cli.app import app
 
 SECONDS = 60
 
+#: A flow `shop` of one step `work`, which gives what it is given.
+ONE_STEP = """
+from pgflow import Node, flow, step
+
+def work(n: int) -> int:
+    return n
+
+@flow
+def shop(n: Node[int]) -> Node[int]:
+    return step(work, n)
+"""
+
 
 class Server:
     """A serving command, whose output lines can be waited for."""

@@ -13,23 +13,15 @@ import pytest
 from pgflow import Client
 from pgflow.embedded import EmbeddedServer
 
+from .conftest import ONE_STEP
+
 SECONDS = 60
 AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
-FLOWS = """
-from pgflow import Node, flow, step
-
-def work(n: int) -> int:
-    return n
-
-@flow
-def shop(n: Node[int]) -> Node[int]:
-    return step(work, n)
-"""
 
 
 @pytest.fixture
 def shop(project, database):
-    project.write("shop.py", FLOWS)
+    project.write("shop.py", ONE_STEP)
     project.pgflow("deploy", "shop:shop")
     return project
 

@@ -10,16 +10,7 @@ from pgflow.cli.app import app
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-FLOWS = """
-from pgflow import Node, flow, step
-
-def work(n: int) -> int:
-    return n
-
-@flow
-def shop(n: Node[int]) -> Node[int]:
-    return step(work, n)
-"""
+from .conftest import ONE_STEP
 
 
 def told(result) -> tuple[str, str]:
@@ -123,14 +114,14 @@ def test_a_user_without_a_role_is_told_which_there_are(project, login):
 
 
 def test_a_role_that_may_not_do_it_is_told_so(project, login):
-    project.write("shop.py", FLOWS)
+    project.write("shop.py", ONE_STEP)
     what, _ = told(project.pgflow("deploy", "shop:shop", "--dsn", login("pgflow_client"), code=1))
     assert "permission denied for function define_flow" in what
     assert "pgflow_deployer" in what
 
 
 def test_a_client_sees_and_touches_its_own_runs_only(project, database, login):
-    project.write("shop.py", FLOWS)
+    project.write("shop.py", ONE_STEP)
     project.pgflow("deploy", "shop:shop")
     ours, theirs = login("pgflow_client"), login("pgflow_client")
     with Client(theirs) as client:
@@ -187,7 +178,7 @@ def test_tracing_without_its_packages_says_what_to_install(project, database, mo
 
 
 def test_a_dispatcher_that_dies_ends_the_wait(project, database):
-    deadly = FLOWS.replace("return n\n", "os.kill(os.getppid(), 9)\n", 1)
+    deadly = ONE_STEP.replace("return n\n", "os.kill(os.getppid(), 9)\n", 1)
     project.write("shop.py", f"import os\n{deadly}")
     said = project.pgflow("run", "shop:shop", "--input", "1", "--wait", "--dispatch", code=1).stderr
     assert "error: the dispatcher ended with exit code -9:" in said

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from pgflow.cli._problems import Failure
-from pgflow.cli._session import Session
+from pgflow.cli._session import IS_CHILD, Session
 
 __all__ = ["DispatcherProcess", "environment_for"]
 
@@ -26,7 +26,7 @@ _WARNING: Final = re.compile(r"\d\d:\d\d:\d\d (?:WARNING|ERROR|CRITICAL) +(.*(?:
 
 def environment_for(dsn: str) -> dict[str, str]:
     """Give the environment of a child that works on this database; arguments are for everybody to read."""
-    return {**os.environ, "PGFLOW_DSN": dsn}
+    return {**os.environ, "PGFLOW_DSN": dsn, IS_CHILD: "1"}
 
 
 class DispatcherProcess:

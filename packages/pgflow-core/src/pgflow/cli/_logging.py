@@ -20,7 +20,7 @@ log_format_option = click.option(
 
 
 def log_to_stderr(session: Session, log_format: str | None) -> logging.Logger:
-    """Send PGFlow's log to stderr, and return its logger."""
+    """Send PGFlow's log and the session's warnings to stderr, and return the logger."""
     chosen = log_format or ("json" if session.as_json else session.config.settings.dispatcher.log_format)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -32,4 +32,5 @@ def log_to_stderr(session: Session, log_format: str | None) -> logging.Logger:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    return logger.getChild("dispatcher")
+    session.log = logger.getChild("dispatcher")
+    return session.log

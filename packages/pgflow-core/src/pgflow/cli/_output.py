@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+import click
 from pydantic_core import to_json
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -52,6 +54,13 @@ class Output:
         """Write a remark (rich markup) to stderr, unless JSON was asked for."""
         if not self.as_json:
             self.remark.print(text)
+
+    def warning(self, text: str) -> None:
+        """Write a warning to stderr, in the form of errors."""
+        if self.as_json:
+            click.echo(json.dumps({"warning": {"message": text}}), err=True)
+        else:
+            click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {text}", err=True)
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table without borders; cells are rich markup."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from psycopg import Connection
 
     from pgflow.cli._output import Output
     from pgflow.config import Config, Embedded
 
-__all__ = ["Opened", "Session"]
+__all__ = ["IS_CHILD", "Opened", "Session"]
+
+#: Set where another command started this one, and warned in its place.
+IS_CHILD: Final = "_PGFLOW_IS_CHILD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Session:
     as_json: bool
     config_file: Path | None = None
     dsn: str | None = None
+    log: Logger | None = None
+    """The log of a serving command, which takes its warnings too."""
 
     @cached_property
     def config(self) -> Config:
@@ -66,12 +74,22 @@ class Session:
         """
         from pgflow.config import Database
 
+        self._warn_of_variables()
         choice = self.config.database(self.dsn)
         if isinstance(choice, Database):
             yield Opened(choice.dsn.get_secret_value(), str(choice))
         else:
             with self._embedded(choice, migrated=migrated) as opened:
                 yield opened
+
+    def _warn_of_variables(self) -> None:
+        if IS_CHILD in os.environ:
+            return
+        from pgflow.variables import unknown_variables
+
+        warn = self.output.warning if self.log is None else self.log.warning
+        for unknown in unknown_variables(os.environ):
+            warn(unknown)
 
     @contextmanager
     def _embedded(self, choice: Embedded, *, migrated: bool) -> Generator[Opened]:
