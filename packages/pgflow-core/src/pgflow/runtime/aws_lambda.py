@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol, TypeGuard
 from pgflow.dsl import Flow
 from pgflow.envelope import Envelope
 from pgflow.runtime.delivery import Undelivered
+from pgflow.runtime.line import Line
 from pgflow.runtime.outcome import Outcome
 from pgflow.runtime.output import keep
 from pgflow.runtime.remote import run_envelope
@@ -57,19 +58,23 @@ def lambda_handler(*sources: Flow[Any, Any] | ModuleType) -> LambdaHandler:
     allowed = sorted({pattern for source in sources for pattern in _patterns(source)})
     # Handlers do not see it in their environment.
     dsn = os.environ.pop("PGFLOW_DSN", None)
+    line = Line(dsn)
     _keep_records()
 
     def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
-        outcome = run_envelope(
-            Envelope.parse(json.dumps(event)),
-            # Lambda's own retries and duplicates have the id of the first, and a process that was restored
-            # from a snapshot remembers what others remember: each invocation names itself anew.
-            instance_id=f"{context.aws_request_id}-{uuid.uuid4().hex[:12]}",
-            remaining=lambda: context.get_remaining_time_in_millis() / 1000,
-            dsn=dsn,
-            handlers=allowed,
-            handlers_from="what lambda_handler was given",
-        )
+        envelope = Envelope.parse(json.dumps(event))
+        with line.to(envelope.report) as reporter:
+            outcome = run_envelope(
+                envelope,
+                # Lambda's own retries and duplicates have the id of the first, and a process that was
+                # restored from a snapshot remembers what others remember: each invocation names itself anew.
+                instance_id=f"{context.aws_request_id}-{uuid.uuid4().hex[:12]}",
+                remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+                dsn=dsn,
+                handlers=allowed,
+                handlers_from="what lambda_handler was given",
+                reporter=reporter,
+            )
         return _result(outcome)
 
     return handler

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 
 from pgflow.envelope import Envelope
 from pgflow.reporters.choice import reporter_for
-from pgflow.reporters.contract import NotWanted, Refused
+from pgflow.reporters.contract import NotWanted, Refused, Reporter
 from pgflow.runtime.allowed import allow_list
 from pgflow.runtime.context import Task
 from pgflow.runtime.delivery import Undelivered
@@ -74,24 +75,24 @@ def run_envelope(
     handlers_from: str = "PGFLOW_HANDLERS",
     log_bytes: int = 65_536,
     inbox: Inbox | None = None,
+    reporter: Reporter | None = None,
 ) -> Outcome:
     """Run one attempt and report how it went; raises ConfigError if there is no way to report.
 
     `instance_id` names this process among all that may get the same envelope.  `remaining` says how many
     seconds the platform still gives.  `handlers` are the patterns of what may run; unless given, what lies
     in the current folder; `handlers_from` says where they are set.  `Event.STOP` in the `inbox` has the
-    attempt handed back.
+    attempt handed back.  A `reporter` that is given stays open.
     """
     token = envelope.attempt_token
     redaction = Redaction([str(token), token.hex, envelope.report.apikey, dsn])
-    reporter = reporter_for(envelope.report, dsn)
-    try:
-        with captured(log_bytes) as tail:
-            reports = Reports(envelope, reporter, tail, redaction)
-            refusal = allow_list(handlers, [str(Path.cwd())], handlers_from)
-            return _Run(envelope, reports, refusal, remaining, inbox or SimpleQueue()).run(instance_id)
-    finally:
-        reporter.close()
+    with ExitStack() as stack:
+        if reporter is None:
+            reporter = stack.enter_context(closing(reporter_for(envelope.report, dsn)))
+        tail = stack.enter_context(captured(log_bytes))
+        reports = Reports(envelope, reporter, tail, redaction)
+        refusal = allow_list(handlers, [str(Path.cwd())], handlers_from)
+        return _Run(envelope, reports, refusal, remaining, inbox or SimpleQueue()).run(instance_id)
 
 
 class _Run:
