@@ -23,6 +23,7 @@ def test_without_a_bearer_nothing_is_read(api, held):
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b'{"run_id": NaN}', "NaN is not a JSON value"),
+        (b'{"run_id": "", "output": [1e999]}', "1e999 is too large a number"),
         (b"\xff\xfe", "not UTF-8 (byte 0)"),
         (b"[" * 100_000, "nested more than 190 levels deep"),
         (b"[]", "the body: "),

@@ -86,7 +86,7 @@ def test_an_unknown_flow_is_answered_with_close_names(shop):
     ("text", "said"),
     [
         ("{item: 1}", "--input is not JSON: Expecting property name"),
-        ('{"item": NaN}', "--input is not JSON: NaN is not a JSON number"),
+        ('{"item": NaN}', "--input is not JSON: NaN is not a JSON value"),
         ("@nowhere.json", "nowhere.json cannot be read: No such file"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 
+import psycopg
 import pytest
 
 SHOP = """
@@ -128,6 +129,32 @@ def days(day: Node[Day]) -> Node[str]:
     )
     run = shop.json("run", "days:days", "--input", '"2026-11-22"')
     assert shop.json("status", run["run_id"])["input"] == "2026-11-22"
+
+
+@pytest.mark.parametrize("flow", ["prices:prices", "prices"])
+def test_an_input_keeps_every_digit_that_was_typed(shop, database, flow):
+    shop.write(
+        "prices.py",
+        """
+from typing import Any
+from pgflow import Node, flow, step
+
+def count(prices: dict[str, Any]) -> int:
+    return len(prices)
+
+@flow
+def prices(prices: Node[dict[str, Any]]) -> Node[int]:
+    return step(count, prices)
+""",
+    )
+    shop.pgflow("deploy", "prices:prices")
+    typed = '{"tea": 12345678901234567890.1234567890, "tax": 0.10000000000000000001}'
+    run = shop.json("run", flow, "--input", typed)
+    with psycopg.connect(database) as connection:
+        stored = connection.execute("select input::text from pgflow.runs where run_id = %s", [run["run_id"]])
+        assert stored.fetchone() == (
+            '{"tax": 0.10000000000000000001, "tea": 12345678901234567890.1234567890}',
+        )
 
 
 def test_the_input_comes_from_a_file_or_from_standard_input(shop):

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pgflow.errors import OutputInvalid
 from pgflow.executor import Rejected
 from pgflow_local import Local
 from pgflow_local.settings import LocalSettings
+from pgflow_local.worker.command import CommandHandler
 from pydantic import ValidationError
 
 from .support import alive, until
@@ -63,6 +65,20 @@ async def test_it_needs_no_python_function(command):
     executor = await command("cat")
     report = await run(executor, "echo", module="command", text="é", number=1.5)
     assert executor.output(report) == {"text": "é", "number": 1.5}
+
+
+def test_what_it_reads_and_writes_keeps_every_digit():
+    handler = CommandHandler({"name": "it"}, stub=None)
+    given = handler.decode(
+        '{"price": "run", "rate": {"const": 0.10000000000000000001}, "left_out": "skipped"}',
+        '{"run": {"of": [12345678901234567890.10]}}',
+    )
+    assert given.positional == (
+        '{"price": {"of": [12345678901234567890.10]}, "rate": 0.10000000000000000001}',
+    )
+    assert handler.encode("[1.10000000000000000001]") == "[1.10000000000000000001]"
+    with pytest.raises(OutputInvalid, match="NaN or Infinity"):
+        handler.encode("[1e999]")
 
 
 async def test_plugins_may_edit_how_it_is_started(command, tmp_path):

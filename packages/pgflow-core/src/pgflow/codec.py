@@ -80,6 +80,14 @@ class ValueCodec:
         """Return the value that JSON text stands for; raises CodecError."""
         return self._load(text)
 
+    def rewrite(self, text: str) -> str:
+        """Return JSON text as `encode` writes its value; raises CodecError.
+
+        It is the text itself where the type changes nothing in it: a float knows fewer digits.
+        """
+        encoded = self.encode(self.decode(text))
+        return text if _plain(text) == _plain(encoded) else encoded
+
     def schema(self, mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any] | None:
         """Return the JSON schema of what `decode` takes or `encode` gives, None if it says nothing."""
         from pydantic.errors import PydanticInvalidForJsonSchema
@@ -163,6 +171,10 @@ def handler_types(handler: Callable[..., Any]) -> HandlerTypes:
 def to_json_value(value: object) -> Any:
     """Return a value of any type as plain JSON data; raises CodecError."""
     return json.loads(ValueCodec(Any, "a value").encode(value))
+
+
+def _plain(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _adapter(type_: Any, what: str) -> TypeAdapter[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -14,20 +15,21 @@ DEEPEST: Final = 190
 """Levels of nesting that a value may have: it is read inside of others, and pydantic reads 200."""
 _AROUND: Final = 200 - DEEPEST
 
+_SHOWN: Final = 20
 _BETWEEN: Final = re.compile(r"[\s,:]*")
 
 
 def load(text: str) -> Any:
-    """Decode JSON text; raises ValueError for what PostgreSQL would refuse too, such as NaN."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    """Decode JSON text that is to be stored; raises ValueError for what nobody could read again.
+
+    That is NaN, which PostgreSQL refuses too, and a number like 1e999, which only PostgreSQL can hold.
+    """
+    return _decoded(_FINITE, text)
 
 
 def members(text: str) -> dict[str, str]:
     """Return the members of a JSON object, each value as its text; raises ValueError if it is none."""
-    if not is_object(load(text)):
+    if not is_object(_decoded(_ANY_SIZE, text)):
         raise ValueError("it is not a JSON object")
     decode = json.JSONDecoder().raw_decode
     found: dict[str, str] = {}
@@ -65,5 +67,24 @@ def _after(text: str, at: int) -> int:
     return between.end() if between else at
 
 
+def _decoded(decoder: json.JSONDecoder, text: str) -> Any:
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise ValueError(f"{shown} is too large a number")
+    return number
+
+
+_ANY_SIZE: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_FINITE: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

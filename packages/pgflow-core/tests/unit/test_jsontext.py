@@ -36,6 +36,14 @@ def test_numbers_keep_all_their_digits():
     }
 
 
+def test_a_number_that_no_float_can_hold_is_passed_on_but_not_loaded():
+    assert jsontext.load("[1e308, -1e308, 1e-999]") == [1e308, -1e308, 0.0]
+    with pytest.raises(ValueError, match="-1e999 is too large a number"):
+        jsontext.load("[-1e999]")
+    with pytest.raises(ValueError, match=r"9{20}\.\.\. is too large a number"):
+        jsontext.load("9" * 400 + ".5")
+
+
 def test_the_last_of_two_members_of_one_name_counts():
     assert jsontext.members('{"a": 1, "a": 2}') == {"a": "2"}
 

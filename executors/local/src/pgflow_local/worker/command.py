@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from pgflow.codec import CodecError, ValueCodec
 from pgflow.errors import HandlerMissing, OutputInvalid
 from pgflow.jsonb import is_object
+from pgflow.jsontext import members
 from pgflow.runtime import Handler, current_task
 from pgflow.runtime.handlers import Arguments
 
@@ -57,9 +58,8 @@ class CommandHandler(Handler):
         text = cast("str", result) or "null"
         if self._stub is not None:
             return self._stub.check(text, self.reference)
-        codec = ValueCodec(Any, "the output")
         try:
-            return codec.encode(codec.decode(text))
+            return ValueCodec(Any, "the output").rewrite(text)
         except CodecError as error:
             raise OutputInvalid(f"the output of {self.reference} is not JSON: {error}") from error
 
@@ -95,14 +95,13 @@ class CommandHandler(Handler):
 def _bound(params: str | None, input_json: str) -> str:
     if params is None:
         return input_json
-    given = json.loads(input_json)
-    sources: dict[str, Any] = json.loads(params)
-    values = {
-        name: source["const"] if is_object(source) else given[source]
-        for name, source in sources.items()
-        if is_object(source) or source in given
-    }
-    return json.dumps(values, ensure_ascii=False)
+    given = members(input_json)
+    bound: list[str] = []
+    for name, source in members(params).items():
+        value = members(source)["const"] if source.startswith("{") else given.get(json.loads(source))
+        if value is not None:
+            bound.append(f"{json.dumps(name)}: {value}")
+    return f"{{{', '.join(bound)}}}"
 
 
 def _facts() -> dict[str, str]:

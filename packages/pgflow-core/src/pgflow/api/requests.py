@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any, Final, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from pgflow.api.problems import Problem
 from pgflow.api.settings import ApiSettings
-from pgflow.jsontext import DEEPEST, is_too_deep
+from pgflow.jsontext import DEEPEST, is_too_deep, load
 
 __all__ = ["Body", "read_body", "read_key", "read_token"]
 
@@ -69,7 +68,7 @@ async def read_body(request: Request, settings: ApiSettings) -> Body:
         text = raw.decode()
         if is_too_deep(text):
             raise Problem("BODY_INVALID", f"the body is nested more than {DEEPEST} levels deep")
-        return Body(text, _DECODER.decode(text))
+        return Body(text, load(text))
     except UnicodeDecodeError as error:
         raise Problem("BODY_INVALID", f"the body is not UTF-8 (byte {error.start})") from None
     except ValueError as error:
@@ -92,10 +91,3 @@ def _refuse_size(most: int) -> NoReturn:
     raise Problem(
         "BODY_TOO_LARGE", f"the body is larger than {most} bytes: store the result elsewhere, report where"
     )
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)

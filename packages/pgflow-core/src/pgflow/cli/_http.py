@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["endpoints", "listening_socket"]
 
-_NEEDED = ("prometheus_client", "starlette", "uvicorn")
+_NEEDED = ("httptools", "prometheus_client", "starlette", "uvicorn")
 
 
 def listening_socket(address: str) -> socket.socket:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pgflow.cli._problems import Problem
-from pgflow.jsontext import DEEPEST, is_too_deep
+from pgflow.jsontext import DEEPEST, is_too_deep, load
 
-__all__ = ["read_input"]
+__all__ = ["Input", "read_input"]
 
 
-def read_input(text: str | None) -> Any:
-    """Parse JSON given as text, as "@file", or as "-" for standard input; without any it is {}."""
+@dataclass(frozen=True, slots=True)
+class Input:
+    """JSON as it was written, and as it was understood: a float knows fewer digits than its text."""
+
+    text: str
+    value: Any
+
+
+def read_input(text: str | None) -> Input:
+    """Read JSON given as text, as "@file", or as "-" for standard input; without any it is {}."""
     if text is None:
-        return {}
+        return Input("{}", {})
     if text == "-":
         return _parse(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
     if text.startswith("@"):
@@ -25,7 +32,7 @@ def read_input(text: str | None) -> Any:
     return _parse(text, "--input")
 
 
-def _parse(text: str, source: str) -> Any:
+def _parse(text: str, source: str) -> Input:
     if is_too_deep(text):
         raise Problem(
             f"{source} is nested more than {DEEPEST} levels deep",
@@ -33,7 +40,10 @@ def _parse(text: str, source: str) -> Any:
             kind="InputError",
         )
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        text.encode()  # an argument that is no UTF-8 holds surrogates
+        return Input(text, load(text))
+    except UnicodeEncodeError:
+        raise _not_utf8(source) from None
     except ValueError as error:
         shown = text.strip()
         raise Problem(
@@ -59,15 +69,8 @@ def _decoded(content: bytes, source: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise Problem(f"{source} is not UTF-8 text", mend="write it as UTF-8", kind="InputError") from None
+        raise _not_utf8(source) from None
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text} is too large a number")
-    return number
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def _not_utf8(source: str) -> Problem:
+    return Problem(f"{source} is not UTF-8 text", mend="write it as UTF-8", kind="InputError")

@@ -12,6 +12,7 @@ import psycopg
 
 from pgflow.cli._deploying import deploy, print_deployed
 from pgflow.cli._flows import is_reference, load_flow
+from pgflow.cli._input import Input
 from pgflow.cli._lookup import definition_of, find_flow
 from pgflow.cli._session import Session
 from pgflow.client import Client
@@ -41,7 +42,7 @@ class StartedRun:
 
 
 def start_run(
-    session: Session, connection: psycopg.Connection[Any], flow: str, value: object, options: RunOptions
+    session: Session, connection: psycopg.Connection[Any], flow: str, given: Input, options: RunOptions
 ) -> StartedRun:
     """Check the input, then start the run; MODULE:flow is deployed first.
 
@@ -49,7 +50,7 @@ def start_run(
     """
     if is_reference(flow):
         loaded = load_flow(flow, session.config)
-        text = loaded.encode_json_input(value)
+        text = loaded.encode_json_input(given.text)
         for deployed in deploy(session, Client(connection=connection), [loaded]):
             if deployed.created:
                 print_deployed(session.output.note, deployed)
@@ -58,8 +59,8 @@ def start_run(
         from pgflow.cli._schema import check_input
 
         found = find_flow(connection, flow)
-        check_input(value, definition_of(found).get("input_schema"), flow)
-        slug, text = flow, json.dumps(value)
+        check_input(given.value, definition_of(found).get("input_schema"), flow)
+        slug, text = flow, given.text
     started = fetch(
         connection,
         run_flow(

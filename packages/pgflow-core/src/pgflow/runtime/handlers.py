@@ -61,7 +61,7 @@ class Handler:
         Raises OutputInvalid that names `maker`.
         """
         try:
-            return self._result_codec.encode(self._result_codec.decode(text))
+            return self._result_codec.rewrite(text)
         except CodecError as error:
             problem = f"the output of {maker} is not what {self.reference} returns: {error}"
             raise OutputInvalid(problem) from error

@@ -62,6 +62,32 @@ class TestFlowInput:
         assert json.loads(crawl_model.encode_input(Model(pageCount=1)))["pageCount"] == 1
 
     @pytest.mark.parametrize(
+        "text", ["[1.10000000000000000001, 1e2]", '{"b": [0.1], "a": 12345678901234567890}']
+    )
+    def test_json_text_keeps_every_digit_where_its_type_changes_nothing(self, text):
+        @flow
+        def anything(source):
+            return step(visit, source)
+
+        assert anything.encode_json_input(text) == text
+
+    @pytest.mark.parametrize(
+        ("text", "stored"),
+        [
+            ('{"pages": [], "url": "u"}', '{"pages": [], "url": "u"}'),
+            ('{"url": "u"}', '{"url":"u","pages":[]}'),
+            ('{"url": "u", "pages": [], "more": 1}', '{"url":"u","pages":[]}'),
+        ],
+    )
+    def test_json_text_is_written_anew_where_its_type_changes_something(self, text, stored):
+        assert crawl.encode_json_input(text) == stored
+
+    def test_json_text_of_another_type_names_the_field(self):
+        with pytest.raises(InputError, match="the input of flow 'crawl' is not valid") as caught:
+            crawl.encode_json_input('{"url": 3}')
+        assert caught.value.field == "url"
+
+    @pytest.mark.parametrize(
         ("value", "path"),
         [
             (Source(3), "url"),
@@ -86,9 +112,9 @@ class TestFlowInput:
         assert alone.encode_input(None) == "{}"
         with pytest.raises(InputError, match="takes no input: give None"):
             alone.encode_input(3)
-        assert alone.encode_json_input({}) == "{}"
+        assert alone.encode_json_input(" { } ") == alone.encode_json_input("null") == "{}"
         with pytest.raises(InputError, match="takes no input: leave it out"):
-            alone.encode_json_input(3)
+            alone.encode_json_input("3")
 
     def test_the_parameter_of_a_flow_is_a_node(self):
         @flow

@@ -49,7 +49,7 @@ def command(
     FLOW is the slug of a deployed flow.  MODULE:FLOW is deployed first, if it changed.  The exit code is 1
     if the run failed or was cancelled.
     """
-    value = read_input(input_text)
+    given = read_input(input_text)
     options = RunOptions(priority, idempotency_key, read_tags(tags))
     with (
         session.database() as opened,
@@ -57,7 +57,7 @@ def command(
         workers(session, opened, following) as child,
     ):
         try:
-            started = start_run(session, connection, flow, value, options)
+            started = start_run(session, connection, flow, given, options)
         except InputError as error:
             problem = problem_of(error)
             problem.mend = f"{_GIVE if input_text is None else _CORRECT}; no run was started"
