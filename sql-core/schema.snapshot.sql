@@ -4199,13 +4199,21 @@ begin
   end if;
   perform pgflow._check_delay('interval_seconds', due_launches.interval_seconds);
   for v_due in
-    with taken as (
-      -- skip locked: another dispatcher looks at them, or their attempt is just ending.
+    -- skip locked: another dispatcher looks at them, or their attempt is just ending.
+    with named as (
+      -- By a look at every open attempt, where names are given: an index by name costs each launch a fifth more WAL.
       select l.* from pgflow.launches l
-      where l.executor = due_launches.executor and (l.look_at <= v_now or l.external_id = any (due_launches.external_ids))
-      order by l.look_at
+      where cardinality(due_launches.external_ids) > 0 and l.external_id = any (due_launches.external_ids)
+        and l.executor = due_launches.executor and l.look_at > v_now
       limit due_launches.max_launches
-      for no key update skip locked)
+      for no key update skip locked),
+    due as (
+      select l.* from pgflow.launches l
+      where l.executor = due_launches.executor and l.look_at <= v_now
+      order by l.look_at
+      limit due_launches.max_launches - (select count(*) from named)
+      for no key update skip locked),
+    taken as (select n.* from named n union all select d.* from due d)
     select l.*, coalesce(t.is_live and t.lease_expires_at is not null and t.attempt = l.attempt, false) as is_open,
       a.outcome in ('cancelled', 'timed_out', 'lost', 'launch_failed') as must_stop
     from taken l

@@ -13,6 +13,7 @@ import pytest
 from pgflow.embedded import THROWAWAY_SETTINGS, EmbeddedServer
 from pgflow_testing.binaries import take_binaries
 
+from .support.definitions import step
 from .support.engine import Engine
 
 _HANG_GUARD = "120s"
@@ -49,6 +50,14 @@ def engine(open_engine: Callable[[], Engine]) -> Iterator[Engine]:
         if not POOLED:
             made.connection.execute("reset role")
         assert made.violations() == []
+
+
+@pytest.fixture
+def remote(engine: Engine) -> Engine:
+    """An engine at second 0 with the flow `f` of one step `a`, launch_timeout 100 s, timeout 500 s."""
+    engine.define("f", step("a", launch_timeout=100, timeout=500, max_attempts=2, base_delay=0))
+    engine.at(0)
+    return engine
 
 
 @pytest.fixture

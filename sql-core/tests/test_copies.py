@@ -9,7 +9,7 @@ import pytest
 
 from .support.definitions import Json, map_step, step
 from .support.engine import Engine
-from .test_watching import seen
+from .support.watched import seen
 
 OPTIONS: dict[str, Json] = {"timeout": 500, "max_attempts": 2, "base_delay": 0}
 

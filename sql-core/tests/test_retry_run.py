@@ -1,19 +1,14 @@
-"""`retry_run`: reopening what has ended."""
+"""`retry_run` of a whole run: what failed, what was cancelled, and what was skipped because of it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
 
 from .support.definitions import chain, map_step, step
-from .support.engine import Engine, fail_report, refused
-
-
-def fail_step(engine: Engine, tasks: dict[str, Any], name: str) -> None:
-    assert engine.fail(tasks[name], retryable=False) == "failed"
+from .support.engine import Engine, fail_step, refused
 
 
 def test_a_failed_run_goes_on_where_it_failed(engine: Engine) -> None:
@@ -143,82 +138,6 @@ def test_steps_skipped_by_their_own_condition_stay_skipped(engine: Engine) -> No
     assert engine.status(run_id) == "completed"
 
 
-@pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
-def test_from_step_reruns_it_and_everything_downstream(engine: Engine, end: str) -> None:
-    """Rule 62: of any ended run; the rest keeps its output."""
-    engine.define(
-        "f",
-        step("a"),
-        step("b", "a"),
-        map_step("m", "b"),
-        step("c", "m", "side"),
-        step("side", "a"),
-        step("other", "a"),
-    )
-    run_id = engine.run("f")
-    outputs = {"a": "A", "b": [1, 2], "m": "M", "side": "S", "other": "O", "c": "C"}
-    while tasks := engine.claim(10):
-        for task in tasks:
-            if task.step_slug == "c" and end != "completed":
-                engine.fail(task, retryable=False) if end == "failed" else engine.cancel(run_id)
-            else:
-                engine.complete(task, outputs[task.step_slug])
-    assert engine.status(run_id) == end
-    engine.retry(run_id, "b")
-    assert engine.steps(run_id) == {
-        "a": "completed", "b": "running", "m": "pending", "c": "pending", "side": "completed",
-        "other": "completed",
-    }  # fmt: skip
-    assert engine.step(run_id, "b").output is None
-    again = engine.take("b")
-    assert (again.attempt, again.input) == (2, {"a": "A"})
-    engine.complete(again, ["x", "y", "z"])
-    items = engine.claim(10)
-    assert [(t.step_slug, t.input["item"]) for t in items] == [("m", "x"), ("m", "y"), ("m", "z")]
-    for task in items:
-        engine.complete(task, task.input["item"])
-    last = engine.take("c")
-    assert last.input == {"m": ["x", "y", "z"], "side": "S"}
-    engine.complete(last, "new")
-    assert engine.stored_run(run_id).output == {"c": "new", "other": "O"}
-
-
-def test_attempt_numbers_of_rerun_items_go_on(engine: Engine) -> None:
-    """Rule 61: the fence is never reused, though the items are made anew."""
-    engine.define("f", step("a"), map_step("m", "a"))
-    run_id = engine.run("f")
-    engine.complete(engine.take("a"), [1, 2])
-    old = engine.claim(2)
-    for task in old:
-        engine.complete(task)
-    engine.retry(run_id, "a")
-    engine.complete(engine.take("a"), [1, 2])
-    again = engine.claim(2)
-    assert [t.attempt for t in again] == [2, 2]
-    assert [engine.complete(t) for t in old] == ["duplicate", "duplicate"]
-    engine.complete(again[0])
-    assert engine.complete(again[1]) == "completed"
-    assert engine.status(run_id) == "completed"
-
-
-def test_a_rerun_map_may_shrink_and_grow(engine: Engine) -> None:
-    """Rule 62: its items are those of the new output."""
-    engine.define("f", step("a"), map_step("m", "a"), step("end", "m"))
-    run_id = engine.run("f")
-    for count in (3, 1, 0, 5, 2):
-        engine.complete(engine.take("a"), list(range(count)))
-        items = [t for t in engine.claim(10) if t.step_slug == "m"] if count else []
-        assert [t.task_index for t in items] == list(range(count))
-        for task in items:
-            engine.complete(task, task.task_index)
-        end = engine.take("end")
-        assert end.input == {"m": list(range(count))}
-        engine.complete(end)
-        assert engine.status(run_id) == "completed"
-        assert engine.step(run_id, "m").task_count == count
-        engine.retry(run_id, "a")
-
-
 def test_a_running_run_cannot_be_retried(engine: Engine) -> None:
     """Rule 61: PF005, naming the state."""
     engine.define("f", step("a"))
@@ -236,46 +155,6 @@ def test_a_completed_run_has_nothing_to_retry(engine: Engine) -> None:
     with refused("PF005", "completed"):
         engine.retry(run_id)
     assert engine.status(run_id) == "completed"
-
-
-def test_an_unknown_step_cannot_be_retried(engine: Engine) -> None:
-    """Rule 62: PF003 naming it."""
-    engine.define("f", step("a"))
-    run_id = engine.run("f")
-    engine.work_off()
-    with refused("PF003", "nowhere"):
-        engine.retry(run_id, "nowhere")
-
-
-def test_from_step_of_a_failed_run_leaves_other_failures_to_run_again(engine: Engine) -> None:
-    """Rule 62: a run that goes on has no failed or cancelled step left."""
-    engine.define("f", step("a"), step("bad"), step("cancelled"))
-    run_id = engine.run("f")
-    tasks = engine.take_all()
-    engine.complete(tasks["a"])
-    fail_step(engine, tasks, "bad")
-    engine.retry(run_id, "a")
-    assert engine.violations(run_id) == []
-    if engine.status(run_id) == "running":
-        engine.work_off()
-    assert engine.status(run_id) in ("completed", "failed")
-    assert engine.violations(run_id) == []
-
-
-def test_a_late_report_of_the_first_life_is_not_taken_in_the_second(engine: Engine) -> None:
-    """Rule 47: tokens of cancelled attempts stay fenced after retry_run."""
-    engine.define("f", step("a"))
-    run_id = engine.run("f")
-    old = engine.take()
-    engine.cancel(run_id)
-    engine.retry(run_id)
-    assert engine.complete(old, "old") == "stale"
-    assert engine.fail(old) == "stale"
-    assert engine.heartbeat(old) in (["stale"], ["cancel"])
-    new = engine.take()
-    assert engine.complete(old, "old") == "stale"
-    assert engine.complete(new, "new") == "completed"
-    assert engine.stored_run(run_id).output == {"a": "new"}
 
 
 @pytest.mark.parametrize("kind", ["single", "map"])
@@ -365,34 +244,6 @@ def test_a_skipped_failure_that_others_went_on_without_stays(engine: Engine) -> 
     assert engine.violations(run_id) == []
 
 
-def test_a_step_that_a_cascade_skipped_is_no_place_to_start_from(engine: Engine) -> None:
-    """Rule 62: PF005: it would run without the dependency that it must not run without."""
-    engine.define("f", step("bad", when_exhausted="skip_cascade"), step("after", "bad"))
-    run_id = engine.run("f")
-    fail_step(engine, engine.take_all(), "bad")
-    with refused("PF005", "after"):
-        engine.retry(run_id, "after")
-    assert engine.status(run_id) == "completed"
-    engine.retry(run_id, "bad")
-    assert engine.work_off() == 2
-
-
-def test_an_item_that_was_gone_for_a_while_goes_on_counting(engine: Engine) -> None:
-    """Rule 61: attempt numbers are never reused, so neither are history rows."""
-    engine.define("f", step("a"), map_step("m", "a", base_delay=0))
-    engine.at(0)
-    run_id = engine.run("f")
-    engine.complete(engine.take("a"), [0, 1, 2])
-    engine.report(fail_report(task) for task in engine.claim(3))
-    for items in ([0], [0, 1, 2]):
-        engine.wait(1)
-        engine.work_off()
-        engine.retry(run_id, "a")
-        engine.complete(engine.take("a"), items)
-    assert [task.attempt for task in engine.claim(3)] == [4, 3, 3]
-    assert engine.outcomes(run_id, "m", 2) == [(1, "failed")]
-
-
 def test_completed_items_stay_though_a_plain_dependency_runs_again(engine: Engine) -> None:
     """Rule 61: the items of a reopened map are what they were."""
     engine.define("f", step("bad", when_exhausted="skip"), map_step("m", "run", "bad"))
@@ -407,64 +258,3 @@ def test_completed_items_stay_though_a_plain_dependency_runs_again(engine: Engin
     assert (again.task_index, again.attempt, again.input) == (0, 2, {"item": 0, "bad": "B"})
     engine.complete(again, "new")
     assert engine.stored_run(run_id).output == {"m": ["new", "kept"]}
-
-
-def test_completed_attempts_of_what_runs_again_stay_in_history(engine: Engine) -> None:
-    """Rule 62: history stays, of single steps, of items, and of what was late."""
-    engine.define("f", step("a"), map_step("m", "a"), step("end", "m"))
-    engine.at(0)
-    run_id = engine.run("f")
-    task = engine.take("a", worker="first")
-    engine.wait(31)
-    engine.maintain()
-    assert engine.complete(task, [0, 1]) == "completed"  # late
-    engine.work_off()
-    for turn in (1, 2):
-        engine.retry(run_id, "a")
-        seen = engine.rows(
-            """select step_slug, task_index, attempt, outcome from pgflow.task_attempts where run_id = %s
-               order by step_slug, task_index, attempt""",
-            run_id,
-        )
-        before = [
-            (slug, index, n) for slug, index in [("a", 0), ("end", 0), ("m", 0), ("m", 1)] for n in (1, 2)
-        ]
-        assert [row[:3] for row in seen] == [row for row in before if row[2] <= turn]
-        assert {row.outcome for row in seen if row[0] != "a"} == {"completed"}
-        engine.work_off({"a": [0, 1]})
-    assert (
-        engine.value("select worker_id from pgflow.task_attempts where step_slug = 'a' and attempt = 1")
-        == "first"
-    )
-
-
-def test_a_late_duplicate_of_an_attempt_that_was_superseded(engine: Engine) -> None:
-    """Rule 28: `duplicate` for the verb that ended it, `stale` for others; also before it starts again."""
-    engine.define("f", step("a"), step("b", "a", max_attempts=5, base_delay=0), map_step("m", "b"))
-    run_id = engine.run("f")
-    a = engine.take("a")
-    engine.complete(a, 1)
-    failed = engine.take("b")
-    engine.fail(failed)
-    b = engine.take("b")
-    engine.complete(b, ["x"])
-    item = engine.take("m")
-    engine.complete(item)
-    engine.retry(run_id, "a")
-    for _ in range(2):
-        assert [engine.complete(task) for task in (a, b, item)] == ["duplicate"] * 3
-        assert [engine.fail(task) for task in (a, b, item)] == ["stale"] * 3
-        assert (engine.fail(failed), engine.complete(failed)) == ("duplicate", "stale")
-        with refused("PF003"):
-            engine.complete(item._replace(task_index=7))
-        engine.work_off({"b": ["x"]})
-
-
-def test_a_rerun_run_is_deleted_whole(engine: Engine) -> None:
-    """Rule 64: with the rows of its superseded attempts."""
-    engine.define("f", step("a"))
-    run_id = engine.run("f")
-    engine.work_off()
-    engine.retry(run_id, "a")
-    engine.rows("select pgflow.delete_flow('f', true)")
-    assert engine.value("select count(*) from pgflow.superseded_attempts") == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -374,6 +374,11 @@ def fail_report(task: Row, **more: Json) -> dict[str, Json]:
 def release_report(task: Row) -> dict[str, Json]:
     """Return the report of a hand-back."""
     return reference(task) | {"outcome": "release"}
+
+
+def fail_step(engine: Engine, tasks: Mapping[str, Row], name: str) -> None:
+    """Fail a task for good."""
+    assert engine.fail(tasks[name], retryable=False) == "failed"
 
 
 @contextmanager
