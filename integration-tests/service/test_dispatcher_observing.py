@@ -17,6 +17,12 @@ NOBODY = HandleRef(uuid.UUID(int=0), "", 0, 0, None)
 pytestmark = pytest.mark.usefixtures("brisk")
 
 
+async def launched_again(executor, hasten):
+    while len(executor.launched) < 2:
+        hasten()
+        await asyncio.sleep(0.1)
+
+
 async def test_an_attempt_that_died_without_a_word_is_failed_and_tried_again(
     client, remote, pgflow_database, dispatching, aeventually, hasten
 ):
@@ -33,9 +39,7 @@ async def test_an_attempt_that_died_without_a_word_is_failed_and_tried_again(
     executor = Elsewhere(act)
     handle = await client.start(single, 1)
     async with dispatching(pgflow_database, [executor.instance]):
-        while len(executor.launched) < 2:
-            hasten()
-            await asyncio.sleep(0.1)
+        await launched_again(executor, hasten)
         await handle.result(60)
     assert [attempt.failures for attempt in executor.launched] == [0, 1]
     (entry,) = await client.logs(handle.run_id)
@@ -56,9 +60,7 @@ async def test_an_attempt_that_vanished_before_it_started_costs_no_attempt(
     executor = Elsewhere(act)
     handle = await client.start(single, 1)
     async with dispatching(pgflow_database, [executor.instance]):
-        while len(executor.launched) < 2:
-            hasten()
-            await asyncio.sleep(0.1)
+        await launched_again(executor, hasten)
         await handle.result(60)
     assert [attempt.failures for attempt in executor.launched] == [0, 0]
 
