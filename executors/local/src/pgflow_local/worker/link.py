@@ -97,10 +97,16 @@ class Link:
 
     def _listen(self, rung: Callable[[int], None]) -> None:
         rings = 0
-        while heard := os.read(self._bell, _RINGS):
-            rings += len(heard)
+        while heard := self._hear():
+            rings += heard
             rung(rings)
         tripwire.die()
+
+    def _hear(self) -> int:
+        try:
+            return len(os.read(self._bell, _RINGS))
+        except OSError as error:
+            _end(error)
 
     def _obey(self, orders: Orders, frames: Sequence[wire.Frame]) -> None:
         for frame in frames:
