@@ -6,18 +6,19 @@ import asyncio
 import base64
 import json
 import re
-import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pgflow_testing.aws_lambda.environment import Invocation
 from pgflow_testing.aws_lambda.faults import NOTHING, Fault, Refusal
 from pgflow_testing.aws_lambda.function import Function
 from pgflow_testing.aws_lambda.service import Delivery, Service
-from pgflow_testing.wire import Listener, Request, Response
+from pgflow_testing.endpoint import Endpoint
+from pgflow_testing.wire import Request, Response
 
 __all__ = ["LambdaEndpoint"]
 
@@ -30,8 +31,8 @@ _LARGEST: Final = {"Event": 2**20, "RequestResponse": 6 * 2**20, "DryRun": 6 * 2
 _LOG_TAIL: Final = 4096
 
 
-class LambdaEndpoint:
-    """Serves functions while it is entered, in a thread of its own; `url` is the client's endpoint_url.
+class LambdaEndpoint(Endpoint):
+    """Serves functions while it is entered; `url` is the client's endpoint_url, `requests` are to invoke.
 
     `faults` is asked for each request to invoke, after those that `befall` set: `Odds(...)`, for example.
     Raises ModuleNotFoundError without the runtime client, NotADirectoryError for a folder that is not there.
@@ -44,39 +45,16 @@ class LambdaEndpoint:
             raise ModuleNotFoundError(
                 "functions run under AWS's runtime client: `pip install 'pgflow-testing[lambda]'`"
             )
+        super().__init__("Lambda endpoint", port)
         self.functions = {function.name: function for function in functions}
         for function in self.functions.values():
             if not function.folder.is_dir():
                 raise NotADirectoryError(f"function {function.name}: {function.folder} is no folder")
-        self.url = ""
-        self.requests: list[Request] = []
-        """Each request to invoke that arrived."""
         self.undelivered: list[dict[str, Any]] = []
         """The events that failed for good, as an on-failure destination gets them."""
-        self._port = port
         self._faults = faults
         self._next_faults: deque[Fault] = deque()
         self._services: dict[str, Service] = {}
-        self._ready = threading.Event()
-        self._failure: OSError | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="Lambda endpoint")
-
-    def __enter__(self) -> Self:
-        """Serve; raises OSError if the port is not free."""
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Kill all processes."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
     def befall(self, *faults: Fault) -> None:
         """Let these happen to the next requests to invoke, in this order."""
@@ -86,21 +64,14 @@ class LambdaEndpoint:
         """Return what the function's processes were given so far, in order."""
         return list(self._services[name].deliveries)
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        listener = Listener(self._respond)
+    @asynccontextmanager
+    async def _behind(self, address: str) -> AsyncGenerator[None]:
+        self._services = {
+            name: Service(function, self.undelivered.append) for name, function in self.functions.items()
+        }
         try:
-            self._services = {
-                name: Service(function, self.undelivered.append) for name, function in self.functions.items()
-            }
-            self.url = f"http://{await listener.open(self._port)}"
-            self._ready.set()
-            await self._stop.wait()
-        except OSError as error:
-            self._failure = error
+            yield
         finally:
-            self._ready.set()
-            await listener.close()
             await asyncio.gather(*(service.close() for service in self._services.values()))
 
     async def _respond(self, request: Request) -> Response | None:

@@ -6,14 +6,14 @@ import asyncio
 import json
 import secrets
 import tempfile
-import threading
 from collections import defaultdict, deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
+from pgflow_testing.endpoint import Endpoint
 from pgflow_testing.kubernetes.api import Api, refuse
 from pgflow_testing.kubernetes.collector import Collector
 from pgflow_testing.kubernetes.images import Images
@@ -25,7 +25,7 @@ from pgflow_testing.kubernetes.registry import Registry
 from pgflow_testing.kubernetes.resources import NAMESPACE
 from pgflow_testing.kubernetes.rights import ADMINISTRATOR
 from pgflow_testing.kubernetes.store import Change, Store
-from pgflow_testing.wire import Listener, Request, Response
+from pgflow_testing.wire import Request, Response
 
 __all__ = ["Fault", "KubernetesEndpoint"]
 
@@ -44,8 +44,8 @@ class Fault:
     """It takes effect, and the connection ends without an answer."""
 
 
-class KubernetesEndpoint:
-    """Serves a cluster of one node while it is entered, in a thread of its own.
+class KubernetesEndpoint(Endpoint):
+    """Serves a cluster of one node while it is entered.
 
     A watch that asks for bookmarks gets one whenever nothing has happened for `bookmark_every` seconds.
     """
@@ -59,10 +59,7 @@ class KubernetesEndpoint:
         version: str = "v1.32.0",
         bookmark_every: float = 60.0,
     ) -> None:
-        self.url = ""
-        self.requests: list[Request] = []
-        """Each request that arrived."""
-        self._port = port
+        super().__init__("Kubernetes endpoint", port)
         self._images = images or Images()
         self._node_labels = node_labels or {}
         self._version = version
@@ -71,29 +68,6 @@ class KubernetesEndpoint:
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._store = Store()
         self._api: Api | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="Kubernetes endpoint")
-
-    def __enter__(self) -> Self:
-        """Serve; raises OSError if the port is not free."""
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Kill all pods; raises what went wrong in the cluster itself."""
-        assert self._loop is not None
-        with suppress(RuntimeError):  # it has ended by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
 
     def kubeconfig(self, path: Path, user: str = ADMINISTRATOR) -> Path:
         """Write the credentials of a user: the administrator, or one who may do what a Role says."""
@@ -123,20 +97,9 @@ class KubernetesEndpoint:
 
         asyncio.run_coroutine_threadsafe(forget(), self._loop).result()
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # told by __enter__ or __exit__
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    @asynccontextmanager
+    async def _behind(self, address: str) -> AsyncGenerator[None]:
         registry = Registry(self._store)
-        listener = Listener(self._respond)
-        address = await listener.open(self._port)
-        self.url = f"http://{address}"
         host, _, port = address.partition(":")
         extra = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
         with tempfile.TemporaryDirectory(prefix="pgflow-pods-", ignore_cleanup_errors=True) as folder:
@@ -149,12 +112,10 @@ class KubernetesEndpoint:
                         registry.create(NAMESPACE, "", {"metadata": {"name": name}})
                     node.register()
                     self._api = Api(registry, node, self._version, self._bookmark_every)
-                    self._ready.set()
-                    await self._stop.wait()
+                    yield
                     control.cancel()
             finally:
                 jobs.close()
-                await listener.close()
                 await node.close()
 
     async def _control(self, collector: Collector, jobs: JobController, node: Node) -> None:
