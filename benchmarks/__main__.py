@@ -131,6 +131,8 @@ def main() -> None:
     options = arguments(sys.argv[1:])
     loads = workloads(options)
     everyone, failures = lineup(options.contender or (), options.schema)
+    if not everyone:
+        raise SystemExit("bench: nobody can take part\n" + "\n".join(failures))
     signal.signal(signal.SIGTERM, interrupt)
     facts = {"taken_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", **environment.machine()}
     if not {load.name for load in loads}.isdisjoint(LONG):

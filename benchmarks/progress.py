@@ -43,4 +43,5 @@ class Progress:
         return sum(self.known.get(turn, usual) for turn in self.turns[self.done :])
 
     def __str__(self) -> str:
-        return f"{self.done}/{len(self.turns)}, about {max(1, round(self.left / 60))} min left"
+        minutes = f", about {max(1, round(self.left / 60))} min left" if self.done < len(self.turns) else ""
+        return f"{self.done}/{len(self.turns)}{minutes}"

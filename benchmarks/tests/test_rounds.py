@@ -89,6 +89,9 @@ def test_the_rest_is_told_by_what_like_turns_took():
     progress.ended(120.0)
     assert progress.left == 180.0
     assert str(progress) == "2/4, about 3 min left"
+    progress.ended(60.0)
+    progress.ended(120.0)
+    assert str(progress) == "4/4"
 
 
 def test_an_earlier_result_knows_what_turns_take(tmp_path: Path):
