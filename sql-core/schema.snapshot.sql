@@ -541,6 +541,7 @@ CREATE TABLE pgflow.flows (
     definition_hash text NOT NULL,
     is_active boolean NOT NULL,
     counted_steps integer NOT NULL,
+    map_over_run text,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT flow_version_is_positive CHECK ((flow_version > 0))
 );
@@ -551,6 +552,7 @@ COMMENT ON COLUMN pgflow.flows.definition IS 'The definition as given, normalise
 COMMENT ON COLUMN pgflow.flows.definition_hash IS 'Hex SHA-256 of the normalised definition.';
 COMMENT ON COLUMN pgflow.flows.is_active IS 'The version that new runs take unless they name another; one a name.';
 COMMENT ON COLUMN pgflow.flows.counted_steps IS 'How many of its steps are counted off a run (steps.is_counted).';
+COMMENT ON COLUMN pgflow.flows.map_over_run IS 'A step that maps over the flow input, which therefore has to be an array; null: none does.';
 COMMENT ON COLUMN pgflow.flows.created_at IS 'When this version was first defined.';
 CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -559,7 +561,6 @@ CREATE FUNCTION pgflow._check_inputs(flow pgflow.flows, inputs jsonb[]) RETURNS 
 declare
   v_input text;
   v_size bigint;
-  v_step text;
   v_type text;
 begin
   -- The array's own size tells of most calls that none of them is too large.
@@ -571,16 +572,14 @@ begin
       raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
     end if;
   end if;
-  select s.step_slug into v_step from pgflow.steps s
-  where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
-  if found then
+  if flow.map_over_run is not null then
     select coalesce(jsonb_typeof(i.input), 'null') into v_type from unnest(_check_inputs.inputs) i (input)
     where jsonb_typeof(i.input) is distinct from 'array' limit 1;
     if found then
-      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
+      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, flow.map_over_run
         using errcode = 'PF008';
     end if;
-    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    select format('input %s, which step "%s" maps over,', i.ordinality, flow.map_over_run), jsonb_array_length(i.input) into v_input, v_size
     from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
     where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
     if found then
@@ -2152,8 +2151,9 @@ begin
     and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
 
   update pgflow.flows f
-  set counted_steps = (
-    select count(*) from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version and s.is_counted)
+  set (counted_steps, map_over_run) = (
+    select count(*) filter (where s.is_counted), min(s.step_slug) filter (where s.map_over = 'run')
+    from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version)
   where f.flow_slug = _insert_steps.flow_slug and f.flow_version = _insert_steps.flow_version;
 
   perform pgflow._queue_id(q.executor, q.priority)
@@ -3125,7 +3125,7 @@ CREATE FUNCTION pgflow._role_rights() RETURNS TABLE(role_name text, verbs text[]
 $$;
 COMMENT ON FUNCTION pgflow._role_rights() IS 'What each role may call and read: the one list of rights, applied by grant_roles.';
 CREATE FUNCTION pgflow._run_id_at(moment timestamp with time zone) RETURNS uuid
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     RETURN ((lpad(to_hex(((EXTRACT(epoch FROM LEAST(GREATEST(moment, '1970-01-01 00:00:00+00'::timestamp with time zone), '9999-12-31 00:00:00+00'::timestamp with time zone)) * (1000)::numeric))::bigint), 12, '0'::text) || repeat('0'::text, 20)))::uuid;
 COMMENT ON FUNCTION pgflow._run_id_at(moment timestamp with time zone) IS 'The least version 7 run id of a moment; of null, the least of all.';
 CREATE FUNCTION pgflow._run_status(run_id uuid) RETURNS text
@@ -3398,6 +3398,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_priority int;
   v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
@@ -3407,10 +3408,11 @@ begin
   _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
+  v_priority := coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
       idempotency_key, owner, tags, input, remaining_steps, status)
-    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+    select v_now, u.run_id, v_flow.flow_version, v_priority,
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.counted_steps, 'running'
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.

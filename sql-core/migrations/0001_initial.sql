@@ -51,6 +51,7 @@ create table pgflow.flows (
   definition_hash text not null,
   is_active boolean not null,
   counted_steps int not null,
+  map_over_run text,
   created_at timestamptz not null,
   constraint flows_pkey primary key (flow_slug, flow_version),
   constraint flows_content_is_unique unique (flow_slug, definition_hash),
@@ -66,6 +67,7 @@ comment on column pgflow.flows.flow_slug is 'Name of the flow.';
 comment on column pgflow.flows.flow_version is '1, 2, 3... of this name.';
 comment on column pgflow.flows.is_active is 'The version that new runs take unless they name another; one a name.';
 comment on column pgflow.flows.counted_steps is 'How many of its steps are counted off a run (steps.is_counted).';
+comment on column pgflow.flows.map_over_run is 'A step that maps over the flow input, which therefore has to be an array; null: none does.';
 comment on column pgflow.flows.created_at is 'When this version was first defined.';
 comment on index pgflow.flows_one_active_version is 'One active version a flow.';
 
@@ -802,9 +804,9 @@ $$;
 
 comment on function pgflow._check_name(text, text) is 'PF007 naming the argument if a name is too long.';
 
--- Without a pinned search_path, so that the planner inlines it; a body of this form has its names bound once, when it is created.
+-- Without a pinned search_path, so that the planner inlines it (stable, as extract is: else it would not); a body of this form has its names bound once, when it is created.
 create function pgflow._run_id_at(moment timestamptz) returns uuid
-language sql immutable
+language sql stable
 return (
   lpad(to_hex((extract(epoch from least(greatest(_run_id_at.moment, 'epoch'), '9999-12-31 00:00:00+00')) * 1000)::bigint), 12, '0')
     || repeat('0', 20))::uuid;
@@ -1515,8 +1517,9 @@ begin
     and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
 
   update pgflow.flows f
-  set counted_steps = (
-    select count(*) from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version and s.is_counted)
+  set (counted_steps, map_over_run) = (
+    select count(*) filter (where s.is_counted), min(s.step_slug) filter (where s.map_over = 'run')
+    from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version)
   where f.flow_slug = _insert_steps.flow_slug and f.flow_version = _insert_steps.flow_version;
 
   perform pgflow._queue_id(q.executor, q.priority)
@@ -2447,7 +2450,6 @@ as $$
 declare
   v_input text;
   v_size bigint;
-  v_step text;
   v_type text;
 begin
   -- The array's own size tells of most calls that none of them is too large.
@@ -2459,16 +2461,14 @@ begin
       raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
     end if;
   end if;
-  select s.step_slug into v_step from pgflow.steps s
-  where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
-  if found then
+  if flow.map_over_run is not null then
     select coalesce(jsonb_typeof(i.input), 'null') into v_type from unnest(_check_inputs.inputs) i (input)
     where jsonb_typeof(i.input) is distinct from 'array' limit 1;
     if found then
-      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
+      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, flow.map_over_run
         using errcode = 'PF008';
     end if;
-    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    select format('input %s, which step "%s" maps over,', i.ordinality, flow.map_over_run), jsonb_array_length(i.input) into v_input, v_size
     from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
     where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
     if found then
@@ -2491,6 +2491,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_priority int;
   v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
@@ -2500,10 +2501,11 @@ begin
   _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
+  v_priority := coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
       idempotency_key, owner, tags, input, remaining_steps, status)
-    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+    select v_now, u.run_id, v_flow.flow_version, v_priority,
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.counted_steps, 'running'
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.

@@ -5,6 +5,7 @@ create table pgflow.flows (
   definition_hash text not null,
   is_active boolean not null,
   counted_steps int not null,
+  map_over_run text,
   created_at timestamptz not null,
   constraint flows_pkey primary key (flow_slug, flow_version),
   constraint flows_content_is_unique unique (flow_slug, definition_hash),
@@ -20,5 +21,6 @@ comment on column pgflow.flows.flow_slug is 'Name of the flow.';
 comment on column pgflow.flows.flow_version is '1, 2, 3... of this name.';
 comment on column pgflow.flows.is_active is 'The version that new runs take unless they name another; one a name.';
 comment on column pgflow.flows.counted_steps is 'How many of its steps are counted off a run (steps.is_counted).';
+comment on column pgflow.flows.map_over_run is 'A step that maps over the flow input, which therefore has to be an array; null: none does.';
 comment on column pgflow.flows.created_at is 'When this version was first defined.';
 comment on index pgflow.flows_one_active_version is 'One active version a flow.';

@@ -1,6 +1,6 @@
--- Without a pinned search_path, so that the planner inlines it; a body of this form has its names bound once, when it is created.
+-- Without a pinned search_path, so that the planner inlines it (stable, as extract is: else it would not); a body of this form has its names bound once, when it is created.
 create function pgflow._run_id_at(moment timestamptz) returns uuid
-language sql immutable
+language sql stable
 return (
   lpad(to_hex((extract(epoch from least(greatest(_run_id_at.moment, 'epoch'), '9999-12-31 00:00:00+00')) * 1000)::bigint), 12, '0')
     || repeat('0', 20))::uuid;

@@ -66,8 +66,9 @@ begin
     and p.flow_slug = _insert_steps.flow_slug and p.flow_version = _insert_steps.flow_version;
 
   update pgflow.flows f
-  set counted_steps = (
-    select count(*) from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version and s.is_counted)
+  set (counted_steps, map_over_run) = (
+    select count(*) filter (where s.is_counted), min(s.step_slug) filter (where s.map_over = 'run')
+    from pgflow.steps s where s.flow_slug = f.flow_slug and s.flow_version = f.flow_version)
   where f.flow_slug = _insert_steps.flow_slug and f.flow_version = _insert_steps.flow_version;
 
   perform pgflow._queue_id(q.executor, q.priority)

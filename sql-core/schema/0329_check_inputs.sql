@@ -5,7 +5,6 @@ as $$
 declare
   v_input text;
   v_size bigint;
-  v_step text;
   v_type text;
 begin
   -- The array's own size tells of most calls that none of them is too large.
@@ -17,16 +16,14 @@ begin
       raise exception '%', pgflow._too_large(v_input, v_size, pgflow._limit('run_input')) using errcode = 'PF007';
     end if;
   end if;
-  select s.step_slug into v_step from pgflow.steps s
-  where s.flow_slug = flow.flow_slug and s.flow_version = flow.flow_version and s.map_over = 'run' limit 1;
-  if found then
+  if flow.map_over_run is not null then
     select coalesce(jsonb_typeof(i.input), 'null') into v_type from unnest(_check_inputs.inputs) i (input)
     where jsonb_typeof(i.input) is distinct from 'array' limit 1;
     if found then
-      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, v_step
+      raise exception 'the input of flow "%" must be an array, not %: step "%" maps over it', flow.flow_slug, v_type, flow.map_over_run
         using errcode = 'PF008';
     end if;
-    select format('input %s, which step "%s" maps over,', i.ordinality, v_step), jsonb_array_length(i.input) into v_input, v_size
+    select format('input %s, which step "%s" maps over,', i.ordinality, flow.map_over_run), jsonb_array_length(i.input) into v_input, v_size
     from unnest(_check_inputs.inputs) with ordinality i (input, ordinality)
     where jsonb_array_length(i.input) > pgflow._limit('map_items') order by i.ordinality limit 1;
     if found then

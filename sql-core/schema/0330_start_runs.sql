@@ -9,6 +9,7 @@ declare
   v_owner text := pgflow._caller();
   v_flow pgflow.flows;
   v_not_before timestamptz := case when _start_runs.start_at > v_now then _start_runs.start_at end;
+  v_priority int;
   v_later uuid := pgflow._run_id_at(v_now + interval '10 seconds');
   v_waiting record;
   v_next record;
@@ -18,10 +19,11 @@ begin
   _start_runs.flow_version := v_flow.flow_version;
   perform pgflow._check_run_options(_start_runs.priority, _start_runs.tags, _start_runs.idempotency_keys, _start_runs.start_at);
   perform pgflow._check_inputs(v_flow, _start_runs.inputs);
+  v_priority := coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0);
   with inserted as (
     insert into pgflow.runs as r (created_at, run_id, flow_version, priority, forced_priority, id_is_ahead, flow_slug,
       idempotency_key, owner, tags, input, remaining_steps, status)
-    select v_now, u.run_id, v_flow.flow_version, coalesce(_start_runs.priority, (v_flow.definition -> 'options' ->> 'priority')::int, 0),
+    select v_now, u.run_id, v_flow.flow_version, v_priority,
       _start_runs.priority, u.run_id >= v_later, v_flow.flow_slug, u.idempotency_key, v_owner,
       coalesce(_start_runs.tags, '{}'), coalesce(u.input, 'null'), v_flow.counted_steps, 'running'
     -- A key that another transaction is inserting is waited for: in the order of the keys, so not in a circle.
