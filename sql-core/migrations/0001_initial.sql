@@ -804,7 +804,8 @@ $$;
 
 comment on function pgflow._check_name(text, text) is 'PF007 naming the argument if a name is too long.';
 
--- Without a pinned search_path, so that the planner inlines it (stable, as extract is: else it would not); a body of this form has its names bound once, when it is created.
+-- Without a pinned search_path, so that the planner inlines it (and stable, as extract is: else it would not).
+-- A body of this form has its names bound once, when it is created.
 create function pgflow._run_id_at(moment timestamptz) returns uuid
 language sql stable
 return (
