@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from pgflow.envelope import ReportTarget
+from pgflow.values import value
 
 __all__ = [
     "API_VERSION",
@@ -70,7 +71,7 @@ class Capability(StrEnum):
     """It has `check_steps`, see `CheckingSteps`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One claimed attempt of a task: everything an executor may know about it."""
 
@@ -97,7 +98,7 @@ class Attempt:
     lease_expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TaskReport:
     """What an executor says of an attempt that ended."""
 

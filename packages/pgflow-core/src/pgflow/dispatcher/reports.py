@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pgflow import jsontext
@@ -13,11 +13,12 @@ from pgflow.database.statements.tasks import MAX_CHARACTERS, MAX_REPORTS
 from pgflow.dispatcher.attempts import LiveTask
 from pgflow.errors import PgflowError, TooLarge
 from pgflow.executor import TaskReport
+from pgflow.values import value
 
 __all__ = ["MAX_REPORTS", "Report", "ReportQueue", "as_array", "encode", "refused", "storable"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@value(frozen=True, slots=True, eq=False)
 class Report:
     """One attempt's report, ready to be joined into a batch."""
 
