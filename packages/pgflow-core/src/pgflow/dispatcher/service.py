@@ -187,25 +187,10 @@ class Dispatcher:
             executor = instance.executor()
             runs_here = Capability.RUNS_HERE in executor.capabilities
             lane = (HereLane if runs_here else LaunchLane)(instance, executor, settings)
-            context = ExecutorContext(
-                name=instance.name,
-                worker_id=self.worker_id,
-                settings=instance.settings,
-                logger=self._logger.getChild(instance.name),
-                report=lane.report,
-                pythonpath=self._pythonpath,
-                report_to=instance.report_to,
-                max_in_flight=instance.max_in_flight,
-                edited=partial(self._hooks.edited, instance.name),
-            )
-            if isinstance(lane, HereLane):
-                context = replace(context, progress=lane.progress, written=lane.written)
-            else:
-                context = replace(context, changed=lane.changed)
             try:
                 if not runs_here:
                     instance.check_report_target()
-                await executor.start(context)
+                await executor.start(self._context(instance, lane))
             except Exception as error:
                 errors.append(error)
                 self._problems.note("EXECUTOR_NOT_STARTED", instance.name, f"{type(error).__name__}: {error}")
@@ -213,6 +198,22 @@ class Dispatcher:
                 self._lanes[instance.name] = lane
         if not self._lanes:
             raise errors[0] if errors else ConfigError("no executor is configured: add one to pgflow.toml")
+
+    def _context(self, instance: ExecutorInstance, lane: HereLane | LaunchLane) -> ExecutorContext:
+        context = ExecutorContext(
+            name=instance.name,
+            worker_id=self.worker_id,
+            settings=instance.settings,
+            logger=self._logger.getChild(instance.name),
+            report=lane.report,
+            pythonpath=self._pythonpath,
+            report_to=instance.report_to,
+            max_in_flight=instance.max_in_flight,
+            edited=partial(self._hooks.edited, instance.name),
+        )
+        if isinstance(lane, HereLane):
+            return replace(context, progress=lane.progress, written=lane.written)
+        return replace(context, changed=lane.changed)
 
     async def _recover(self, database: Database, keeper: LeaseKeeper) -> None:
         while True:
