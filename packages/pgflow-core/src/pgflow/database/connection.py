@@ -29,6 +29,9 @@ _DEFAULTS: Final = {
 }
 """libpq parameters that the DSN may override: a vanished server is noticed in about half a minute."""
 
+_HINT: Final = "Is the server running"
+"""How libpq's own mend begins; `_mend` says more."""
+
 _PREPARE_AFTER: Final = 5
 """psycopg's own default: the statement is prepared at its fifth use."""
 
@@ -104,8 +107,10 @@ def _within(seconds: float) -> dict[str, int]:
 def _unreachable(conninfo: str, error: psycopg.Error) -> NoReturn:
     parts = conninfo_to_dict(conninfo)
     host = parts.get("host") or parts.get("hostaddr") or "the default socket"
-    where = f"{host}, port {parts.get('port') or 5432}, database {parts.get('dbname') or 'of the user'!r}"
-    reason = " ".join(str(error).split()).rstrip(".")
+    database = f"database {parts['dbname']!r}" if parts.get("dbname") else "the user's own database"
+    where = f"{host}, port {parts.get('port') or 5432}, {database}"
+    said = [line for line in str(error).splitlines() if not line.strip().startswith(_HINT)]
+    reason = " ".join(" ".join(said).split()).rstrip(".")
     stop = "" if reason.endswith("?") else "."
     raise DatabaseUnreachable(
         f"cannot connect to PostgreSQL at {where}: {reason}{stop} {_mend(reason)}", sqlstate=error.sqlstate
