@@ -25,6 +25,7 @@ BLOCK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 EVERYONE = (PRODUCT, SQL, "graphile-worker", "pg-boss", "absurd", "pgqueuer", "procrastinate", "dbos")
 NAMES = {PRODUCT: "**PGFlow**, dispatcher and local executor", SQL: "**PGFlow**, SQL functions"}
 HOTTEST = 5
+WAITING = ("EpollSelector.select", "Connection.wait", "Condition.wait", "_receive ", "Thread._wait")
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def near(results: Results) -> str:
     return table(["bar", "against", "asked", "measured"], rows or [["none", "", "", ""]])
 
 
+def _busiest(frames: Sequence[Mapping[str, Any]]) -> str:
+    busy = [one for one in frames if not one["function"].startswith(WAITING)]
+    return ", ".join(f"`{one['function']}` {one['own']:.0%}" for one in busy[:3])
+
+
 def profiled(results: Results) -> str:
     """Where the time of each profiled case goes."""
     rows: list[list[str]] = []
@@ -103,14 +109,14 @@ def profiled(results: Results) -> str:
         own = sum(one["own_ms"] for one in case["functions"]) or 1.0
         hot = case["functions"][:HOTTEST]
         server = ", ".join(f"`{one['name']}` {one['own_ms'] / own:.0%}" for one in hot)
-        clients = [
-            f"{name}: " + ", ".join(f"`{one['function']}` {one['own']:.0%}" for one in seen["frames"][:3])
-            for name, seen in case["looks"].items()
-        ]
+        clients = [f"{name}: {_busiest(seen['frames'])}" for name, seen in case["looks"].items()]
         spent = f"{number(case['server_us'])} / {number(case['client_us'])}"
         server += f"; sessions {shares(dict(list(case['waits'].items())[:3]))}"
         rows.append([f"`{case['name']}`, a {case['unit']}", spent, server, "; ".join(clients)])
-    return table(["", "us of the server / of its clients", "plpgsql functions, own time", "Python"], rows)
+    return table(
+        ["", "us of the server / of its clients", "plpgsql functions, own time", "Python, but for waiting"],
+        rows,
+    )
 
 
 LONG = (
