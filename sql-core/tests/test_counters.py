@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .support.definitions import Json, chain, map_step, step
+from .support.definitions import Json, chain, ladder, map_step, step
 from .support.engine import Engine, complete_report
 
 # Of one unit, batches of 100 unless said. Measured on PostgreSQL 15, 16 and 18: they agree within 5 %.
@@ -66,6 +66,17 @@ CEILINGS = {
         "deletes": 1.02,
         "index_entries": 2.45,
         "buffers": 42,
+    },
+    "task between conditions": {  # beside every second one another is skipped
+        "scans": 20.5,
+        "calls": 0.06,
+        "wal_bytes": 1350,
+        "inserts": 2.65,
+        "hot_updates": 4.9,
+        "other_updates": 0.2,
+        "deletes": 1.02,
+        "index_entries": 2.7,
+        "buffers": 82,
     },
     "item of a map": {
         "scans": 3.7,
@@ -202,11 +213,13 @@ def test_what_a_unit_of_work_costs(quiet_engine: Engine) -> None:
     engine.define("single", step("summarize", needs_run_input=True, timeout=100_000))
     engine.define("chain", *chain("fetch_page", "summarize", "publish", timeout=100_000))
     engine.define("fan", map_step("score_items", "run", timeout=100_000), step("collect", "score_items"))
+    engine.define("ladder", *ladder(5), timeout=100_000)
     figures = {
         "run of one step": drained(engine, "single", 1000).a(1000),
         "run of one step, one by one": drained(engine, "single", 200, batch=1).a(200),
         "chain of three, idle system": trickled(engine, "chain", 100).a(100),
         "step of a chain": drained(engine, "chain", 1000).a(3000),
+        "task between conditions": drained(engine, "ladder", 100, batch=20).a(1100),
         "item of a map": [mapped(engine, count, 1) for count in (1000, 2000)][-1],
     }
     hold(figures, CEILINGS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 
-from .support.definitions import Json, chain, map_step, step
+from .support.definitions import Json, chain, ladder, map_step, step
 from .support.engine import Engine, complete_report
 
 BATCH = 25
@@ -45,19 +45,6 @@ def layer(width: int, *last: dict[str, Json]) -> list[dict[str, Json]]:
 
 def fan_in(width: int) -> dict[str, Json]:
     return step("collect", *(f"part_{number}" for number in range(width)))
-
-
-def ladder(diamonds: int) -> list[dict[str, Json]]:
-    """Diamonds one below the other; no output is 0, so that each left side is skipped."""
-    steps = [step("corner_0")]
-    for place in range(diamonds):
-        corner, left, right = f"corner_{place}", f"left_{place}", f"right_{place}"
-        steps += [
-            step(left, corner, required_input={corner: 0}),
-            step(right, corner, forbidden_input={corner: 0}),
-            step(f"corner_{place + 1}", left, right),
-        ]
-    return steps
 
 
 SHAPES = {

@@ -45,3 +45,16 @@ def chain(*slugs: str, **settings: Json) -> list[dict[str, Json]]:
     """Return single steps, each after the one before."""
     pairs = zip([None, *slugs], slugs, strict=False)
     return [step(slug, *([before] if before else []), **settings) for before, slug in pairs]
+
+
+def ladder(diamonds: int) -> list[dict[str, Json]]:
+    """Return diamonds one below the other; no output being 0, each left side is skipped."""
+    steps = [step("corner_0")]
+    for place in range(diamonds):
+        corner, left, right = f"corner_{place}", f"left_{place}", f"right_{place}"
+        steps += [
+            step(left, corner, required_input={corner: 0}),
+            step(right, corner, forbidden_input={corner: 0}),
+            step(f"corner_{place + 1}", left, right),
+        ]
+    return steps
