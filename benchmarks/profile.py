@@ -106,7 +106,7 @@ def write(profiles: Sequence[Profile], facts: dict[str, Any], name: str) -> Path
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Look into each case, print its tables as soon as they are known, and write all of them."""
+    """Look into each case; print its tables, and write all that there are, as soon as they are known."""
     options = arguments(given)
     py_spy = None if options.no_stacks else environment.profiler()
     chosen = [case for case in cases() if not options.case or case.name in options.case]
@@ -127,8 +127,9 @@ def main(given: Sequence[str] | None = None) -> None:
             profile = profiler.profile(case, everyone[case.contender])
             print(profile.markdown(), flush=True)
             profiles.append(profile)
+            written = write(profiles, facts, options.name)
         arena.close()
-    print(write(profiles, facts, options.name), file=sys.stderr)
+    print(written, file=sys.stderr)
 
 
 if __name__ == "__main__":
