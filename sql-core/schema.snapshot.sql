@@ -975,7 +975,7 @@ begin
           returning t.run_id, f.flow_slug, f.flow_version, t.step_slug, f.step_type, t.task_index, t.attempt, f.token, f.handler, f.params,
             case when _claim.inputs <> 'none' then
               case when f.needs_run_input then jsonb_build_object('run', (select r.input from pgflow.runs r where r.run_id = t.run_id))
-                else '{}' end|| jsonb_build_object('item', t.input)
+                else '{}' end || jsonb_build_object('item', t.input)
               || case when f.dep_count > 0 then (select d from pgflow._dependency_outputs(t.run_id, t.step_id) d) else '{}' end end,
             f.executor_options, f.timeout, f.heartbeat_timeout, f.max_attempts, t.failures, v_queue.priority, t.external_id,
             t.lease_expires_at;
