@@ -258,15 +258,42 @@ def test_the_readme_s_flow_runs_where_only_the_wheels_are(version, wheels, tmp_p
 def test_the_kubernetes_executor_works_with_the_oldest_client_that_it_takes(tmp_path):
     """The newest is in the environment of all tests."""
     member = ROOT / "executors/kubernetes"
-    project = tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (floor,) = [each for each in project["dependencies"] if each.startswith("kubernetes>=")]
-    oldest = floor.replace(">=", "==") + ".*"
-    run(sys.executable, "-m", "pip", "install", "--quiet", "--target", tmp_path, oldest)
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    (floor,) = [each for each in floors(member) if each.startswith("kubernetes==")]
+    env = with_installed(tmp_path, floor + ".*")
     said = "import kubernetes; print(kubernetes.__version__)"
-    env = {**os.environ, "PYTHONPATH": path}
-    assert run(sys.executable, "-c", said, env=env).startswith(floor.partition(">=")[2])
+    assert run(sys.executable, "-c", said, env=env).startswith(floor.partition("==")[2])
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", member / "tests", env=env)
+
+
+@pytest.mark.every_python
+def test_the_core_works_with_the_oldest_libraries_that_it_takes(tmp_path):
+    member = ROOT / "packages/pgflow-core"
+    env = with_installed(tmp_path, *floors(member, "http"))
+    said = "import click, psycopg, pydantic; print(psycopg.__version__, pydantic.VERSION, click.__file__)"
+    versions = dict(each.split("==") for each in floors(member) if ";" not in each)
+    psycopg, pydantic, click = run(sys.executable, "-c", said, env=env).split()
+    assert psycopg == versions["psycopg[binary]"]
+    assert pydantic.startswith(versions["pydantic"])
+    assert Path(click).is_relative_to(tmp_path)
+    options = ("-q", "-p", "no:cacheprovider", "-p", "no:anyio")  # its plugin and our pytest need not fit
+    run(sys.executable, "-m", "pytest", *options, member / "tests/unit", env=env)
+
+
+def floors(member: Path, *extras: str) -> list[str]:
+    """The oldest of each library that a member takes, our own left out."""
+    project = tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["dependencies"],
+        *(each for extra in extras for each in project["optional-dependencies"][extra]),
+    ]
+    return [each.replace(">=", "==") for each in named if not each.startswith("pgflow")]
+
+
+def with_installed(folder: Path, *requirements: str) -> dict[str, str]:
+    """Put libraries before those of this environment."""
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, *requirements)
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path}
 
 
 @pytest.mark.every_python

@@ -29,13 +29,13 @@ class Spot(NamedTuple):
 
 @dataclass
 class Part:
-    """A part, and what it is made of. */ alert(1) /*"""
-
     name: str
     parts: list[Part] = field(default_factory=list)
 
 
 class Note(TypedDict):
+    """A note, and who wrote it. */ alert(1) /*"""
+
     text: str
     by: NotRequired[str]
 

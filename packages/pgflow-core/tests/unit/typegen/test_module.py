@@ -49,7 +49,7 @@ def test_the_head_says_how_to_write_it_again(written):
         "/**\n* By page,\n* as they came.\n*/",
         "notes?: { [key: string]: (Note | null)[] };",
         "text: string;\nby?: string;",
-        r"/** A part, and what it is made of. *\/ alert(1) /* */",
+        r"/** A note, and who wrote it. *\/ alert(1) /* */",
         "odd_key: unknown;",
     ],
 )
