@@ -122,6 +122,24 @@ def test_every_public_name_can_be_imported():
     assert dir(pgflow) == sorted(pgflow.__all__)
 
 
+def test_every_public_name_and_method_says_what_it_is():
+    import pgflow
+
+    silent: list[str] = []
+    for name in pgflow.__all__:
+        found = getattr(pgflow, name)
+        silent += [name] if not found.__doc__ else []
+        methods = vars(found) if isinstance(found, type) else {}
+        silent += [
+            f"{name}.{method}"
+            for method in methods
+            if not method.startswith("_")
+            and callable(getattr(found, method))
+            and not getattr(found, method).__doc__
+        ]
+    assert silent == []
+
+
 def test_lazy_names_are_the_real_ones():
     import pgflow
     from pgflow.client import Client

@@ -31,9 +31,9 @@ class FlowBuilder:
     """Collects the steps of one flow."""
 
     def __init__(self, slug: str, defaults: Mapping[str, Any]) -> None:
-        self.slug = check_slug(slug)
-        self.options = engine_options(defaults, FlowOptions, flow=self.slug)
-        self.source = FlowInput(self.slug)
+        self.slug: str = check_slug(slug)
+        self.options: dict[str, Any] = engine_options(defaults, FlowOptions, flow=self.slug)
+        self.source: FlowInput = FlowInput(self.slug)
         self.steps: dict[str, PlacedStep] = {}
         self._runs_on: object = defaults.get("runs_on")
 
