@@ -22,8 +22,8 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from pgflow import environment
 from pgflow.api.settings import ApiSettings
 from pgflow.envelope import ReportTarget
 from pgflow.errors import ConfigError
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 FILE_NAME = "pgflow.toml"
+_ENV_PREFIX = "PGFLOW_"
 
 FlowRef = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
 
@@ -107,16 +108,18 @@ class EmbeddedConfig(BaseModel):
     """Its TCP port on 127.0.0.1; 0 takes any free one."""
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """The keys of `pgflow.toml`; `PGFLOW_<KEY>` in the environment wins over the file."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=_ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid"
+    )
 
     dsn: SecretStr | None = None
     """The database, as a PostgreSQL URL or `key=value` string. Keep passwords out of the file."""
-    flows: Annotated[list[FlowRef], BeforeValidator(_split)] = []
+    flows: Annotated[list[FlowRef], NoDecode, BeforeValidator(_split)] = []
     """What `pgflow dev` and `pgflow deploy` define, each as `"module:flow"`."""
-    pythonpath: Annotated[list[Path], BeforeValidator(_split)] = [Path()]
+    pythonpath: Annotated[list[Path], NoDecode, BeforeValidator(_split)] = [Path()]
     """Folders that flow modules are imported from; `["src"]` for a src layout."""
     embedded: EmbeddedConfig = EmbeddedConfig()
     """The `[embedded]` table."""
@@ -126,6 +129,18 @@ class Settings(BaseModel):
     """The `[dispatcher]` table."""
     api: ApiSettings = ApiSettings()
     """The `[api]` table."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment before the file, which arrives as init arguments."""
+        return env_settings, init_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +228,12 @@ def load(start: Path | None = None, *, file: Path | None = None) -> Config:
             f"{file}: no such file; name an existing {FILE_NAME}, or write one with `pgflow init`"
         )
     table = {} if found is None else _read(found)
-    merged = environment.over(table, os.environ, keys=Settings.model_fields, tables=(*_TABLES, "executors"))
     try:
-        settings = Settings.model_validate(merged)
+        settings = Settings(**table)
     except ValidationError as error:
         raise ConfigError("\n".join(_problems(error, found, table))) from None
+    except ValueError as error:  # pydantic-settings: an environment variable that is not the JSON it must be
+        raise ConfigError(_misread(error)) from None
     return Config(found.parent if found else folder, found, settings)
 
 
@@ -259,8 +275,15 @@ def _problems(error: ValidationError, file: Path | None, table: Mapping[str, Any
             yield f"{where}: `{key}` is wrong: {problem['msg']}; mend its value"
 
 
+def _misread(error: ValueError) -> str:
+    """Name the variable that pydantic-settings could not read as the JSON of a table."""
+    field = str(error).partition('field "')[2].partition('"')[0]
+    variable = f"{_ENV_PREFIX}{field.upper()}"
+    return f"environment variable {variable}: not a JSON object; write one, or set {variable}__<KEY>"
+
+
 def _where(path: list[str], file: Path | None, table: Mapping[str, Any]) -> str:
-    variables = [environment.PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1)]
+    variables = [_ENV_PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1)]
     present = {name.upper() for name in os.environ}
     for variable in variables:
         if variable in present:
