@@ -64,12 +64,14 @@ def spent(arguments: tuple[str, ...], dsn: str) -> tuple[float, float]:
 
     Raises DriverError if it fails.
     """
+    environment = {**os.environ, "PGFLOW_DSN": dsn}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's files are compiled once
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env={**os.environ, "PGFLOW_DSN": dsn},
+            env=environment,
             stdout=subprocess.DEVNULL,
         )
         _, status, usage = os.wait4(process.pid, 0)
