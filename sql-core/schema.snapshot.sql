@@ -3780,6 +3780,7 @@ CREATE FUNCTION pgflow.backlog(max_counted integer DEFAULT 10000) RETURNS TABLE(
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$

@@ -165,7 +165,7 @@ def test_an_input_that_python_cannot_hold_is_refused(project, text, said):
 def test_what_needs_an_extra_says_which(project, database, monkeypatch, command):
     monkeypatch.setattr("pgflow.cli._http.find_spec", lambda name: None)
     what, mend = told(project.pgflow(*command, code=2))
-    assert what.startswith("serving HTTP needs packages that are not installed: prometheus_client")
+    assert what.startswith("serving HTTP needs packages that are not installed: httptools, prometheus_client")
     assert mend == "pip install 'pgflow-core[http]'"
 
 

@@ -5,6 +5,7 @@ set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_generic_plan
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_bitmapscan to off
 set enable_seqscan to off
 set jit to off
 as $$

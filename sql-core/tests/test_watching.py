@@ -83,8 +83,8 @@ class TestDue:
         engine.at(0)
         engine.run("f", list(range(300)))
         (name, *_) = [task.external_id for task in engine.claim(300, mode="launch")]
-        assert crowd.rows_fetched(engine, "launches", engine.due) == 0
-        assert crowd.rows_fetched(engine, "launches", lambda: engine.due(15, name)) < 310
+        assert crowd.rows_fetched(engine, engine.due, ["launches"]) == 0
+        assert crowd.rows_fetched(engine, lambda: engine.due(15, name), ["launches"]) < 310
 
 
 class TestCancelling:

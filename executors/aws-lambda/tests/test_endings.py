@@ -143,8 +143,8 @@ async def test_only_so_much_is_kept(monkeypatch):
 
 @pytest.mark.slow
 async def test_the_queue_is_read_within_its_log_only(queue, started, caplog):
-    caplog.set_level(logging.DEBUG)
     queue.send_message(QueueUrl=queue.url, MessageBody=record(responsePayload=CRASH))
+    caplog.set_level(logging.DEBUG)  # not before: this client of the test writes down what it sends
     rung = []
     async with started(on_failure_queue=queue.url, rung=rung.append):
         await settled(lambda: rung)

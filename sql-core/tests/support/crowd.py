@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -75,14 +75,14 @@ def sequential_scans(engine: Engine, call: Callable[[], Any]) -> set[str]:
         return {table for table, count in counted().items() if count > before.get(table, 0)}
 
 
-def rows_fetched(engine: Engine, call: Callable[[], Any]) -> int:
+def rows_fetched(engine: Engine, call: Callable[[], Any], tables: Sequence[str] = _STATE) -> int:
     """Return how many rows of runs, steps and tasks a call fetches by an index, each as often as it is."""
     query = """select sum(idx_tup_fetch) from pg_stat_xact_all_tables
                where schemaname = 'pgflow' and relname = any(%s)"""
     with engine.connection.transaction():
-        before = engine.value(query, list(_STATE))
+        before = engine.value(query, list(tables))
         call()
-        return int(engine.value(query, list(_STATE)) - before)
+        return int(engine.value(query, list(tables)) - before)
 
 
 def _start(engine: Engine, count: int, **arguments: Any) -> None:

@@ -84,12 +84,15 @@ async def call_async(function: Callable[..., Any], arguments: Arguments) -> Any:
         awaitable = _in_thread(function, arguments)
     # A task of its own tells a cancellation of the caller from a CancelledError the handler made itself.
     inner = asyncio.create_task(_guarded(awaitable))
-    try:
-        await asyncio.wait({inner})
-    except asyncio.CancelledError:
-        inner.cancel()
-        await asyncio.wait({inner})
-        raise
+    cancellation: asyncio.CancelledError | None = None
+    while not inner.done():
+        try:
+            await asyncio.wait({inner})
+        except asyncio.CancelledError as error:  # again, perhaps: a handler that goes on is not left behind
+            cancellation = error
+            inner.cancel()
+    if cancellation is not None:
+        raise cancellation
     if inner.cancelled():
         error = asyncio.CancelledError()
         raise _aborted(error) from error

@@ -231,6 +231,31 @@ async def test_a_cancelled_caller_cancels_the_handler():
     assert ended == [True]
 
 
+async def test_a_handler_that_ignores_cancellations_is_waited_for_however_many_there_are():
+    heard, over = asyncio.Queue(), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not over.is_set():
+            try:
+                heard.put_nowait(None)
+                await over.wait()
+            except asyncio.CancelledError:
+                continue
+
+    running = asyncio.create_task(run_handler_async(of(stubborn), None, "{}"))
+    try:
+        for _ in range(3):
+            await asyncio.wait_for(heard.get(), 10)
+            assert not running.done()
+            running.cancel()
+        await asyncio.wait_for(heard.get(), 10)
+        assert not running.done()
+    finally:
+        over.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 async def test_a_handler_that_cancels_its_own_task_is_a_failure():
     async def cancels() -> None:
         asyncio.current_task().cancel()
