@@ -88,8 +88,8 @@ async def call_async(function: Callable[..., Any], arguments: Arguments) -> Any:
     while not inner.done():
         try:
             await asyncio.wait({inner})
-        except asyncio.CancelledError as error:  # again, perhaps: a handler that goes on is not left behind
-            cancellation = error
+        except asyncio.CancelledError as once_more:  # a handler that goes on is not left behind
+            cancellation = once_more
             inner.cancel()
     if cancellation is not None:
         raise cancellation
