@@ -29,6 +29,7 @@ from pgflow.envelope import ReportTarget
 from pgflow.errors import ConfigError
 
 __all__ = [
+    "ENV_PREFIX",
     "FILE_NAME",
     "Config",
     "Database",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 FILE_NAME = "pgflow.toml"
-_ENV_PREFIX = "PGFLOW_"
+ENV_PREFIX = "PGFLOW_"
 
 FlowRef = Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")]
 
@@ -112,7 +113,7 @@ class Settings(BaseSettings):
     """The keys of `pgflow.toml`; `PGFLOW_<KEY>` in the environment wins over the file."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid"
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid"
     )
 
     dsn: SecretStr | None = None
@@ -278,12 +279,12 @@ def _problems(error: ValidationError, file: Path | None, table: Mapping[str, Any
 def _misread(error: ValueError) -> str:
     """Name the variable that pydantic-settings could not read as the JSON of a table."""
     field = str(error).partition('field "')[2].partition('"')[0]
-    variable = f"{_ENV_PREFIX}{field.upper()}"
+    variable = f"{ENV_PREFIX}{field.upper()}"
     return f"environment variable {variable}: not a JSON object; write one, or set {variable}__<KEY>"
 
 
 def _where(path: list[str], file: Path | None, table: Mapping[str, Any]) -> str:
-    variables = [_ENV_PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1)]
+    variables = [ENV_PREFIX + "__".join(path[:depth]).upper() for depth in range(len(path), 0, -1)]
     present = {name.upper() for name in os.environ}
     for variable in variables:
         if variable in present:

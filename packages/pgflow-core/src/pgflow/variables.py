@@ -8,11 +8,10 @@ from typing import Final, TypeGuard
 
 from pydantic import BaseModel
 
-from pgflow.config import Settings
+from pgflow.config import ENV_PREFIX, Settings
 
 __all__ = ["unknown_variables"]
 
-_PREFIX: Final = "PGFLOW_"
 #: Read by commands without being keys of the configuration.
 _BESIDE_KEYS: Final = ("PGFLOW_PLUGINS", "DATABASE_URL")
 
@@ -38,7 +37,7 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Say which variables nothing reads, each with the nearest one that a command does; never a value."""
     readable = _readable()
     for name, value in sorted(environment.items()):
-        key = name.upper().removeprefix(_PREFIX)
+        key = name.upper().removeprefix(ENV_PREFIX)
         if not value or key == name.upper() or _is_known(key) or _is_of_a_service(name, environment):
             continue
         close = difflib.get_close_matches(key, readable, n=1)
@@ -50,7 +49,7 @@ def _is_known(key: str) -> bool:
     table, is_nested, _ = key.lower().partition("__")
     if is_nested:
         return table in Settings.model_fields  # the configuration checks what stands there
-    return key in _OF_OTHERS or key.startswith(_OF_TESTS) or _PREFIX + key in _readable().values()
+    return key in _OF_OTHERS or key.startswith(_OF_TESTS) or ENV_PREFIX + key in _readable().values()
 
 
 def _is_of_a_service(name: str, environment: Mapping[str, str]) -> bool:
@@ -67,8 +66,8 @@ def _readable() -> dict[str, str]:
     nested = [
         f"{name}__{key}" for name, model in tables.items() if _is_table(model) for key in model.model_fields
     ]
-    named = [*(_PREFIX + key.upper() for key in (*fields, *nested)), *_BESIDE_KEYS]
-    return {name.removeprefix(_PREFIX): name for name in named}
+    named = [*(ENV_PREFIX + key.upper() for key in (*fields, *nested)), *_BESIDE_KEYS]
+    return {name.removeprefix(ENV_PREFIX): name for name in named}
 
 
 def _is_table(model: object) -> TypeGuard[type[BaseModel]]:
